@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <unistd.h>
+
+int fd_close(int fd) {
+        int saved = errno;
+
+        /* Linux closes the descriptor whatever close() returns; retrying after EINTR could close another's. */
+        if (fd >= 0)
+                (void)close(fd);
+        errno = saved;
+        return -1;
+}
+
+int fd_set_nonblocking(int fd, bool nonblocking) {
+        int flags = fcntl(fd, F_GETFL);
+        int wanted;
+
+        if (flags < 0)
+                return -errno;
+        wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+        if (wanted != flags && fcntl(fd, F_SETFL, wanted) < 0)
+                return -errno;
+        return 0;
+}
+
+int fd_set_cloexec(int fd, bool cloexec) {
+        if (fcntl(fd, F_SETFD, cloexec ? FD_CLOEXEC : 0) < 0)
+                return -errno;
+        return 0;
+}
+
+int fd_ensure_standard(void) {
+        for (int fd = 0; fd <= 2; ++fd) {
+                int opened;
+
+                if (fcntl(fd, F_GETFD) >= 0)
+                        continue;
+                if (errno != EBADF)
+                        return -errno;
+                opened = open("/dev/null", O_RDWR | O_NOCTTY);
+                if (opened < 0)
+                        return -errno;
+                if (opened != fd) {
+                        /* The lowest free number is below @fd only if somebody closes descriptors behind our back. */
+                        fd_close(opened);
+                        return -EBADF;
+                }
+        }
+        return 0;
+}
+
+int fd_read_full(int fd, void *data, size_t n) {
+        size_t done = 0;
+
+        while (done < n) {
+                ssize_t got = read(fd, (uint8_t *)data + done, n - done);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        return FD_E_EOF;
+                done += (size_t)got;
+        }
+        return 0;
+}
+
+int fd_write_full(int fd, const void *data, size_t n) {
+        size_t done = 0;
+
+        while (done < n) {
+                ssize_t put = write(fd, (const uint8_t *)data + done, n - done);
+
+                if (put < 0 && errno == EINTR)
+                        continue;
+                if (put < 0)
+                        return -errno;
+                done += (size_t)put;
+        }
+        return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What supervisor and broker tell each other over their SOCK_SEQPACKET pair, one message a packet
+ * (doc/architecture.md, "Supervisor"). A packet is a u32 type, a u32 number and two 32-byte names; which of them
+ * mean something depends on the type, the others are zero.
+ *
+ *   supervisor to broker                 number   name     instance   descriptors
+ *     SHARED   the shared trigger socket  -        -        -          1: listening
+ *     DOMAIN   a domain and its sockets   uid      domain   -          3: trigger, link, daemon, all listening
+ *     GONE     a domain is no more        -        domain   -          -
+ *     READY    everything was told        -        -        -          -
+ *     ENDED    an agent ended, or failed  status   domain   instance   -
+ *     RELOAD   read the configuration     -        -        -          -
+ *   broker to supervisor
+ *     START    start a domain             -        domain   instance   -
+ *     STOP     stop it                    -        domain   instance   -
+ *
+ * From the broker the supervisor takes START and STOP alone, and looks both names up in root-owned configuration.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/name.h"
+
+#define SUPERVISE_SIZE 72
+
+typedef enum SuperviseType {
+        SUPERVISE_TYPE_SHARED = 1,
+        SUPERVISE_TYPE_DOMAIN = 2,
+        SUPERVISE_TYPE_GONE = 3,
+        SUPERVISE_TYPE_READY = 4,
+        SUPERVISE_TYPE_ENDED = 5,
+        SUPERVISE_TYPE_RELOAD = 6,
+        SUPERVISE_TYPE_START = 16,
+        SUPERVISE_TYPE_STOP = 17,
+} SuperviseType;
+
+enum {
+        _SUPERVISE_E_SUCCESS,
+        SUPERVISE_E_MALFORMED,
+};
+
+typedef struct Supervise {
+        SuperviseType type;
+        uint32_t number;
+        DomainName domain;   /* empty where the table has "-" */
+        DomainName instance; /* of a disposable; may be empty */
+} Supervise;
+
+/** supervise_decode() - a packet; names where the table has none, or none where it has one, are refused */
+int supervise_decode(const uint8_t *untrusted_data, size_t n, Supervise *ret_message);
+
+void supervise_encode(const Supervise *message, uint8_t ret_data[static SUPERVISE_SIZE]);
+
+/** supervise_n_fds() - how many descriptors a message of this type carries */
+size_t supervise_n_fds(SuperviseType type);
