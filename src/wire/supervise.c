@@ -19,6 +19,7 @@ static const struct {
         { SUPERVISE_TYPE_GONE, false, true, false, 0 },    { SUPERVISE_TYPE_READY, false, false, false, 0 },
         { SUPERVISE_TYPE_ENDED, true, true, true, 0 },     { SUPERVISE_TYPE_RELOAD, false, false, false, 0 },
         { SUPERVISE_TYPE_START, false, true, true, 0 },    { SUPERVISE_TYPE_STOP, false, true, true, 0 },
+        { SUPERVISE_TYPE_SERVING, false, false, false, 0 },
 };
 
 /* Return: whether the field is a domain's name or, if that is permitted, all NUL. */

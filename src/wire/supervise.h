@@ -14,8 +14,9 @@
  *   broker to supervisor
  *     START    start a domain             -        domain   instance   -
  *     STOP     stop it                    -        domain   instance   -
+ *     SERVING  configured and confined    -        -        -          -
  *
- * From the broker the supervisor takes START and STOP alone, and looks both names up in root-owned configuration.
+ * From the broker the supervisor takes these alone, and looks both names up in root-owned configuration.
  */
 #pragma once
 
@@ -35,6 +36,7 @@ typedef enum SuperviseType {
         SUPERVISE_TYPE_RELOAD = 6,
         SUPERVISE_TYPE_START = 16,
         SUPERVISE_TYPE_STOP = 17,
+        SUPERVISE_TYPE_SERVING = 18,
 } SuperviseType;
 
 enum {
