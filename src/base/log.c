@@ -34,6 +34,7 @@ static bool log_can_write(void) {
         return !log_state.lossy || (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT));
 }
 
+static void log_emit(LogLevel level, const char *format, va_list arguments) _printf_(2, 0);
 static void log_emit(LogLevel level, const char *format, va_list arguments) {
         char record[LOG_RECORD_MAX];
         int n, n_prefix;
