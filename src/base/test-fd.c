@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+static bool fd_is_open(int fd) {
+        return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void test_fd_close(void **state) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        errno = EXDEV;
+        assert_int_equal(fd_close(fd), -1);
+        assert_false(fd_is_open(fd));
+        errno = EXDEV;
+        assert_int_equal(fd_close(-1), -1);
+        assert_int_equal(fd_close(fd), -1); /* EBADF does not show either */
+        assert_int_equal(errno, EXDEV);
+}
+
+static void test_cleanup_and_steal(void **state) {
+        int closed, stolen;
+
+        {
+                _cleanup_fd_ int a = open("/dev/null", O_RDONLY | O_CLOEXEC);
+                _cleanup_fd_ int b = open("/dev/null", O_RDONLY | O_CLOEXEC);
+                _cleanup_fd_ int none = -1;
+
+                closed = a;
+                stolen = fd_steal(&b);
+                assert_int_equal(b, -1);
+                assert_int_equal(none, -1);
+        }
+        assert_false(fd_is_open(closed));
+        assert_true(fd_is_open(stolen));
+        close(stolen);
+}
+
+static void test_flags(void **state) {
+        _cleanup_fd_ int fd = open("/dev/null", O_RDWR | O_APPEND);
+
+        assert_int_equal(fd_set_nonblocking(fd, true), 0);
+        assert_int_equal(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_APPEND), O_NONBLOCK | O_APPEND);
+        assert_int_equal(fd_set_nonblocking(fd, true), 0);
+        assert_int_equal(fd_set_nonblocking(fd, false), 0);
+        assert_int_equal(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_APPEND), O_APPEND);
+
+        assert_int_equal(fd_set_cloexec(fd, true), 0);
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        assert_int_equal(fd_set_cloexec(fd, false), 0);
+        assert_int_equal(fcntl(fd, F_GETFD), 0);
+
+        assert_int_equal(fd_set_nonblocking(-1, true), -EBADF);
+        assert_int_equal(fd_set_cloexec(-1, true), -EBADF);
+}
+
+static bool fd_is_null(int fd) {
+        struct stat st;
+
+        return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/* Each subset of {0, 1, 2} closed, in a child: those become /dev/null, the others stay what they were. */
+static void test_ensure_standard(void **state) {
+        for (int closed = 0; closed < 8; ++closed) {
+                pid_t pid = fork();
+                int status;
+
+                assert_true(pid >= 0);
+                if (pid == 0) {
+                        int fds[2];
+
+                        if (pipe(fds) < 0)
+                                _exit(10);
+                        for (int fd = 0; fd <= 2; ++fd)
+                                if (closed & (1 << fd))
+                                        close(fd);
+                                else if (dup2(fds[0], fd) < 0)
+                                        _exit(11);
+                        if (fd_ensure_standard() != 0)
+                                _exit(12);
+                        for (int fd = 0; fd <= 2; ++fd)
+                                if (!fd_is_open(fd) || fd_is_null(fd) != !!(closed & (1 << fd)) ||
+                                    fcntl(fd, F_GETFD) != 0)
+                                        _exit(20 + fd);
+                        _exit(0);
+                }
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                        fail_msg("closed descriptors %#x: wait status %#x", (unsigned)closed, (unsigned)status);
+        }
+}
+
+static void test_read_full(void **state) {
+        int fds[2];
+        char data[8] = "";
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+        /* Packets: each read() yields one, so that several are needed. */
+        assert_int_equal(write(fds[1], "abc", 3), 3);
+        assert_int_equal(write(fds[1], "de", 2), 2);
+        assert_int_equal(write(fds[1], "fg", 2), 2);
+        assert_int_equal(fd_read_full(fds[0], data, 5), 0);
+        assert_memory_equal(data, "abcde", 5);
+        assert_int_equal(fd_read_full(fds[0], data, 0), 0);
+
+        close(fds[1]);
+        assert_int_equal(fd_read_full(fds[0], data, 3), FD_E_EOF); /* two bytes, then the end */
+        assert_int_equal(fd_read_full(fds[0], data, 1), FD_E_EOF);
+        close(fds[0]);
+        assert_int_equal(fd_read_full(-1, data, 1), -EBADF);
+}
+
+/* More than a pipe holds, so that write() must be called more than once, while a child reads. */
+static void test_write_full(void **state) {
+        enum { SIZE = 1 << 20 };
+        static char data[SIZE];
+        int fds[2], status;
+        pid_t pid;
+
+        for (size_t i = 0; i < SIZE; ++i)
+                data[i] = (char)(i * 31 >> 3);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                static char copy[SIZE];
+                char more;
+
+                close(fds[1]);
+                if (fd_read_full(fds[0], copy, SIZE) != 0 || memcmp(copy, data, SIZE) != 0)
+                        _exit(1);
+                _exit(fd_read_full(fds[0], &more, 1) == FD_E_EOF ? 0 : 2);
+        }
+        close(fds[0]);
+        assert_int_equal(fd_write_full(fds[1], data, SIZE), 0);
+        close(fds[1]);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
+static void test_write_full_to_nobody(void **state) {
+        int fds[2];
+
+        signal(SIGPIPE, SIG_IGN);
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        close(fds[0]);
+        assert_int_equal(fd_write_full(fds[1], "x", 1), -EPIPE);
+        assert_int_equal(fd_write_full(fds[1], "", 0), 0);
+        close(fds[1]);
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_fd_close),
+                cmocka_unit_test(test_cleanup_and_steal),
+                cmocka_unit_test(test_flags),
+                cmocka_unit_test(test_ensure_standard),
+                cmocka_unit_test(test_read_full),
+                cmocka_unit_test(test_write_full),
+                cmocka_unit_test(test_write_full_to_nobody),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
