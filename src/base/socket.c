@@ -132,8 +132,9 @@ int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, si
         if (n_fds_max > SOCKET_FDS_MAX)
                 return error_origin(-EINVAL);
         if (n_fds_max > 0) {
+                /* CMSG_SPACE() rounds up: it would offer room for a descriptor more where @n_fds_max is odd. */
                 message.msg_control = control.data;
-                message.msg_controllen = CMSG_SPACE(n_fds_max * sizeof(int));
+                message.msg_controllen = CMSG_LEN(n_fds_max * sizeof(int));
         }
 
         do
