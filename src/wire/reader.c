@@ -8,7 +8,9 @@ static const uint8_t *wire_reader_take(WireReader *reader, size_t n) {
                 reader->failed = true;
                 return NULL;
         }
-        reader->data += n;
+        /* An empty message may come without memory, and not even 0 may be added to NULL. */
+        if (n > 0)
+                reader->data += n;
         reader->n -= n;
         return data;
 }
