@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/call.h"
 
+#include <errno.h>
+
+#include "base/error.h"
 #include "wire/header.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -66,6 +69,8 @@ int call_list_decode(const uint8_t *untrusted_data, size_t n, uint32_t ret_ids[s
 int call_list_encode(const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max, size_t *ret_n) {
         WireWriter writer = WIRE_WRITER_INIT(ret_data, n_max);
 
+        if (n_ids > CALL_LIST_MAX)
+                return error_origin(-EMSGSIZE);
         wire_writer_u32(&writer, WIRE_TYPE_CALL_LIST);
         wire_writer_u32(&writer, (uint32_t)(n_ids * sizeof(uint32_t)));
         for (size_t i = 0; i < n_ids; ++i)

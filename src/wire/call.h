@@ -55,7 +55,11 @@ void call_kill_encode(uint32_t id, uint8_t ret_data[static 8 + CALL_KILL_SIZE]);
  */
 int call_list_decode(const uint8_t *untrusted_data, size_t n, uint32_t ret_ids[static CALL_LIST_MAX],
                      size_t *ret_n_ids);
-/** call_list_encode() - a whole message, header included. Return: 0 or a negative error (does not fit @n_max) */
+/**
+ * call_list_encode() - a whole message, header included
+ *
+ * Return: 0 or a negative error (does not fit @n_max, or more than CALL_LIST_MAX ids, which no decoder takes).
+ */
 int call_list_encode(const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max, size_t *ret_n);
 
 /** call_how_text() - a word for the log, such as "exited" */
