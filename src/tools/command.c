@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/escape.h"
+#include "base/nearest.h"
+
+const Command *command_find(const Command *commands, const char *name) {
+        for (; commands->name; ++commands)
+                if (strcmp(commands->name, name) == 0)
+                        return commands;
+        return NULL;
+}
+
+void command_complain(const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        fputs("qair: ", stderr);
+        vfprintf(stderr, format, arguments);
+        fputc('\n', stderr);
+        va_end(arguments);
+}
+
+static const char *get_name(const void *userdata, size_t i) {
+        return ((const Command *)userdata)[i].name;
+}
+
+void command_complain_unknown(const Command *commands, const char *prefix, const char *name) {
+        const char *meant = nearest(name, strlen(name), get_name, commands);
+
+        if (meant)
+                command_complain("there is no '%s %s': did you mean '%s'?", prefix, ESCAPED(name, strlen(name)), meant);
+        else
+                command_complain("there is no '%s %s': '%s --help' lists what there is", prefix,
+                                 ESCAPED(name, strlen(name)), prefix);
+}
+
+void command_list(const Command *commands) {
+        size_t width = 0;
+
+        for (const Command *command = commands; command->name; ++command) {
+                size_t n = strlen(command->name) + 1 + strlen(command->arguments);
+
+                width = n > width ? n : width;
+        }
+        for (; commands->name; ++commands)
+                printf("  %s %-*s  %s\n", commands->name, (int)(width - strlen(commands->name) - 1),
+                       commands->arguments, commands->summary);
+}
+
+void command_print_diagnostics(const Diagnostics *diagnostics) {
+        for (size_t i = 0; i < diagnostics->n_entries; ++i) {
+                _cleanup_free_ char *text = diagnostic_format(&diagnostics->entries[i]);
+
+                fprintf(stderr, "%s\n", text ?: diagnostics->entries[i].text);
+        }
+        if (diagnostics->n_dropped > 0)
+                fprintf(stderr, "… and %zu more\n", diagnostics->n_dropped);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of `qair`, and how they speak: results on standard output, complaints on standard error.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/diagnostic.h"
+
+/** Exit statuses of every command. */
+enum {
+        COMMAND_STATUS_DONE = 0,
+        COMMAND_STATUS_FAILED = 1, /* refused, not found, broken: what was said on standard error */
+        COMMAND_STATUS_USAGE = 2,
+};
+
+typedef struct Command {
+        const char *name;
+        const char *arguments; /* for the synopsis */
+        const char *summary;
+        int (*run)(int argc, char **argv); /* argv[0] is the command's name. Return: a status or a negative error */
+} Command;
+
+/** command_find() - the command called @name in a list that ends with a nameless one, or NULL */
+const Command *command_find(const Command *commands, const char *name);
+
+/** command_complain() - one line on standard error: "qair: TEXT" */
+void command_complain(const char *format, ...) _printf_(1, 2);
+
+/** command_complain_unknown() - @name is none of @commands; with "did you mean" */
+void command_complain_unknown(const Command *commands, const char *prefix, const char *name);
+
+/** command_list() - names, arguments and summaries, aligned, on standard output */
+void command_list(const Command *commands);
+
+/** command_print_diagnostics() - all of them on standard error, a line each */
+void command_print_diagnostics(const Diagnostics *diagnostics);
+
+/** command_domain() - `qair domain …` */
+int command_domain(int argc, char **argv);

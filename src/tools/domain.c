@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/domain.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/escape.h"
+#include "tools/command.h"
+
+typedef struct Verb {
+        const char *name;
+        int (*run)(const DomainOptions *options);
+        bool takes_name;
+        bool takes_assignments;
+} Verb;
+
+static const Verb verbs[] = {
+        { "add", domain_add, true, true }, { "set", domain_set, true, true }, { "show", domain_show, true },
+        { "list", domain_list },           { "remove", domain_remove, true }, { "check", domain_check },
+};
+
+/* For the help text and "did you mean". */
+static const Command descriptions[] = {
+        { "add", "NAME KEY=VALUE ...", "make a domain" },
+        { "set", "NAME KEY=VALUE ...", "change it; KEY= removes the line" },
+        { "show", "NAME", "all its properties, and where each comes from" },
+        { "list", "", "the domains" },
+        { "remove", "NAME", "remove it, if no other refers to it" },
+        { "check", "", "find all errors of all files, and of the accounts" },
+        {},
+};
+
+static int help(void) {
+        printf("Usage: qair domain VERB [OPTION ...]\n"
+               "\n");
+        command_list(descriptions);
+        printf("\n"
+               "  --dir=DIR      the folder of their files (" INVENTORY_DIR_DEFAULT ")\n"
+               "  --json         show, list: for programs\n"
+               "  --no-accounts  add, set, check: do not look up the accounts\n"
+               "\n"
+               "Keys:\n");
+        for (size_t i = 0; i < _PROPERTY_N; ++i)
+                printf("  %-21s %s\n", property_info((Property)i)->key, property_info((Property)i)->summary);
+        printf("\n"
+               "Example: qair domain add vault user=vault label=black\n"
+               "See qair(1), domains.d(5).\n");
+        return COMMAND_STATUS_DONE;
+}
+
+static const Verb *find_verb(const char *name) {
+        for (size_t i = 0; i < ARRAY_SIZE(verbs); ++i)
+                if (strcmp(verbs[i].name, name) == 0)
+                        return &verbs[i];
+        return NULL;
+}
+
+enum {
+        OPTION_DIR = 256,
+        OPTION_JSON,
+        OPTION_NO_ACCOUNTS,
+        OPTION_HELP,
+};
+
+/* Return: COMMAND_STATUS_DONE to go on, or what to leave with; *@ret_help: help was asked for. */
+static int parse_options(int argc, char **argv, DomainOptions *options, bool *ret_help) {
+        static const struct option known[] = {
+                { "dir", required_argument, NULL, OPTION_DIR },
+                { "json", no_argument, NULL, OPTION_JSON },
+                { "no-accounts", no_argument, NULL, OPTION_NO_ACCOUNTS },
+                { "help", no_argument, NULL, OPTION_HELP },
+                {},
+        };
+        int option;
+
+        opterr = 0;
+        optind = 1;
+        while ((option = getopt_long(argc, argv, ":h", known, NULL)) >= 0)
+                switch (option) {
+                case OPTION_DIR:
+                        options->dir = optarg;
+                        break;
+                case OPTION_JSON:
+                        options->json = true;
+                        break;
+                case OPTION_NO_ACCOUNTS:
+                        options->no_accounts = true;
+                        break;
+                case OPTION_HELP:
+                case 'h':
+                        *ret_help = true;
+                        break;
+                case ':':
+                        command_complain("%s needs a value", argv[optind - 1]);
+                        return COMMAND_STATUS_USAGE;
+                default:
+                        command_complain("unknown option '%s': see 'qair domain --help'",
+                                         ESCAPED(argv[optind - 1], strlen(argv[optind - 1])));
+                        return COMMAND_STATUS_USAGE;
+                }
+        return COMMAND_STATUS_DONE;
+}
+
+static int check_name(const char *untrusted_name) {
+        DomainName name;
+        int r = domain_name_parse(untrusted_name, strlen(untrusted_name), &name);
+
+        if (r == 0)
+                return COMMAND_STATUS_DONE;
+        command_complain(
+                "'%s' is no domain's name, it %s: write a letter, then letters, digits, '_', '-', '.', at most "
+                "%d in all",
+                ESCAPED(untrusted_name, strlen(untrusted_name)), name_error_text(r), DOMAIN_NAME_MAX);
+        return COMMAND_STATUS_USAGE;
+}
+
+int command_domain(int argc, char **argv) {
+        DomainOptions options = { .dir = INVENTORY_DIR_DEFAULT };
+        const Verb *verb;
+        bool wants_help = false;
+        int status;
+
+        if (argc < 2) {
+                command_complain("domain: what shall be done? 'qair domain --help' lists the verbs");
+                return COMMAND_STATUS_USAGE;
+        }
+        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+                return help();
+        verb = find_verb(argv[1]);
+        if (!verb) {
+                command_complain_unknown(descriptions, "qair domain", argv[1]);
+                return COMMAND_STATUS_USAGE;
+        }
+
+        argc -= 1;
+        argv += 1;
+        status = parse_options(argc, argv, &options, &wants_help);
+        if (status != COMMAND_STATUS_DONE)
+                return status;
+        if (wants_help)
+                return help();
+
+        if (verb->takes_name) {
+                if (optind == argc) {
+                        command_complain("domain %s: which domain? write its NAME", verb->name);
+                        return COMMAND_STATUS_USAGE;
+                }
+                options.name = argv[optind++];
+                status = check_name(options.name);
+                if (status != COMMAND_STATUS_DONE)
+                        return status;
+        }
+        if (optind < argc && !verb->takes_assignments) {
+                command_complain("domain %s: '%s' is one argument too many", verb->name,
+                                 ESCAPED(argv[optind], strlen(argv[optind])));
+                return COMMAND_STATUS_USAGE;
+        }
+        options.assignments = argv + optind;
+        options.n_assignments = (size_t)(argc - optind);
+        return verb->run(&options);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `qair domain`: what the verbs share.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "inventory/inventory.h"
+
+typedef struct DomainOptions {
+        const char *dir;
+        bool json;
+        bool no_accounts;
+        const char *name;   /* of the domain, valid; NULL: the verb takes none */
+        char **assignments; /* KEY=VALUE, ends with NULL */
+        size_t n_assignments;
+} DomainOptions;
+
+/* The verbs. Return: a COMMAND_STATUS_… or a negative error. */
+int domain_add(const DomainOptions *options);
+int domain_set(const DomainOptions *options);
+int domain_remove(const DomainOptions *options);
+int domain_show(const DomainOptions *options);
+int domain_list(const DomainOptions *options);
+int domain_check(const DomainOptions *options);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "tools/command.h"
+
+static const Command commands[] = {
+        { "domain", "add|set|show|list|remove|check", "the domains of this host", command_domain },
+        {},
+};
+
+static int help(void) {
+        printf("Usage: qair COMMAND …\n"
+               "\n"
+               "Administer Qair: which security domains this host has, and what they may call.\n"
+               "\n");
+        command_list(commands);
+        printf("\n"
+               "  --help     this text; after a command: what it takes\n"
+               "  --version  the version\n"
+               "\n"
+               "See qair(1).\n");
+        return COMMAND_STATUS_DONE;
+}
+
+static int run(int argc, char **argv) {
+        const Command *command;
+
+        if (argc < 2) {
+                command_complain("what shall be done? 'qair --help' lists the commands");
+                return COMMAND_STATUS_USAGE;
+        }
+        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+                return help();
+        if (strcmp(argv[1], "--version") == 0) {
+                printf("qair %s\n", QAIR_VERSION);
+                return COMMAND_STATUS_DONE;
+        }
+        command = command_find(commands, argv[1]);
+        if (!command) {
+                command_complain_unknown(commands, "qair", argv[1]);
+                return COMMAND_STATUS_USAGE;
+        }
+        return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv) {
+        int status;
+
+        log_open("qair", false);
+        if (fd_ensure_standard() < 0)
+                return COMMAND_STATUS_FAILED;
+        status = run(argc, argv);
+        if (status < 0) {
+                command_complain("failed: %s", strerror(-status));
+                return COMMAND_STATUS_FAILED;
+        }
+        /* What could not be written was not done: a full disk behind `qair domain list > FILE`. */
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                command_complain("standard output cannot be written");
+                return COMMAND_STATUS_FAILED;
+        }
+        return status;
+}
