@@ -163,7 +163,7 @@ static int context_load(AccountContext *context, const char *dir, Diagnostics *r
         return r < 0 ? error_trace(r) : 0;
 }
 
-static int find_fault(const AccountContext *context, Domain *domain) {
+static int find_fault(const AccountContext *context, InventoryDomain *domain) {
         bool member = false;
         int r;
 
@@ -195,7 +195,7 @@ static int find_fault(const AccountContext *context, Domain *domain) {
         return 0;
 }
 
-static int complain(const Domain *domain, Diagnostics *reterr, const Domain *other, int error) {
+static int complain(const InventoryDomain *domain, Diagnostics *reterr, const InventoryDomain *other, int error) {
         bool dom0 = domain->type == DOMAIN_TYPE_ADMINVM;
         unsigned line = domain->file.values[dom0 ? PROPERTY_DOM0_USER : PROPERTY_USER].line;
         const char *key = dom0 ? "dom0_user" : "user", *name = domain->user.text, *path = domain->path;
@@ -237,14 +237,14 @@ static int complain(const Domain *domain, Diagnostics *reterr, const Domain *oth
 }
 
 static int compare_uids(const void *a, const void *b) {
-        const Domain *one = *(Domain *const *)a, *two = *(Domain *const *)b;
+        const InventoryDomain *one = *(InventoryDomain *const *)a, *two = *(InventoryDomain *const *)b;
 
         return one->uid != two->uid ? (one->uid > two->uid) - (one->uid < two->uid) : (one > two) - (one < two);
 }
 
 /* Two names of one user id would make two domains one. */
 static int check_shared(Inventory *inventory, Diagnostics *reterr) {
-        _cleanup_free_ Domain **all = NULL;
+        _cleanup_free_ InventoryDomain **all = NULL;
         size_t n = 0;
 
         all = calloc(inventory->n_domains, sizeof(*all));
@@ -276,7 +276,7 @@ int inventory_check_accounts(Inventory *inventory, Diagnostics *reterr) {
         if (r < 0)
                 return error_trace(r);
         for (size_t i = 0; i < inventory->n_domains; ++i) {
-                Domain *domain = &inventory->domains[i];
+                InventoryDomain *domain = &inventory->domains[i];
 
                 if (!domain->user.text[0])
                         continue;

@@ -11,11 +11,11 @@
 #define complain(_domain, _property, _reterr, ...) \
         diagnostics_add((_reterr), (_domain)->path, (_domain)->file.values[(_property)].line, 0, __VA_ARGS__)
 
-static bool is_set(const Domain *domain, Property property) {
+static bool is_set(const InventoryDomain *domain, Property property) {
         return domain->file.values[property].line > 0;
 }
 
-static int check_type(const Domain *domain, Diagnostics *reterr) {
+static int check_type(const InventoryDomain *domain, Diagnostics *reterr) {
         const PropertyValue *value = &domain->file.values[PROPERTY_TYPE];
         bool dom0 = domain_name_is_dom0(&domain->name);
 
@@ -27,7 +27,7 @@ static int check_type(const Domain *domain, Diagnostics *reterr) {
         return 0;
 }
 
-static int check_account_name(const Domain *domain, Property property, const char *name, Diagnostics *reterr) {
+static int check_account_name(const InventoryDomain *domain, Property property, const char *name, Diagnostics *reterr) {
         static const struct {
                 const char *name, *why;
         } refused[] = {
@@ -49,7 +49,7 @@ static int check_account_name(const Domain *domain, Property property, const cha
         return 0;
 }
 
-static int check_account(const Domain *domain, Diagnostics *reterr) {
+static int check_account(const InventoryDomain *domain, Diagnostics *reterr) {
         Property property = domain->type == DOMAIN_TYPE_ADMINVM ? PROPERTY_DOM0_USER : PROPERTY_USER;
         int r;
 
@@ -67,7 +67,7 @@ static int check_account(const Domain *domain, Diagnostics *reterr) {
         return 0;
 }
 
-static int check_remote(const Domain *domain, Diagnostics *reterr) {
+static int check_remote(const InventoryDomain *domain, Diagnostics *reterr) {
         int r = 0;
 
         if (domain->type != DOMAIN_TYPE_REMOTEVM)
@@ -91,8 +91,8 @@ static int check_remote(const Domain *domain, Diagnostics *reterr) {
         return 0;
 }
 
-static int check_references(const Domain *domain, Diagnostics *reterr) {
-        const Domain *base = domain->default_dispvm, *unknown = domain->unknown_source;
+static int check_references(const InventoryDomain *domain, Diagnostics *reterr) {
+        const InventoryDomain *base = domain->default_dispvm, *unknown = domain->unknown_source;
         int r = 0;
 
         if (base && domain->origin[PROPERTY_DEFAULT_DISPVM] == domain && !base->template_for_dispvms)
@@ -109,21 +109,21 @@ static int check_references(const Domain *domain, Diagnostics *reterr) {
         return 0;
 }
 
-static const Domain *next_template(const Domain *domain) {
+static const InventoryDomain *next_template(const InventoryDomain *domain) {
         return domain->template;
 }
 
 /* From one domain on another host to the one that must be reached first, if that is on another host too. */
-static const Domain *next_relay(const Domain *domain) {
+static const InventoryDomain *next_relay(const InventoryDomain *domain) {
         return domain->type == DOMAIN_TYPE_REMOTEVM ? domain->relayvm : NULL;
 }
 
 /* "a -> b -> a", or its beginning. */
 #define CHAIN_TEXT_SIZE ((INVENTORY_DEPTH_MAX + 3) * (DOMAIN_NAME_MAX + 5))
 
-static void chain_format(const Domain *domain, const Domain *(*next)(const Domain *domain),
+static void chain_format(const InventoryDomain *domain, const InventoryDomain *(*next)(const InventoryDomain *domain),
                          char ret_text[static CHAIN_TEXT_SIZE]) {
-        const Domain *at = next(domain);
+        const InventoryDomain *at = next(domain);
         int n = snprintf(ret_text, CHAIN_TEXT_SIZE, "%s", domain->name.text);
 
         for (size_t i = 0; at && i <= INVENTORY_DEPTH_MAX; ++i) {
@@ -138,15 +138,15 @@ static void chain_format(const Domain *domain, const Domain *(*next)(const Domai
  * A chain that comes back to where it began is told once, by the first of its members by name; a chain that only
  * leads into a circle not at all: it is mended with the circle.
  */
-static int check_chain(const Inventory *inventory, const Domain *domain, Property property,
-                       const Domain *(*next)(const Domain *domain), Diagnostics *reterr) {
+static int check_chain(const Inventory *inventory, const InventoryDomain *domain, Property property,
+                       const InventoryDomain *(*next)(const InventoryDomain *domain), Diagnostics *reterr) {
         const char *key = property_info(property)->key;
         char text[CHAIN_TEXT_SIZE];
         bool first = true;
         size_t n = 0;
 
         chain_format(domain, next, text);
-        for (const Domain *at = next(domain); at; at = next(at)) {
+        for (const InventoryDomain *at = next(domain); at; at = next(at)) {
                 if (at == domain)
                         return first ? complain(domain, property, reterr, "%s: %s is a circle: cut it somewhere", key,
                                                 text)
@@ -163,7 +163,7 @@ static int check_chain(const Inventory *inventory, const Domain *domain, Propert
 
 /* Of domains that must differ in something. */
 typedef struct Unique {
-        const Domain *domain;
+        const InventoryDomain *domain;
         const char *text;
 } Unique;
 
@@ -174,20 +174,20 @@ static int compare_unique(const void *a, const void *b) {
         return r ?: (one->domain > two->domain) - (one->domain < two->domain);
 }
 
-static const char *unique_account(const Domain *domain) {
+static const char *unique_account(const InventoryDomain *domain) {
         return domain->user.text[0] ? domain->user.text : NULL;
 }
 
-static const char *unique_uuid(const Domain *domain) {
+static const char *unique_uuid(const InventoryDomain *domain) {
         return domain->uuid.text;
 }
 
-static const char *unique_link(const Domain *domain) {
+static const char *unique_link(const InventoryDomain *domain) {
         return domain->link == DOMAIN_LINK_VSOCK ? domain->effective[PROPERTY_LINK]->text : NULL;
 }
 
-static int check_unique(const Inventory *inventory, Property property, const char *(*get)(const Domain *domain),
-                        const char *what, Diagnostics *reterr) {
+static int check_unique(const Inventory *inventory, Property property,
+                        const char *(*get)(const InventoryDomain *domain), const char *what, Diagnostics *reterr) {
         _cleanup_free_ Unique *all = NULL;
         size_t n = 0;
 
@@ -202,7 +202,7 @@ static int check_unique(const Inventory *inventory, Property property, const cha
         }
         qsort(all, n, sizeof(*all), compare_unique);
         for (size_t i = 1; i < n; ++i) {
-                const Domain *domain = all[i].domain;
+                const InventoryDomain *domain = all[i].domain;
                 bool dom0 = property == PROPERTY_USER && domain->type == DOMAIN_TYPE_ADMINVM;
                 Property key = dom0 ? PROPERTY_DOM0_USER : property;
                 int r;
@@ -221,7 +221,7 @@ int inventory_check(const Inventory *inventory, Diagnostics *reterr) {
         int r = 0;
 
         for (size_t i = 0; i < inventory->n_domains && r == 0; ++i) {
-                const Domain *domain = &inventory->domains[i];
+                const InventoryDomain *domain = &inventory->domains[i];
 
                 r = check_type(domain, reterr);
                 r = r ?: check_account(domain, reterr);

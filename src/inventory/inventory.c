@@ -25,7 +25,7 @@ typedef struct Loader {
         uint64_t n_room; /* of inventory->domains */
 } Loader;
 
-static void domain_deinit(Domain *domain) {
+static void domain_deinit(InventoryDomain *domain) {
         for (size_t i = 0; i < domain->n_tags; ++i)
                 free(domain->tags[i]);
         free(domain->tags);
@@ -66,23 +66,24 @@ static int domain_name_explain(Loader *loader, const char *path, const char *ste
                 r = NAME_E_RESERVED;
         if (r == 0)
                 return 0;
-        r = diagnostics_add(
-                loader->reterr, path, 0, 0,
-                "the domain's name '%s' %s: choose another; a name is a letter, then letters, digits, "
-                "'_', '-', '.', at most %d in all%s",
-                ESCAPED(stem, n_stem), name_error_text(r), DOMAIN_NAME_MAX,
-                r == NAME_E_RESERVED ? "; none, default, Domain-0, dispNUMBER and NAME-dm mean something else" : "");
+        r = diagnostics_add(loader->reterr, path, 0, 0,
+                            "the domain's name '%s' %s: choose another; a name is a letter, then letters, digits, "
+                            "'_', '-', '.', at most %d in all%s",
+                            ESCAPED(stem, n_stem), name_error_text(r), DOMAIN_NAME_MAX,
+                            r == NAME_E_RESERVED
+                                    ? "; none, default, InventoryDomain-0, dispNUMBER and NAME-dm mean something else"
+                                    : "");
         return r < 0 ? r : INVENTORY_E_INVALID;
 }
 
 /* Adds an empty domain; the caller fills its file. */
-static int loader_add(Loader *loader, const DomainName *name, Domain **ret_domain) {
+static int loader_add(Loader *loader, const DomainName *name, InventoryDomain **ret_domain) {
         Inventory *inventory = loader->inventory;
-        Domain *domain;
+        InventoryDomain *domain;
 
         if (inventory->n_domains == loader->n_room) {
                 size_t n_room = loader->n_room ? loader->n_room * 2 : 16;
-                Domain *larger = reallocarray(inventory->domains, n_room, sizeof(*larger));
+                InventoryDomain *larger = reallocarray(inventory->domains, n_room, sizeof(*larger));
 
                 if (!larger)
                         return error_origin(-ENOMEM);
@@ -91,7 +92,7 @@ static int loader_add(Loader *loader, const DomainName *name, Domain **ret_domai
         }
 
         domain = &inventory->domains[inventory->n_domains];
-        *domain = (Domain){ .name = *name, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+        *domain = (InventoryDomain){ .name = *name, .uid = (uid_t)-1, .gid = (gid_t)-1 };
         if (asprintf(&domain->path, "%s/%s" INVENTORY_FILE_SUFFIX, inventory->dir, name->text) < 0) {
                 domain->path = NULL;
                 return error_origin(-ENOMEM);
@@ -120,7 +121,7 @@ static const char *file_error_remedy(int r) {
 
 /* A file that cannot be read, or has errors, is complained of; its domain exists all the same, so that references to
  * it do not count as dangling too. */
-static int loader_read(Loader *loader, const char *entry, Domain *domain) {
+static int loader_read(Loader *loader, const char *entry, InventoryDomain *domain) {
         const InventoryChange *change = loader->change;
         _cleanup_free_ char *data = NULL;
         size_t n = 0;
@@ -165,7 +166,7 @@ static int loader_check_services(Loader *loader, const char *entry) {
 static int loader_on_entry(Loader *loader, const char *entry) {
         const InventoryChange *change = loader->change;
         _cleanup_free_ char *path = NULL;
-        Domain *domain;
+        InventoryDomain *domain;
         DomainName name;
         size_t n_stem;
         int r;
@@ -213,7 +214,7 @@ static int loader_read_folder(Loader *loader) {
         return r < 0 ? error_trace(r) : 0;
 }
 
-static Domain *find_unsorted(const Inventory *inventory, const char *name) {
+static InventoryDomain *find_unsorted(const Inventory *inventory, const char *name) {
         for (size_t i = 0; i < inventory->n_domains; ++i)
                 if (strcmp(inventory->domains[i].name.text, name) == 0)
                         return &inventory->domains[i];
@@ -223,7 +224,7 @@ static Domain *find_unsorted(const Inventory *inventory, const char *name) {
 /* The domain of a change that adds a file, and dom0, which needs none. */
 static int loader_complete(Loader *loader) {
         const InventoryChange *change = loader->change;
-        Domain *domain;
+        InventoryDomain *domain;
         DomainName name;
         int r;
 
@@ -277,7 +278,7 @@ static int loader_open(Loader *loader, const char *dir) {
 }
 
 static int compare_domains(const void *a, const void *b) {
-        return strcmp(((const Domain *)a)->name.text, ((const Domain *)b)->name.text);
+        return strcmp(((const InventoryDomain *)a)->name.text, ((const InventoryDomain *)b)->name.text);
 }
 
 static int loader_load(Loader *loader) {
@@ -293,7 +294,7 @@ static int loader_load(Loader *loader) {
                 return error_trace(r);
 
         /* From here on the array stays where it is: domains point to each other. */
-        qsort(inventory->domains, inventory->n_domains, sizeof(Domain), compare_domains);
+        qsort(inventory->domains, inventory->n_domains, sizeof(InventoryDomain), compare_domains);
         r = inventory_resolve(inventory, loader->reterr);
         r = r ?: inventory_check(inventory, loader->reterr);
         return error_trace(r);
@@ -350,18 +351,18 @@ int inventory_load(const char *dir, Diagnostics *reterr, Inventory **ret_invento
 }
 
 static int compare_name(const void *name, const void *domain) {
-        return strcmp(name, ((const Domain *)domain)->name.text);
+        return strcmp(name, ((const InventoryDomain *)domain)->name.text);
 }
 
-const Domain *inventory_lookup(const Inventory *inventory, const char *name) {
-        return bsearch(name, inventory->domains, inventory->n_domains, sizeof(Domain), compare_name);
+const InventoryDomain *inventory_lookup(const Inventory *inventory, const char *name) {
+        return bsearch(name, inventory->domains, inventory->n_domains, sizeof(InventoryDomain), compare_name);
 }
 
-const Domain *inventory_dom0(const Inventory *inventory) {
+const InventoryDomain *inventory_dom0(const Inventory *inventory) {
         return inventory_lookup(inventory, DOM0_NAME);
 }
 
-int inventory_service_path(const Inventory *inventory, const Domain *domain, char **ret_path) {
+int inventory_service_path(const Inventory *inventory, const InventoryDomain *domain, char **ret_path) {
         _cleanup_free_ char *path = NULL;
         size_t n = 0;
         FILE *stream;
@@ -371,7 +372,7 @@ int inventory_service_path(const Inventory *inventory, const Domain *domain, cha
         if (!stream)
                 return error_origin(-ENOMEM);
         fputs("/run/qubes-rpc", stream);
-        for (const Domain *owner = domain; owner; owner = owner->template)
+        for (const InventoryDomain *owner = domain; owner; owner = owner->template)
                 fprintf(stream, ":%s/%s" INVENTORY_SERVICES_SUFFIX, inventory->dir, owner->name.text);
         fputs(":/usr/local/etc/qubes-rpc:/etc/qubes-rpc", stream);
         failed = ferror(stream);
@@ -382,7 +383,7 @@ int inventory_service_path(const Inventory *inventory, const Domain *domain, cha
         return 0;
 }
 
-void domain_icon(const Domain *domain, char ret_icon[static DOMAIN_ICON_SIZE]) {
+void domain_icon(const InventoryDomain *domain, char ret_icon[static DOMAIN_ICON_SIZE]) {
         static const char *const kinds[_DOMAIN_TYPE_N] = {
                 [DOMAIN_TYPE_ADMINVM] = "adminvm",
                 [DOMAIN_TYPE_APPVM] = "appvm",
@@ -399,11 +400,11 @@ static int compare_tag(const void *name, const void *tag) {
         return strcmp(name, *(char *const *)tag);
 }
 
-bool domain_has_tag(const Domain *domain, const char *tag) {
+bool domain_has_tag(const InventoryDomain *domain, const char *tag) {
         return domain->n_tags > 0 && bsearch(tag, domain->tags, domain->n_tags, sizeof(*domain->tags), compare_tag);
 }
 
-const char *domain_property_text(const Domain *domain, Property property) {
+const char *domain_property_text(const InventoryDomain *domain, Property property) {
         if (domain->effective[property])
                 return domain->effective[property]->text;
         if (property == PROPERTY_TYPE)

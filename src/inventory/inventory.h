@@ -47,10 +47,10 @@ typedef enum AccountFault {
         ACCOUNT_FAULT_SHARED,   /* another domain's uid */
 } AccountFault;
 
-typedef struct Domain Domain;
+typedef struct InventoryDomain InventoryDomain;
 
 /** One domain; texts are NULL, names empty, references NULL where there is nothing. */
-struct Domain {
+struct InventoryDomain {
         DomainName name;
         Uuid uuid;
         DomainType type;
@@ -64,11 +64,11 @@ struct Domain {
         gid_t gid;
         AccountFault account_fault;
 
-        const Domain *guivm;
-        const Domain *template;
-        const Domain *default_dispvm;
-        const Domain *relayvm;
-        const Domain *unknown_source;
+        const InventoryDomain *guivm;
+        const InventoryDomain *template;
+        const InventoryDomain *default_dispvm;
+        const InventoryDomain *relayvm;
+        const InventoryDomain *unknown_source;
         DomainName remote_name; /* never empty for a RemoteVM: its own name if not set */
         const char *transport_rpc;
         const char *remote_host;
@@ -88,12 +88,12 @@ struct Domain {
         char *path;                                  /* its file; for dom0 the one it would have */
         DomainFile file;                             /* what its file sets */
         const PropertyValue *effective[_PROPERTY_N]; /* its own or an ancestor's; NULL: the default holds */
-        const Domain *origin[_PROPERTY_N];           /* whose value that is; NULL: the default holds */
+        const InventoryDomain *origin[_PROPERTY_N];  /* whose value that is; NULL: the default holds */
 };
 
 typedef struct Inventory {
         char *dir;
-        Domain *domains; /* sorted by name, as strcmp(3) orders; dom0 is among them */
+        InventoryDomain *domains; /* sorted by name, as strcmp(3) orders; dom0 is among them */
         size_t n_domains;
 } Inventory;
 
@@ -130,10 +130,10 @@ Inventory *inventory_free(Inventory *inventory);
 DEFINE_CLEANUP(Inventory *, inventory_free)
 
 /** inventory_lookup() - the domain with this name, or NULL */
-const Domain *inventory_lookup(const Inventory *inventory, const char *name);
+const InventoryDomain *inventory_lookup(const Inventory *inventory, const char *name);
 
 /** inventory_dom0() - cannot fail */
-const Domain *inventory_dom0(const Inventory *inventory);
+const InventoryDomain *inventory_dom0(const Inventory *inventory);
 
 /**
  * inventory_check_accounts() - look up the domains' accounts
@@ -152,20 +152,20 @@ int inventory_check_accounts(Inventory *inventory, Diagnostics *reterr);
  * /run/qubes-rpc, the domain's own folder, its templates', /usr/local/etc/qubes-rpc, /etc/qubes-rpc; with colons
  * between them. The caller frees it. Return: 0 or a negative error.
  */
-int inventory_service_path(const Inventory *inventory, const Domain *domain, char **ret_path);
+int inventory_service_path(const Inventory *inventory, const InventoryDomain *domain, char **ret_path);
 
 /** An icon's name in system information, such as "appvm-red" (policy specification, 6.2). */
 #define DOMAIN_ICON_SIZE 32
 /** domain_icon() - write it to @ret_icon; cannot fail */
-void domain_icon(const Domain *domain, char ret_icon[static DOMAIN_ICON_SIZE]);
+void domain_icon(const InventoryDomain *domain, char ret_icon[static DOMAIN_ICON_SIZE]);
 
 /** domain_has_tag() - is @tag one of the domain's? */
-bool domain_has_tag(const Domain *domain, const char *tag);
+bool domain_has_tag(const InventoryDomain *domain, const char *tag);
 
 /** domain_is_local() - is it on this host, with an agent of its own (neither dom0 nor remote)? */
-static inline bool domain_is_local(const Domain *domain) {
+static inline bool domain_is_local(const InventoryDomain *domain) {
         return domain->type != DOMAIN_TYPE_ADMINVM && domain->type != DOMAIN_TYPE_REMOTEVM;
 }
 
 /** domain_property_text() - the value that holds, the default included, as text; NULL: none */
-const char *domain_property_text(const Domain *domain, Property property);
+const char *domain_property_text(const InventoryDomain *domain, Property property);

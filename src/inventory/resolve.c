@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/nearest.h"
 
-static Domain *lookup(Inventory *inventory, const char *name) {
-        return (Domain *)inventory_lookup(inventory, name);
+static InventoryDomain *lookup(Inventory *inventory, const char *name) {
+        return (InventoryDomain *)inventory_lookup(inventory, name);
 }
 
 static const char *get_name(const void *userdata, size_t i) {
@@ -21,8 +21,8 @@ static const char *get_name(const void *userdata, size_t i) {
 }
 
 /* A reference to @name found in @domain's own file. */
-static int complain_dangling(const Inventory *inventory, const Domain *domain, Property property, const char *name,
-                             Diagnostics *reterr) {
+static int complain_dangling(const Inventory *inventory, const InventoryDomain *domain, Property property,
+                             const char *name, Diagnostics *reterr) {
         const char *meant = nearest(name, strlen(name), get_name, inventory), *key = property_info(property)->key;
         unsigned line = domain->file.values[property].line;
 
@@ -34,7 +34,7 @@ static int complain_dangling(const Inventory *inventory, const Domain *domain, P
                                name, name);
 }
 
-static void resolve_type(Domain *domain) {
+static void resolve_type(InventoryDomain *domain) {
         const PropertyValue *value = &domain->file.values[PROPERTY_TYPE];
 
         if (domain_name_is_dom0(&domain->name))
@@ -45,14 +45,14 @@ static void resolve_type(Domain *domain) {
                 domain->type = DOMAIN_TYPE_APPVM;
 }
 
-static bool type_is_known(const Domain *domain) {
+static bool type_is_known(const InventoryDomain *domain) {
         const PropertyValue *value = &domain->file.values[PROPERTY_TYPE];
 
         return domain->type == DOMAIN_TYPE_ADMINVM || !value->line ||
                (value->text && (DomainType)value->number == domain->type);
 }
 
-static int check_applicable(const Domain *domain, Diagnostics *reterr) {
+static int check_applicable(const InventoryDomain *domain, Diagnostics *reterr) {
         for (size_t i = 0; i < _PROPERTY_N; ++i) {
                 const PropertyInfo *info = property_info((Property)i);
                 const PropertyValue *value = &domain->file.values[i];
@@ -81,9 +81,9 @@ static int check_applicable(const Domain *domain, Diagnostics *reterr) {
         return 0;
 }
 
-static int resolve_template(Inventory *inventory, Domain *domain, Diagnostics *reterr) {
+static int resolve_template(Inventory *inventory, InventoryDomain *domain, Diagnostics *reterr) {
         const PropertyValue *value = &domain->file.values[PROPERTY_TEMPLATE];
-        const Domain *template;
+        const InventoryDomain *template;
 
         if (!value->text || strcmp(value->text, DOMAIN_NONE) == 0 ||
             !(property_info(PROPERTY_TEMPLATE)->types & BIT(domain->type)))
@@ -102,10 +102,10 @@ static int resolve_template(Inventory *inventory, Domain *domain, Diagnostics *r
 
 /* A chain of templates is at most INVENTORY_DEPTH_MAX long, or inventory_check() complains; in one that is too long,
  * or a circle, we look no farther. */
-static void resolve_effective(Domain *domain) {
+static void resolve_effective(InventoryDomain *domain) {
         for (size_t i = 0; i < _PROPERTY_N; ++i) {
                 const PropertyInfo *info = property_info((Property)i);
-                const Domain *from = domain;
+                const InventoryDomain *from = domain;
 
                 if (!(info->types & BIT(domain->type)))
                         continue;
@@ -124,10 +124,10 @@ static void resolve_effective(Domain *domain) {
         }
 }
 
-static int resolve_reference(Inventory *inventory, Domain *domain, Property property, Diagnostics *reterr,
-                             const Domain **ret_domain) {
+static int resolve_reference(Inventory *inventory, InventoryDomain *domain, Property property, Diagnostics *reterr,
+                             const InventoryDomain **ret_domain) {
         const PropertyValue *value = domain->effective[property];
-        const Domain *found;
+        const InventoryDomain *found;
 
         if (!value || strcmp(value->text, DOMAIN_NONE) == 0)
                 return 0;
@@ -139,7 +139,7 @@ static int resolve_reference(Inventory *inventory, Domain *domain, Property prop
         return 0;
 }
 
-static int resolve_references(Inventory *inventory, Domain *domain, Diagnostics *reterr) {
+static int resolve_references(Inventory *inventory, InventoryDomain *domain, Diagnostics *reterr) {
         int r;
 
         /* As in Qubes: who has no other GUI domain is dom0's; a domain elsewhere has its windows elsewhere. */
@@ -154,7 +154,7 @@ static int resolve_references(Inventory *inventory, Domain *domain, Diagnostics 
 }
 
 /* The values are well formed here: property_value_parse() made them. */
-static int get_account(const Domain *domain, Property property, AccountName *ret_name) {
+static int get_account(const InventoryDomain *domain, Property property, AccountName *ret_name) {
         const PropertyValue *value = domain->effective[property];
         int r;
 
@@ -164,15 +164,15 @@ static int get_account(const Domain *domain, Property property, AccountName *ret
         return error_fold(r);
 }
 
-static uint64_t get_number(const Domain *domain, Property property, uint64_t otherwise) {
+static uint64_t get_number(const InventoryDomain *domain, Property property, uint64_t otherwise) {
         return domain->effective[property] ? domain->effective[property]->number : otherwise;
 }
 
-static const char *get_text(const Domain *domain, Property property) {
+static const char *get_text(const InventoryDomain *domain, Property property) {
         return domain->effective[property] ? domain->effective[property]->text : NULL;
 }
 
-static int resolve_names(Domain *domain) {
+static int resolve_names(InventoryDomain *domain) {
         const PropertyValue *remote_name = domain->effective[PROPERTY_REMOTE_NAME];
         int r;
 
@@ -193,7 +193,7 @@ static int resolve_names(Domain *domain) {
         return r;
 }
 
-static void resolve_values(Domain *domain) {
+static void resolve_values(InventoryDomain *domain) {
         const PropertyValue *uuid = domain->effective[PROPERTY_UUID];
         DomainLabel label = domain->type == DOMAIN_TYPE_ADMINVM ? DOMAIN_LABEL_BLACK : DOMAIN_LABEL_RED;
         const char *link = get_text(domain, PROPERTY_LINK) ?: domain_link_text(DOMAIN_LINK_LOCAL);
@@ -223,7 +223,7 @@ static void resolve_values(Domain *domain) {
         domain->shell = get_number(domain, PROPERTY_SHELL, false);
 }
 
-static int add_tag(Domain *domain, char *tag) {
+static int add_tag(InventoryDomain *domain, char *tag) {
         if (!tag)
                 return error_origin(-ENOMEM);
         domain->tags[domain->n_tags++] = tag;
@@ -234,7 +234,7 @@ static int compare_tags(const void *a, const void *b) {
         return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int resolve_tags(Domain *domain) {
+static int resolve_tags(InventoryDomain *domain) {
         const char *text = get_text(domain, PROPERTY_TAGS) ?: "";
         char *tag;
         int r;
@@ -281,7 +281,7 @@ int inventory_resolve(Inventory *inventory, Diagnostics *reterr) {
                 r = r ?: resolve_template(inventory, &inventory->domains[i], reterr);
         }
         for (size_t i = 0; i < inventory->n_domains && r == 0; ++i) {
-                Domain *domain = &inventory->domains[i];
+                InventoryDomain *domain = &inventory->domains[i];
 
                 resolve_effective(domain);
                 resolve_values(domain);

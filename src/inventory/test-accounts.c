@@ -108,7 +108,7 @@ static void test_accounts(void **state) {
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
                 char name[64], path[512];
-                const Domain *domain;
+                const InventoryDomain *domain;
                 const char *found = NULL;
 
                 snprintf(name, sizeof(name), "d%s", cases[i].user);

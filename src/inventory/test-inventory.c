@@ -78,12 +78,12 @@ static char *copy_case(const char *name) {
         return expect;
 }
 
-static const char *name_of(const Domain *domain) {
+static const char *name_of(const InventoryDomain *domain) {
         return domain ? domain->name.text : "-";
 }
 
 /* A line with everything that is not as it is for a plain domain. */
-static void describe(FILE *stream, const Domain *domain) {
+static void describe(FILE *stream, const InventoryDomain *domain) {
         char icon[DOMAIN_ICON_SIZE];
 
         domain_icon(domain, icon);

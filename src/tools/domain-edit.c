@@ -172,7 +172,7 @@ static int refuse_broken(const DomainOptions *options, const Diagnostics *diagno
  * An account that does not exist yet is the next step, and is said when all is done; one that can never be a domain is
  * a reason to refuse. Faults of other domains' accounts are not this change's business.
  */
-static int check_account(const DomainOptions *options, Inventory *inventory, const Domain *domain) {
+static int check_account(const DomainOptions *options, Inventory *inventory, const InventoryDomain *domain) {
         _cleanup_(diagnostics_deinit)
         Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
@@ -222,7 +222,7 @@ static int edit_commit(Edit *edit, bool create, const char *done) {
         Inventory *inventory = NULL;
         const DomainOptions *options = edit->options;
         InventoryChange change = { .name = options->name, .text = edit->text, .n_text = edit->n_text };
-        const Domain *domain;
+        const InventoryDomain *domain;
         int r;
 
         r = inventory_load_changed(options->dir, &change, &diagnostics, &inventory);
@@ -310,7 +310,7 @@ static size_t complain_references(const Inventory *inventory, const char *name) 
         size_t n = 0;
 
         for (size_t i = 0; i < inventory->n_domains; ++i) {
-                const Domain *other = &inventory->domains[i];
+                const InventoryDomain *other = &inventory->domains[i];
 
                 for (size_t k = 0; k < _PROPERTY_N; ++k) {
                         const PropertyValue *value = &other->file.values[k];
@@ -339,7 +339,7 @@ static int check_removal(const DomainOptions *options, char **ret_account) {
         if (r < 0)
                 return error_trace(r);
         if (r == 0) {
-                const Domain *domain = inventory_lookup(before, options->name);
+                const InventoryDomain *domain = inventory_lookup(before, options->name);
 
                 if (complain_references(before, options->name) > 0) {
                         command_complain("nothing was changed: other domains need '%s': change them first",

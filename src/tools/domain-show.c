@@ -30,7 +30,7 @@ static int json_add_text(json_object *object, const char *key, const char *text)
         return json_add(object, key, json_object_new_string(text));
 }
 
-static int json_add_tags(json_object *object, const Domain *domain) {
+static int json_add_tags(json_object *object, const InventoryDomain *domain) {
         _cleanup_json_ json_object *tags = json_object_new_array();
 
         if (!tags)
@@ -51,7 +51,7 @@ static bool is_number(PropertyKind kind) {
 }
 
 /* What holds, as a person would say it: "none" is no domain, not one of that name. */
-static const char *shown_text(const Domain *domain, Property property) {
+static const char *shown_text(const InventoryDomain *domain, Property property) {
         const char *text = domain_property_text(domain, property);
 
         if (text && property_info(property)->kind == PROPERTY_KIND_DOMAIN && strcmp(text, DOMAIN_NONE) == 0)
@@ -59,7 +59,7 @@ static const char *shown_text(const Domain *domain, Property property) {
         return text;
 }
 
-static int json_add_property(json_object *object, const Domain *domain, Property property) {
+static int json_add_property(json_object *object, const InventoryDomain *domain, Property property) {
         const PropertyInfo *info = property_info(property);
         const char *text = shown_text(domain, property);
         PropertyValue value = {};
@@ -81,11 +81,11 @@ static int json_add_property(json_object *object, const Domain *domain, Property
         return r;
 }
 
-static bool applies(const Domain *domain, Property property) {
+static bool applies(const InventoryDomain *domain, Property property) {
         return property_info(property)->types & BIT(domain->type);
 }
 
-static int json_add_properties(json_object *object, const Domain *domain) {
+static int json_add_properties(json_object *object, const InventoryDomain *domain) {
         int r = 0;
 
         for (size_t i = 0; i < _PROPERTY_N && r == 0; ++i)
@@ -104,7 +104,7 @@ static int print_json(json_object *object) {
         return COMMAND_STATUS_DONE;
 }
 
-static int show_json(const Domain *domain, const char *services) {
+static int show_json(const InventoryDomain *domain, const char *services) {
         _cleanup_json_ json_object *object = json_object_new_object(), *properties = json_object_new_object(),
                                    *inherited = json_object_new_object();
         int r;
@@ -124,8 +124,8 @@ static int show_json(const Domain *domain, const char *services) {
 }
 
 /* Where a value comes from that its own file does not set. */
-static void print_origin(const Domain *domain, Property property) {
-        const Domain *origin = domain->origin[property];
+static void print_origin(const InventoryDomain *domain, Property property) {
+        const InventoryDomain *origin = domain->origin[property];
 
         if (origin && origin != domain)
                 printf("  (from %s)", origin->name.text);
@@ -135,7 +135,7 @@ static void print_origin(const Domain *domain, Property property) {
                 printf("  (default)");
 }
 
-static void show_text(const Domain *domain, const char *services) {
+static void show_text(const InventoryDomain *domain, const char *services) {
         printf("%s\n", domain->name.text);
         for (size_t i = 0; i < _PROPERTY_N; ++i) {
                 const char *text = shown_text(domain, (Property)i);
@@ -175,7 +175,7 @@ int domain_show(const DomainOptions *options) {
         _cleanup_(inventory_freep)
         Inventory *inventory = NULL;
         _cleanup_free_ char *services = NULL;
-        const Domain *domain;
+        const InventoryDomain *domain;
         int r;
 
         r = load(options, &inventory);
@@ -214,7 +214,7 @@ static int list_json(const Inventory *inventory) {
         return r < 0 ? r : print_json(object);
 }
 
-static const char *list_user(const Domain *domain) {
+static const char *list_user(const InventoryDomain *domain) {
         if (domain->type == DOMAIN_TYPE_REMOTEVM)
                 return "-";
         return domain->user.text[0] ? domain->user.text : "-";
@@ -232,7 +232,7 @@ static void list_text(const Inventory *inventory) {
         }
         printf("%-*s  %-12s  %-*s  %-6s  %s\n", width, "NAME", "TYPE", width_user, "USER", "LABEL", "TAGS");
         for (size_t i = 0; i < inventory->n_domains; ++i) {
-                const Domain *domain = &inventory->domains[i];
+                const InventoryDomain *domain = &inventory->domains[i];
 
                 printf("%-*s  %-12s  %-*s  %-6s  ", width, domain->name.text, domain_type_text(domain->type),
                        width_user, list_user(domain), domain_label_text(domain->label));
