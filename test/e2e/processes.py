@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of the private world: its process namespace holds nothing but the test and what the test started."""
+
+import os
+import select
+import signal
+import time
+
+
+class Process:
+    """One process, held by pidfd so that its number cannot come to mean another."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.program = _link(pid, "exe")
+        self.command = _command(pid)
+
+    def __del__(self):
+        if hasattr(self, "pidfd"):
+            os.close(self.pidfd)
+
+    def __str__(self):
+        return "%d %s" % (self.pid, self.command or self.program)
+
+    def kill(self, number=signal.SIGKILL):
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            pass
+
+    def wait(self, timeout):
+        """Wait until the process has ended; False if it has not in TIMEOUT seconds."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(max(0, timeout) * 1000))
+
+
+def others():
+    """Every live process of the world but this one and those that it descends from."""
+    own = set(_ancestors(os.getpid()))
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) in own:
+            continue
+        try:
+            process = Process(int(name))
+        except ProcessLookupError:
+            continue
+        if process.wait(0) or _status(process.pid, "State") in (None, "Z", "X"):
+            continue  # ended, but for being reaped
+        found.append(process)
+    return found
+
+
+def running(program):
+    """The live processes whose executable is the file PROGRAM."""
+    return [process for process in others() if process.program == program]
+
+
+def wait_all_gone(timeout):
+    """Wait until the world is empty but for this process; return those that are left after TIMEOUT seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        left = others()
+        if not left or not left[0].wait(deadline - time.monotonic()):
+            return left
+
+
+def _ancestors(pid):
+    while pid:
+        yield pid
+        pid = int(_status(pid, "PPid") or 0)
+
+
+def _status(pid, key):
+    try:
+        with open("/proc/%d/status" % pid) as file:
+            for line in file:
+                if line.startswith(key + ":"):
+                    return line.split()[1]
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return None
+
+
+def _link(pid, name):
+    try:
+        return os.readlink("/proc/%d/%s" % (pid, name))
+    except OSError:
+        return ""
+
+
+def _command(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            return file.read().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
