@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the build installs besides programs: accounts, directories, the PAM service, the unit, the first service."""
+
+import ctypes
+import grp
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="needs systemd's tools")
+
+
+@pytest.mark.parametrize(
+    "path, mode",
+    [
+        ("/etc/qubes", 0o755),
+        ("/etc/qubes/domains.d", 0o755),
+        ("/etc/qubes/policy.d", 0o755),
+        ("/etc/qubes/policy.d/include", 0o755),
+        ("/etc/qubes/policy.d/90-default.policy", 0o644),
+        ("/etc/qubes/rpc-config", 0o755),
+        ("/etc/qubes-rpc", 0o755),
+        ("/etc/qubes-rpc/qubes.GetDate", 0o755),
+        ("/etc/pam.d/qrexec", 0o644),
+        ("/usr/lib/systemd/system/qair.service", 0o644),
+        ("/usr/lib/sysusers.d/qair.conf", 0o644),
+        ("/usr/lib/tmpfiles.d/qair.conf", 0o644),
+    ],
+)
+def test_installed_is_roots_and_nobody_elses(world, path, mode):
+    entry = os.stat(path)
+    assert (entry.st_uid, entry.st_gid, oct(stat.S_IMODE(entry.st_mode))) == (0, 0, oct(mode))
+
+
+def test_default_policy_is_one_refusal(world):
+    with open("/etc/qubes/policy.d/90-default.policy") as file:
+        rules = [line.split() for line in file if line.strip() and not line.startswith("#")]
+    assert rules == [["*", "*", "*", "*", "deny"]]
+
+
+@needs_systemd
+def test_sysusers_makes_the_accounts(world, tmp_path):
+    """On a machine without them; the result is what the private world makes by hand."""
+    os.makedirs(tmp_path / "etc")
+    subprocess.run(["systemd-sysusers", "--root", tmp_path, "/usr/lib/sysusers.d/qair.conf"], check=True)
+    passwd = dict(line.split(":", 1) for line in (tmp_path / "etc/passwd").read_text().splitlines())
+    group = dict(line.split(":", 1) for line in (tmp_path / "etc/group").read_text().splitlines())
+    assert sorted(passwd) == ["qrexec", "qrexec-dom0"]
+    assert sorted(group) == ["qrexec", "qrexec-dom0", "qubes"]
+    assert group["qubes"].endswith(":qrexec-dom0")
+    assert all(line.endswith("/nologin") for line in passwd.values())
+
+    assert grp.getgrnam("qubes").gr_mem == ["qrexec-dom0"]
+    assert grp.getgrnam("qrexec").gr_mem == []
+    assert all(pwd.getpwnam(name).pw_shell.endswith("/nologin") for name in passwd)
+
+
+@needs_systemd
+def test_tmpfiles_makes_the_directories(world):
+    subprocess.run(["systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/qair.conf"], check=True)
+    for path in ("/run/qubes", "/run/qubes/policy.d", "/run/qubes-rpc"):
+        entry = os.stat(path)
+        assert (entry.st_uid, entry.st_gid) == (0, grp.getgrnam("qubes").gr_gid)
+        assert stat.S_IMODE(entry.st_mode) == 0o755
+
+
+@needs_systemd
+@pytest.mark.skipif(not os.path.exists("/usr/lib/qubes/qair-supervisor"), reason="the unit's program is not built")
+def test_unit_is_sound(world):
+    result = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "/usr/lib/systemd/system/qair.service"],
+        capture_output=True,
+        text=True,
+    )
+    ours = [line for line in result.stderr.splitlines() if "qair" in line]
+    assert (result.returncode, ours) == (0, []), result.stderr
+
+
+def test_pam_opens_a_session_for_root_only(world):
+    """As the supervisor would, for an account whose password is locked; and as nobody else could."""
+    world.add_account("work")
+    assert pam_session("qrexec", "work") == []
+
+    child = os.fork()
+    if child == 0:
+        os.setgid(pwd.getpwnam("work").pw_gid)
+        os.setuid(pwd.getpwnam("work").pw_uid)
+        os._exit(0 if pam_session("qrexec", "work") == ["authenticate"] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "an ordinary account could authenticate"
+
+
+def test_pam_refuses_an_expired_account(world):
+    world.add_account("work")
+    subprocess.run(["usermod", "--expiredate", "2020-01-01", "work"], check=True)
+    assert pam_session("qrexec", "work") == ["acct_mgmt"]
+
+
+class _Conversation(ctypes.Structure):
+    _fields_ = [("converse", ctypes.c_void_p), ("data", ctypes.c_void_p)]
+
+
+def pam_session(service, account):
+    """Authenticate, check the account, open and close a session: the step that was refused, if any."""
+    pam = ctypes.CDLL("libpam.so.0")
+    handle = ctypes.c_void_p()
+    # A conversation that cannot be had: whatever asks for a password fails.
+    refuse = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 19)
+    conversation = _Conversation(ctypes.cast(refuse, ctypes.c_void_p), None)
+    assert pam.pam_start(service.encode(), account.encode(), ctypes.byref(conversation), ctypes.byref(handle)) == 0
+    refused = []
+    for step in ("authenticate", "acct_mgmt", "open_session", "close_session"):
+        if getattr(pam, "pam_" + step)(handle, 0) != 0:
+            refused.append(step)
+            break
+    pam.pam_end(handle, 0)
+    return refused
