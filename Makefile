@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands of the README. Meson and Ninja build; this only says how they are used.
+
+BUILD = build
+SANITIZER_BUILD = build-san
+FUZZ_SECONDS = 60
+# Targets to fuzz, by name; all if empty.
+FUZZ =
+DESTDIR =
+JOBS = $(shell nproc)
+
+ENTER = test/world/enter
+# A Python that happens to come first in PATH may lack pytest; the distribution's has it.
+PYTHON = /usr/bin/python3
+
+.PHONY: help deps demo demo-shell check bench fuzz install clean build build-deps check-deps
+
+help:
+	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
+	@echo 'make demo-shell  the same, then a shell as the domain work'
+	@echo 'make check       build, test, test again under sanitizers; ends with: N passed, N failed (root)'
+	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
+	@echo 'make bench       measure'
+	@echo 'make install     install what make build has built, below DESTDIR if set'
+	@echo 'make build       build only, in $(BUILD)'
+	@echo 'make deps        install what building and testing need (Debian, root); demo and check do it by themselves'
+	@echo 'make clean       remove the build directories'
+
+deps: check-deps
+
+build-deps:
+	@test/deps.sh demo
+
+check-deps:
+	@test/deps.sh
+
+build: build-deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) -j $(JOBS) --quiet
+
+demo: build
+	@$(ENTER) $(BUILD) test/demo/demo.sh
+
+demo-shell: build
+	@$(ENTER) $(BUILD) test/demo/demo.sh --shell
+
+check: check-deps
+	@JOBS=$(JOBS) SANITIZER_BUILD=$(SANITIZER_BUILD) test/check.sh
+
+# The fuzz targets of `make check`, which only replays what is committed.
+fuzz: check-deps
+	@[ -f $(SANITIZER_BUILD)/build.ninja ] || CC=clang meson setup $(SANITIZER_BUILD) --werror \
+		-Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true >/dev/null
+	@ninja -C $(SANITIZER_BUILD) -j $(JOBS) --quiet
+	@test/fuzz/run.sh $(SANITIZER_BUILD) $(FUZZ_SECONDS) $(FUZZ)
+
+bench:
+	@echo 'bench: benchmarks come with the data plane; there is nothing to measure yet'
+
+install:
+	@[ -f $(BUILD)/build.ninja ] || { echo 'install: nothing is built yet. Run: make build' >&2; exit 1; }
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
+
+clean:
+	rm -rf build build-check build-san

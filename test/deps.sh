@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# deps.sh [--check] [demo] - install what building and testing need, if anything is missing (Debian)
+#
+# With `demo`, only what building and showing need. With --check, install nothing: the status is 1 if something is
+# missing. Without anything missing it touches no network and takes a few hundredths of a second.
+set -eu
+
+build='meson ninja-build gcc libc6-dev pkg-config libsystemd-dev libseccomp-dev libinih-dev libjson-c-dev libpam0g-dev
+        libcmocka-dev scdoc'
+# The private world and what is done in it: mount, unshare, setpriv, script, ip, useradd, and a Python for the starter.
+world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-runtime python3'
+# libclang-rt-dev has the runtimes of the sanitizers and of libFuzzer, llvm the symbolizer that makes reports readable.
+check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat'
+
+only_check=
+if [ "${1-}" = --check ]; then
+        only_check=yes
+        shift
+fi
+case ${1-} in
+'') wanted="$build $world $check" ;;
+demo) wanted="$build $world" ;;
+*)
+        echo 'usage: deps.sh [--check] [demo]' >&2
+        exit 2
+        ;;
+esac
+
+# missing: the wanted packages that are not installed, one a line
+missing() {
+        # dpkg-query complains about packages it has never heard of; those are missing all the same.
+        installed=$(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' $wanted 2>/dev/null) || true
+        for package in $wanted; do
+                printf '%s\n' "$installed" | grep -qxF "installed $package" || echo "$package"
+        done
+}
+
+if ! command -v dpkg-query >/dev/null; then
+        echo 'deps: this is not Debian. Needed are, under the names that they have there:' $wanted >&2
+        exit 0
+fi
+
+packages=$(missing)
+[ -n "$packages" ] || exit 0
+if [ -n "$only_check" ]; then
+        echo 'deps: missing:' $packages
+        exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+        echo 'deps: packages are missing, and only root can install them. Run: sudo make deps' >&2
+        echo 'deps: that is: apt-get install --no-install-recommends' $packages >&2
+        exit 1
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+install() {
+        apt-get install --yes --quiet=2 --no-install-recommends -o DPkg::Lock::Timeout=120 $packages
+}
+
+echo 'deps: installing' $packages
+# The package lists may be missing or old; they are fetched only if what they say now does not do.
+install >/dev/null 2>&1 || { apt-get update --quiet=2 && install; }
