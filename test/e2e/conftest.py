@@ -1,18 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the end-to-end tests, and which of them can run where.
 
-    test/world/enter build /usr/bin/python3 -m pytest test/e2e      all but test_world.py
-    /usr/bin/python3 -m pytest test/e2e/test_world.py               outside, as root: the private world itself
+    test/world/enter build /usr/bin/python3 -m pytest test/e2e                      inside, all but these two:
+    /usr/bin/python3 -m pytest test/e2e/test_world.py test/e2e/test_demo.py         outside, as root
 """
 
 import os
+import signal
 
 import pytest
 
 IN_WORLD = os.environ.get("QAIR_WORLD") == "1"
 
-# The tests of the world look at the machine outside, those of the harness at an inside.
-collect_ignore = ["test_world.py"] if IN_WORLD else ["test_harness.py"]
+# The tests of the world and of the demo make their own, and look at the machine outside.
+collect_ignore = ["test_world.py", "test_demo.py"] if IN_WORLD else ["test_harness.py"]
+
+# A test that waits for what never comes is a failure with a place and a log, not a run that hangs.
+TEST_TIMEOUT_SEC = 90
+
+
+class Deadline(Exception):
+    """A test took longer than TEST_TIMEOUT_SEC."""
+
+
+@pytest.fixture(autouse=True)
+def deadline():
+    def expired(number, frame):
+        raise Deadline("the test took longer than %d seconds" % TEST_TIMEOUT_SEC)
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(TEST_TIMEOUT_SEC)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
