@@ -64,7 +64,8 @@ export QAIR_BUILD=$PWD/$gcc_build
 
 step gcc "$gcc_build/meson-logs/testlog.json" build_and_test "$gcc_build" gcc
 step tools "$reports/tools.xml" "${pytest[@]}" --junit-xml="$reports/tools.xml" test/test_summary.py
-step world "$reports/world.xml" "${pytest[@]}" --junit-xml="$reports/world.xml" test/e2e/test_world.py
+step world "$reports/world.xml" "${pytest[@]}" --junit-xml="$reports/world.xml" \
+        test/e2e/test_world.py test/e2e/test_demo.py
 step e2e "$reports/e2e.xml" end_to_end "$reports/e2e.xml"
 step sanitizers "$clang_build/meson-logs/testlog.json" build_and_test "$clang_build" clang \
         -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true

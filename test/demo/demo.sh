@@ -1,0 +1,240 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# demo.sh [--shell] - two accounts become domains and call each other
+#
+# Runs inside test/world/enter (make demo), on the programs as installed. Every step shows the command that it runs and
+# checks what came of it; the first that is wrong ends the demo with status 1. With --shell the steps are left out and
+# you get a shell as the domain work instead.
+set -euo pipefail
+
+if [ "${QAIR_WORLD-}" != 1 ]; then
+        echo 'demo: run me in a private world: make demo' >&2
+        exit 1
+fi
+
+log=/run/demo.log
+here=$(dirname -- "$(realpath -- "$0")")
+supervisor=
+
+# Only for people: a pipe or a file gets plain text.
+if [ -t 1 ]; then
+        bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+else
+        bold='' green='' red='' plain=''
+fi
+
+say() {
+        printf '\n%s# %s%s\n' "$bold" "$1" "$plain"
+}
+
+good() {
+        printf '%s  ok: %s%s\n' "$green" "$1" "$plain"
+}
+
+wrong() {
+        printf '%s  WRONG: %s%s\n' "$red" "$1" "$plain" >&2
+        if [ -s "$log" ]; then
+                printf '%s\n' 'What the supervisor, the broker and the agents have logged:' >&2
+                tail -n 40 "$log" >&2
+        fi
+        exit 1
+}
+
+# run_as ACCOUNT COMMAND…: as a login of ACCOUNT would, with nothing of root's left
+run_as() {
+        local account=$1 home
+        shift
+
+        if [ "$account" = root ]; then
+                "$@"
+                return
+        fi
+        home=$(getent passwd "$account" | cut -d: -f6)
+        env --ignore-environment --chdir="$home" HOME="$home" USER="$account" LOGNAME="$account" SHELL=/bin/bash \
+                TERM="${TERM:-dumb}" PATH=/usr/local/bin:/usr/bin:/bin \
+                setpriv --reuid="$account" --regid="$account" --init-groups "$@"
+}
+
+# show ACCOUNT COMMAND-LINE: print it as typed by ACCOUNT, run it, print what it said; sets $output and $status
+show() {
+        local sign='$'
+
+        [ "$1" != root ] || sign='#'
+        printf '%s%s%s %s%s\n' "$bold" "$1" "$sign" "$2" "$plain"
+        status=0
+        output=$(run_as "$1" /bin/bash -c "$2" 2>&1 </dev/null) || status=$?
+        [ -z "$output" ] || printf '%s\n' "$output"
+        [ "$status" -eq 0 ] || printf '  (exit status %d)\n' "$status"
+}
+
+# must ACCOUNT COMMAND-LINE: show, and it has to succeed
+must() {
+        show "$@"
+        [ "$status" -eq 0 ] || wrong "this should have succeeded"
+}
+
+# tell PATH MODE: write standard input to PATH, as a root user would with an editor, and show it
+tell() {
+        mkdir -p -- "$(dirname -- "$1")"
+        cat >"$1"
+        chmod "$2" "$1"
+        printf '%sroot# cat %s%s\n' "$bold" "$1" "$plain"
+        cat "$1"
+}
+
+quiet_tell() {
+        tell "$@" >/dev/null
+}
+
+# The world is a copy of this machine: an account that happens to have one of the names is not ours.
+forget_account() {
+        if getent passwd "$1" >/dev/null; then
+                userdel --force "$1" 2>/dev/null
+        fi
+        if getent group "$1" >/dev/null; then
+                groupdel "$1"
+        fi
+}
+
+stop() {
+        if [ -n "$supervisor" ]; then
+                kill "$supervisor" 2>/dev/null || true
+                # Not our child but our first process's; its end is seen as that of any other process.
+                timeout 10 tail --pid="$supervisor" -s 0.05 -f /dev/null || true
+        fi
+}
+
+set_up() {
+        local with=$1
+
+        forget_account work
+        forget_account vault
+
+        say 'Two ordinary accounts become domains'
+        "$with" root 'useradd --create-home --shell /bin/bash work'
+        "$with" root 'useradd --create-home --shell /bin/bash vault'
+        "$with" root 'qair domain add work user=work label=blue'
+        "$with" root 'qair domain add vault user=vault label=black'
+
+        say 'Who may call what: everything that is not allowed here is refused'
+        tell /etc/qubes/policy.d/30-user.policy 0644 <<'POLICY'
+qubes.GetDate   *  work   vault  allow
+demo.WhoAmI     *  work   vault  allow
+demo.Vault      *  work   vault  allow
+demo.Vault      *  vault  work   allow
+demo.Nowhere    *  work   vault  allow
+POLICY
+
+        say 'A service is a program: standard input, standard output, and the name of who called'
+        tell /etc/qubes-rpc/demo.WhoAmI 0755 <<'SERVICE'
+#!/bin/sh
+read -r token
+echo "I run as $(id -un) and $QREXEC_REMOTE_DOMAIN called me with $token"
+SERVICE
+
+        say 'And one that only the vault has'
+        tell /etc/qubes/domains.d/vault.rpc/demo.Vault 0755 <<'SERVICE'
+#!/bin/sh
+echo 'here is the vault'
+SERVICE
+
+        # Allowed to nobody, so nobody ever gets to see what it would do.
+        quiet_tell /etc/qubes-rpc/demo.Secret 0755 <<SERVICE
+#!/bin/sh
+touch /run/demo-secret/started
+SERVICE
+        mkdir -p /run/demo-secret
+        chmod 1777 /run/demo-secret
+
+        say 'The supervisor starts, and with it the broker and an agent for each domain'
+        printf '%sroot# /usr/lib/qubes/qair-supervisor &%s\n' "$bold" "$plain"
+        supervisor=$("$here/../world/supervisor.py" "$log") || wrong 'the supervisor did not start'
+        good 'it says that it is ready'
+}
+
+steps() {
+        local before after answer token
+
+        say 'The date, from the vault'
+        before=$(date +%s)
+        must work 'qrexec-client-vm vault qubes.GetDate'
+        after=$(date +%s)
+        [[ $output =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$ ]] || wrong 'this is no date'
+        answer=$(date --date="$output" +%s)
+        [ "$answer" -ge "$before" ] && [ "$answer" -le "$after" ] || wrong 'this is not the time'
+        good 'it is the time now'
+
+        say 'Who ran that service, and whom did it see? A random token goes in and must come back'
+        token=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+        must work "echo $token | qrexec-client-vm vault demo.WhoAmI"
+        [ "$output" = "I run as vault and work called me with $token" ] || wrong 'this is not what the service says'
+        good 'it ran as vault, knew that work called, and got the token'
+
+        say 'A call that policy does not allow is refused, and the service never starts: status 126'
+        show work 'qrexec-client-vm vault demo.Secret'
+        [ "$status" -eq 126 ] || wrong 'the status should be 126'
+        [[ $output == 'Request refused'* ]] || wrong 'the caller should be told: Request refused'
+        [ ! -e /run/demo-secret/started ] || wrong 'the service was started'
+        good 'refused, and nothing was started'
+
+        say 'A call that is allowed, of a service that is nowhere: status 127'
+        show work 'qrexec-client-vm vault demo.Nowhere'
+        [ "$status" -eq 127 ] || wrong 'the status should be 127'
+        good 'allowed, but there is no such service'
+
+        say 'A service that exists in the vault alone: work may call it there, vault may call it in work, and finds none'
+        must work 'qrexec-client-vm vault demo.Vault'
+        [ "$output" = 'here is the vault' ] || wrong 'this is not what the service says'
+        show vault 'qrexec-client-vm work demo.Vault'
+        [ "$status" -eq 127 ] || wrong 'the status should be 127'
+        good 'it is where it was put and nowhere else'
+}
+
+closing_words() {
+        cat <<'WORDS'
+
+All as it should be. Everything that you saw happened in a private world, which is gone when this ends.
+
+What to try next:
+    make demo-shell      the same world, and a shell as the domain work
+    make check           the tests, which end in: N passed, N failed
+    README.md            a first call on a real machine, in five commands
+WORDS
+}
+
+# A shell as work, with a terminal of its own: what runs in it can neither read nor type on the terminal of root.
+shell() {
+        quiet_tell /home/work/.bashrc 0644 <<'RC'
+PS1='work$ '
+cat <<'WORDS'
+
+You are the domain work; the domain vault is one call away. Try:
+
+    qrexec-client-vm vault qubes.GetDate
+    qrexec-client-vm vault qubes.GetDate+nanoseconds
+    echo hello | qrexec-client-vm vault demo.WhoAmI
+    qrexec-client-vm vault demo.Secret; echo $?
+    cat /etc/qubes-rpc/demo.WhoAmI /etc/qubes/policy.d/30-user.policy
+
+exit, or Ctrl-D, ends this shell and the world with it.
+WORDS
+RC
+        chown work:work /home/work/.bashrc
+        # The status is that of the last command of the user's: none of the demo's business.
+        run_as work script --quiet --command '/bin/bash -i' /dev/null || true
+}
+
+quietly() {
+        run_as "$1" /bin/bash -c "$2" >/dev/null || wrong "this should have succeeded: $2"
+}
+
+trap stop EXIT
+if [ "${1-}" = --shell ]; then
+        set_up quietly >/dev/null
+        shell
+else
+        set_up must
+        steps
+        closing_words
+fi
