@@ -56,7 +56,8 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive
 install() {
-        apt-get install --yes --quiet=2 --no-install-recommends -o DPkg::Lock::Timeout=120 $packages
+        apt-get install --yes --quiet=2 --no-install-recommends -o DPkg::Lock::Timeout=120 \
+                -o Dpkg::Use-Pty=0 $packages
 }
 
 echo 'deps: installing' $packages
