@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE=1
 
 # An undefined behaviour that is merely printed fails nothing.
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export ASAN_OPTIONS=detect_stack_use_after_return=1
 
 runs=()
 
