@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The caller's end of a framed data connection (protocol specification, 5): what qrexec-client-vm and qrexec-client do
+ * once they have a stream.
+ *
+ *      HELLO -- the callee's HELLO --> RUNNING -- status known, ends closed, child exited, flushed --> (done)
+ *        |                                `-- connection closed --> LEFT -- child exited --> (done, status 255 unless
+ *        `-- anything else --> (refused)                                                     the callee had told one)
+ *
+ * In RUNNING both directions are independent: each holds at most one chunk, and stops taking more until that chunk
+ * is delivered.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+        _DATA_CALLER_E_SUCCESS,
+        DATA_CALLER_E_HANDSHAKE, /* the peer closed before its HELLO, or its HELLO is none, or too old */
+        DATA_CALLER_E_PROTOCOL,  /* the peer sent what no callee sends (5.2) */
+};
+
+typedef struct DataCaller {
+        int stream_fd; /* the connected stream socket; owned */
+
+        int in_fd;      /* readable: becomes the service's stdin; owned; -1: end-of-file at once, after the prefix */
+        int out_fd;     /* writable: gets the service's stdout; owned; -1: discard. May be the same socket as in_fd */
+        bool inherited; /* in_fd and out_fd came from our parent: close them at their end. Else, and if they are one
+                           socket, they are shut down (5.4) */
+
+        int child_pidfd; /* local program at the other end of in_fd and out_fd; owned; -1: none */
+
+        const void *prefix; /* sent before anything that is read from in_fd; not owned */
+        size_t n_prefix;
+
+        bool filter_stdout; /* 5.12 */
+        bool filter_stderr;
+} DataCaller;
+
+/** A DataCaller without any descriptor: set what there is. */
+#define DATA_CALLER_INIT ((DataCaller){ .stream_fd = -1, .in_fd = -1, .out_fd = -1, .child_pidfd = -1 })
+
+/**
+ * data_caller_run() - run a call to its end (5.4)
+ * @ret_status: 0 to 255: what the process should exit with, by the table of 5.4; 255 if the callee never told
+ *
+ * data_prepare() (data/prepare.h) must have been called, and before the local program was started. Blocks until the
+ * call is over and the local program, if any, is reaped. The service's stderr goes to descriptor 2. All owned
+ * descriptors are closed, and -1, on return, whatever it is; after an error a local program may still be running.
+ *
+ * Return: 0, DATA_CALLER_E_…, or a negative error.
+ */
+int data_caller_run(DataCaller *caller, int *ret_status);
