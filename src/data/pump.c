@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/pump.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "data/child.h"
+
+void data_pump_deinit(DataPump *pump) {
+        pump->child_pidfd = fd_close(pump->child_pidfd);
+        data_end_deinit(&pump->err);
+        data_local_deinit(&pump->local);
+        pump->stream = data_stream_free(pump->stream);
+}
+
+static void data_pump_want_stream(const DataPump *pump, struct pollfd *source) {
+        source->events = data_stream_wants(pump->stream);
+        if (pump->pending.n > 0)
+                source->events &= (short)~POLLIN;
+        if (source->events)
+                source->fd = pump->stream->fd;
+}
+
+/*
+ * A descriptor that nothing is wanted from is left out: poll() reports hang-ups unasked, and one that we cannot act on
+ * yet would keep us spinning. The one exception is the writable end, where a hang-up is news to act on.
+ */
+int data_pump_wait(DataPump *pump, bool running) {
+        const DataLocal *local = &pump->local;
+        int timeout = -1;
+        int r;
+
+        for (size_t i = 0; i < _DATA_SOURCE_N; ++i)
+                pump->sources[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
+        pump->sources[DATA_SOURCE_CHILD].fd = pump->child_pidfd;
+        pump->sources[DATA_SOURCE_WATCH].fd = pump->watch_fd;
+        if (pump->stream)
+                data_pump_want_stream(pump, &pump->sources[DATA_SOURCE_STREAM]);
+        if (running) {
+                pump->sources[DATA_SOURCE_SWITCH].fd = local->switch_fd;
+                if (local->write_open)
+                        pump->sources[DATA_SOURCE_WRITE] = (struct pollfd){
+                                .fd = data_end_poll_fd(&local->write),
+                                .events = pump->pending.n > 0 ? POLLOUT : 0,
+                        };
+        }
+        if (running && data_stream_is_flushed(pump->stream)) {
+                if (local->read_open)
+                        pump->sources[DATA_SOURCE_READ].fd = data_end_poll_fd(&local->read);
+                pump->sources[DATA_SOURCE_ERR].fd = data_end_poll_fd(&pump->err);
+                /* The switch to a single socket is made by an attempt to read, which nothing else might cause. */
+                if (local->switching && local->read_open)
+                        timeout = 0;
+        }
+
+        do
+                r = poll(pump->sources, _DATA_SOURCE_N, timeout);
+        while (r < 0 && errno == EINTR);
+        return r < 0 ? error_origin(-errno) : 0;
+}
+
+int data_pump_drain(DataPump *pump) {
+        while (pump->pending.n > 0) {
+                size_t n = pump->pending.n;
+                int r;
+
+                if (pump->local.write_open) {
+                        r = data_local_write(&pump->local, pump->pending.data, pump->pending.n, &n);
+                        if (r == DATA_END_E_AGAIN)
+                                return r;
+                        if (r) {
+                                pump->pending.n = 0;
+                                return DATA_END_E_EOF;
+                        }
+                }
+                pump->pending.data += n;
+                pump->pending.n -= n;
+        }
+        return 0;
+}
+
+int data_pump_reap(DataPump *pump) {
+        int r;
+
+        r = data_child_wait(pump->child_pidfd, &pump->child_status, &pump->child_how);
+        if (r)
+                return error_trace(r);
+        pump->child_pidfd = fd_close(pump->child_pidfd);
+        return 0;
+}
