@@ -328,7 +328,7 @@ int data_callee_run(DataCallee *options, DataOutcome *ret_outcome) {
 
         r = callee_init(&callee, options);
         while (!r && callee.state != CALLEE_STATE_DONE) {
-                r = data_pump_wait(&callee.pump, callee.state == CALLEE_STATE_RUNNING);
+                r = data_pump_wait(&callee.pump, callee.state == CALLEE_STATE_RUNNING, -1);
                 if (!r)
                         r = callee_dispatch(&callee);
         }

@@ -2,10 +2,12 @@
 #include "data/caller.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -21,6 +23,7 @@ typedef enum CallerState {
 
 typedef struct Caller {
         CallerState state;
+        uint64_t hello_deadline_usec; /* 0: none */
         const DataCaller *options;
         DataPump pump;
         WireSlice prefix; /* what is still to be sent of it */
@@ -281,12 +284,31 @@ static int caller_init(Caller *caller, DataCaller *options) {
         int r;
 
         caller->has_child = options->child_pidfd >= 0;
+        if (options->hello_usec > 0)
+                caller->hello_deadline_usec = clock_now() + options->hello_usec;
         caller->prefix = (WireSlice){ options->prefix, options->n_prefix };
         pump->child_pidfd = fd_steal(&options->child_pidfd);
         r = data_local_init(&pump->local, out_fd, in_fd, options->inherited, caller->has_child);
         if (r)
                 return error_trace(r);
         return error_trace(data_stream_new(fd_steal(&stream_fd), &pump->stream));
+}
+
+/* Wait for whatever comes next; the callee's HELLO is the one thing that is not waited for without limit. */
+static int caller_wait(Caller *caller) {
+        uint64_t now_usec = clock_now(), left_msec;
+        int timeout_msec = -1;
+
+        if (caller->state == CALLER_STATE_HELLO && caller->hello_deadline_usec > 0) {
+                if (now_usec >= caller->hello_deadline_usec) {
+                        log_error("the service's end was not there in time");
+                        return DATA_CALLER_E_HANDSHAKE;
+                }
+                /* Rounded up, and capped: an early wake-up comes here again. */
+                left_msec = (caller->hello_deadline_usec - now_usec) / USEC_PER_MSEC + 1;
+                timeout_msec = left_msec < INT_MAX ? (int)left_msec : INT_MAX;
+        }
+        return error_trace(data_pump_wait(&caller->pump, caller->state == CALLER_STATE_RUNNING, timeout_msec));
 }
 
 /* The table of 5.4. */
@@ -304,7 +326,7 @@ int data_caller_run(DataCaller *options, int *ret_status) {
 
         r = caller_init(&caller, options);
         while (!r && caller.state != CALLER_STATE_DONE) {
-                r = data_pump_wait(&caller.pump, caller.state == CALLER_STATE_RUNNING);
+                r = caller_wait(&caller);
                 if (!r)
                         r = caller_dispatch(&caller);
         }

@@ -14,10 +14,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
         _DATA_CALLER_E_SUCCESS,
-        DATA_CALLER_E_HANDSHAKE, /* the peer closed before its HELLO, or its HELLO is none, or too old */
+        DATA_CALLER_E_HANDSHAKE, /* the peer closed before its HELLO, or sent none in time, or one that is too old */
         DATA_CALLER_E_PROTOCOL,  /* the peer sent what no callee sends (5.2) */
 };
 
@@ -33,6 +34,8 @@ typedef struct DataCaller {
 
         const void *prefix; /* sent before anything that is read from in_fd; not owned */
         size_t n_prefix;
+
+        uint64_t hello_usec; /* how long to wait for the callee's HELLO (1.5); 0: without limit */
 
         bool filter_stdout; /* 5.12 */
         bool filter_stderr;

@@ -26,9 +26,8 @@ static void data_pump_want_stream(const DataPump *pump, struct pollfd *source) {
  * A descriptor that nothing is wanted from is left out: poll() reports hang-ups unasked, and one that we cannot act on
  * yet would keep us spinning. The one exception is the writable end, where a hang-up is news to act on.
  */
-int data_pump_wait(DataPump *pump, bool running) {
+int data_pump_wait(DataPump *pump, bool running, int timeout_msec) {
         const DataLocal *local = &pump->local;
-        int timeout = -1;
         int r;
 
         for (size_t i = 0; i < _DATA_SOURCE_N; ++i)
@@ -51,11 +50,11 @@ int data_pump_wait(DataPump *pump, bool running) {
                 pump->sources[DATA_SOURCE_ERR].fd = data_end_poll_fd(&pump->err);
                 /* The switch to a single socket is made by an attempt to read, which nothing else might cause. */
                 if (local->switching && local->read_open)
-                        timeout = 0;
+                        timeout_msec = 0;
         }
 
         do
-                r = poll(pump->sources, _DATA_SOURCE_N, timeout);
+                r = poll(pump->sources, _DATA_SOURCE_N, timeout_msec);
         while (r < 0 && errno == EINTR);
         return r < 0 ? error_origin(-errno) : 0;
 }

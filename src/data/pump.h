@@ -52,10 +52,11 @@ void data_pump_deinit(DataPump *pump);
 /**
  * data_pump_wait() - wait until something can be done
  * @running: the local side takes part; else only the stream (if there is one), the child and the watch
+ * @timeout_msec: come back after this time, whatever happened; -1: never
  *
  * Return: 0 or a negative error.
  */
-int data_pump_wait(DataPump *pump, bool running);
+int data_pump_wait(DataPump *pump, bool running, int timeout_msec);
 
 /** data_pump_can_read() - did the last wait find something at @source? Hang-ups and errors are read, too */
 static inline bool data_pump_can_read(const DataPump *pump, DataSource source) {

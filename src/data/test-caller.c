@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "wire/header.h"
 
@@ -432,6 +433,29 @@ static void test_broken_peers(void **state) {
         }
 }
 
+/* 1.5: a callee that never comes */
+static void test_hello_limit(void **state) {
+        DataCaller template = DATA_CALLER_INIT;
+        Running running;
+        int fds[2];
+
+        socket_pair(fds);
+        template.hello_usec = 20000;
+        running = caller_start(NULL, fds[1], -1, template);
+        peer_expect(fds[0], WIRE_TYPE_HELLO, "\x04\0\0\0", 4);
+        assert_int_equal(running_finish(&running).r, DATA_CALLER_E_HANDSHAKE);
+        fd_close(fds[0]);
+
+        /* Once it is there, it has all the time it wants. */
+        socket_pair(fds);
+        template.hello_usec = 60 * USEC_PER_SEC;
+        running = caller_start(NULL, fds[1], -1, template);
+        peer_hello(fds[0], 4);
+        send_exit(fds[0], "\x09\0\0\0");
+        fd_close(fds[0]);
+        assert_int_equal(running_finish(&running).status, 9);
+}
+
 /* The flags of what we inherited are our parent's, too: never changed, not even while we run. */
 static void test_flags_untouched(void **state) {
         DataCaller template = DATA_CALLER_INIT;
@@ -483,6 +507,7 @@ int main(void) {
                 cmocka_unit_test_setup(test_stdin_socket, peer_setup),
                 cmocka_unit_test_setup(test_filter, peer_setup),
                 cmocka_unit_test_setup(test_broken_peers, peer_setup),
+                cmocka_unit_test_setup(test_hello_limit, peer_setup),
                 cmocka_unit_test_setup(test_flags_untouched, peer_setup),
         };
 
