@@ -64,23 +64,33 @@ static void call_finish(Call *call, int status, CallHow how) {
         assert_int_equal(report.how, how);
 }
 
-/* Both end-of-files, in any order, then the exit code, then the end (60). */
-static void call_expect_end(Call *call, int status) {
-        static uint8_t data[65536];
-        bool out = false, err = false;
+/* All the rest of a call: this output, both end-of-files, in any order (60), the exit code, and nothing more. */
+static void call_expect_rest(Call *call, const char *out, const char *err, int status) {
+        const char *rest[2] = { out, err };
+        bool ended[2] = {};
 
-        while (!out || !err) {
+        while (!ended[0] || !ended[1]) {
+                static uint8_t data[65536];
                 uint32_t type;
-                size_t n;
+                size_t i, n;
 
                 assert_true(peer_receive(call->fd, &type, data, &n));
-                assert_int_equal(n, 0);
-                assert_true((type == STDOUT && !out) || (type == STDERR && !err));
-                out |= type == STDOUT;
-                err |= type == STDERR;
+                assert_in_range(type, STDOUT, STDERR);
+                i = type - STDOUT;
+                assert_false(ended[i]);
+                assert_in_range(n, 0, strlen(rest[i]));
+                assert_memory_equal(data, rest[i], n);
+                rest[i] += n;
+                ended[i] = n == 0;
         }
+        assert_string_equal(rest[0], "");
+        assert_string_equal(rest[1], "");
         peer_expect_exit(call->fd, status);
         peer_expect_closed(call->fd);
+}
+
+static void call_expect_end(Call *call, int status) {
+        call_expect_rest(call, "", "", status);
 }
 
 static void test_statuses(void **state) {
@@ -120,8 +130,7 @@ static void test_echo(void **state) {
         peer_send(call.fd, STDIN, "still there", 11);
         peer_expect_text(call.fd, STDOUT, "still there");
         peer_send(call.fd, STDIN, "", 0);
-        peer_expect_text(call.fd, STDERR, "end\n");
-        call_expect_end(&call, 7);
+        call_expect_rest(&call, "", "end\n", 7);
         call_finish(&call, 7, CALL_HOW_EXITED);
 }
 
@@ -129,8 +138,7 @@ static void test_echo(void **state) {
 static void test_background_child(void **state) {
         Call call = call_start("{ cat; echo cat ended; } <&0 & exit 3");
 
-        peer_expect_text(call.fd, STDOUT, "cat ended\n");
-        call_expect_end(&call, 3);
+        call_expect_rest(&call, "cat ended\n", "", 3);
         call_finish(&call, 3, CALL_HOW_EXITED);
 }
 
@@ -148,26 +156,35 @@ static void test_early_stdout_end(void **state) {
         call_finish(&call, 4, CALL_HOW_EXITED);
 }
 
-/* A line that the test writes lets a service go on: the script reads it from $GATE. */
+/*
+ * A line that the test writes lets a service go on: its script reads it from $GATE1. A script that waits twice has a
+ * second gate: at the first, its next look could find the test's descriptor not yet closed, and then the end.
+ */
+#define N_GATES 2
 static char gate_dir[] = "/tmp/test-callee-XXXXXX";
-static char gate_path[sizeof(gate_dir) + sizeof("/gate")];
+static char gate_paths[N_GATES][sizeof(gate_dir) + sizeof("/gate1")];
 
 static int gate_setup(void **state) {
         assert_non_null(mkdtemp(gate_dir));
-        (void)snprintf(gate_path, sizeof(gate_path), "%s/gate", gate_dir);
-        assert_return_code(mkfifo(gate_path, 0600), errno);
-        assert_return_code(setenv("GATE", gate_path, 1), errno);
+        for (int i = 0; i < N_GATES; ++i) {
+                char name[] = { 'G', 'A', 'T', 'E', (char)('1' + i), '\0' };
+
+                (void)snprintf(gate_paths[i], sizeof(gate_paths[i]), "%s/gate%d", gate_dir, i + 1);
+                assert_return_code(mkfifo(gate_paths[i], 0600), errno);
+                assert_return_code(setenv(name, gate_paths[i], 1), errno);
+        }
         return 0;
 }
 
 static int gate_teardown(void **state) {
-        assert_return_code(unlink(gate_path), errno);
+        for (int i = 0; i < N_GATES; ++i)
+                assert_return_code(unlink(gate_paths[i]), errno);
         assert_return_code(rmdir(gate_dir), errno);
         return 0;
 }
 
-static void gate_open(void) {
-        int fd = open(gate_path, O_WRONLY | O_CLOEXEC);
+static void gate_open(int gate) {
+        int fd = open(gate_paths[gate - 1], O_WRONLY | O_CLOEXEC);
 
         assert_return_code(fd, errno);
         write_all(fd, "\n", 1);
@@ -183,32 +200,31 @@ static void send_zeros(int fd, size_t n_chunks) {
 
 /* 70: input vanishes silently when the service has closed its stdin. */
 static void test_early_stdin_end(void **state) {
-        Call call = call_start("exec <&-; echo closed; read x <$GATE; exit 6");
+        Call call = call_start("exec <&-; echo closed; read x <$GATE1; exit 6");
 
         peer_expect_text(call.fd, STDOUT, "closed\n");
         send_zeros(call.fd, 64);
         peer_send(call.fd, STDIN, "", 0);
-        gate_open();
+        gate_open(1);
         call_expect_end(&call, 6);
         call_finish(&call, 6, CALL_HOW_EXITED);
 }
 
 /* 86: 256 KiB for a service that does not read yet; and its output is not held up by that. */
 static void test_slow_reader(void **state) {
-        Call call = call_start("echo ready; read x <$GATE; wc -c");
+        Call call = call_start("echo ready; read x <$GATE1; wc -c");
 
         peer_expect_text(call.fd, STDOUT, "ready\n");
         send_zeros(call.fd, 4);
-        gate_open();
+        gate_open(1);
         peer_send(call.fd, STDIN, "", 0);
-        peer_expect_text(call.fd, STDOUT, "262144\n");
-        call_expect_end(&call, 0);
+        call_expect_rest(&call, "262144\n", "", 0);
         call_finish(&call, 0, CALL_HOW_EXITED);
 }
 
 /* A stdin that is stuck for good does not stop stdout. */
 static void test_stuck_stdin(void **state) {
-        Call call = call_start("echo ready; read x <$GATE; echo still here; read x <$GATE; exit 1");
+        Call call = call_start("echo ready; read x <$GATE1; echo still here; read x <$GATE2; exit 1");
         pid_t sender;
 
         peer_expect_text(call.fd, STDOUT, "ready\n");
@@ -221,10 +237,10 @@ static void test_stuck_stdin(void **state) {
                 peer_try_send(call.fd, STDIN, zeros, sizeof(zeros));
                 _exit(0);
         }
-        gate_open();
+        gate_open(1);
         peer_expect_text(call.fd, STDOUT, "still here\n");
         assert_int_equal(waitpid(sender, NULL, WNOHANG), 0);
-        gate_open();
+        gate_open(2);
         call_expect_end(&call, 1);
         call_finish(&call, 1, CALL_HOW_EXITED);
         assert_int_equal(waitpid(sender, NULL, 0), sender);
@@ -246,23 +262,11 @@ static void test_single_socket_mode(void **state) {
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
                 Call call = call_start(cases[i].script);
-                const char *output = cases[i].output;
-                static uint8_t data[65536];
 
                 print_message("%s\n", cases[i].name);
                 peer_send(call.fd, STDIN, "hi", 2);
                 peer_send(call.fd, STDIN, "", 0);
-                while (*output) {
-                        uint32_t type;
-                        size_t n;
-
-                        assert_true(peer_receive(call.fd, &type, data, &n));
-                        assert_int_equal(type, STDOUT);
-                        assert_in_range(n, 1, strlen(output));
-                        assert_memory_equal(data, output, n);
-                        output += n;
-                }
-                call_expect_end(&call, 0);
+                call_expect_rest(&call, cases[i].output, "", 0);
                 call_finish(&call, 0, CALL_HOW_EXITED);
         }
 }
@@ -271,8 +275,7 @@ static void test_single_socket_mode(void **state) {
 static void test_stderr_can_be_reopened(void **state) {
         Call call = call_start("echo reopened >/proc/self/fd/2");
 
-        peer_expect_text(call.fd, STDERR, "reopened\n");
-        call_expect_end(&call, 0);
+        call_expect_rest(&call, "", "reopened\n", 0);
         call_finish(&call, 0, CALL_HOW_EXITED);
 }
 
@@ -423,7 +426,7 @@ static void test_answers(void **state) {
                 }
 }
 
-/* Version 2: chunks of 4096 in both directions. */
+/* Version 2: chunks of 4096 in both directions, however much there is. */
 static void test_version_2(void **state) {
         static uint8_t data[65536], zeros[4096];
         size_t n_got = 0;
@@ -432,7 +435,9 @@ static void test_version_2(void **state) {
 
         socket_pair(fds);
         call.fd = fds[0];
-        call.handler = callee_start("cat", fds[1], DATA_CALLEE_INIT);
+        /* cat holds back until all input is there, so that its output is there at once. */
+        call.handler =
+                callee_start("x=$(cat | tr '\\0' x); printf %s \"$x\"; read x <$GATE1", fds[1], DATA_CALLEE_INIT);
         peer_hello(call.fd, 2);
         for (int i = 0; i < 16; ++i)
                 peer_send(call.fd, STDIN, zeros, sizeof(zeros));
@@ -446,6 +451,7 @@ static void test_version_2(void **state) {
                 assert_in_range(n, 1, 4096);
                 n_got += n;
         }
+        gate_open(1);
         call_expect_end(&call, 0);
         call_finish(&call, 0, CALL_HOW_EXITED);
 }
@@ -492,21 +498,21 @@ static void test_broken_peers(void **state) {
 /* 5.8: the service gets EPIPE from its next write, and its own time to end. */
 static void test_peer_vanishes(void **state) {
         Call call =
-                call_start("trap '' PIPE; echo ready; cat >/dev/null; read x <$GATE; echo x 2>/dev/null || exit 11");
+                call_start("trap '' PIPE; echo ready; cat >/dev/null; read x <$GATE1; echo x 2>/dev/null || exit 11");
 
         peer_expect_text(call.fd, STDOUT, "ready\n");
         call.fd = fd_close(call.fd);
-        gate_open();
+        gate_open(1);
         call_finish(&call, 11, CALL_HOW_ABANDONED);
 }
 
 /* What was sent before the caller vanished is still the service's, however slowly it takes it. */
 static void test_peer_vanishes_after_data(void **state) {
-        Call call = call_start("read x <$GATE; exit $(($(wc -c) / 4096))");
+        Call call = call_start("read x <$GATE1; exit $(($(wc -c) / 4096))");
 
         send_zeros(call.fd, 4);
         call.fd = fd_close(call.fd);
-        gate_open();
+        gate_open(1);
         call_finish(&call, 64, CALL_HOW_ABANDONED);
 }
 
@@ -574,9 +580,8 @@ static void test_stderr_copy(void **state) {
         call.fd = fds[0];
         call.handler = callee_start("echo oops >&2", fds[1], template);
         peer_hello(call.fd, 4);
-        peer_expect_text(call.fd, STDERR, "oops\n");
+        call_expect_rest(&call, "", "oops\n", 0);
         expect_bytes(copy[0], "oops\n");
-        call_expect_end(&call, 0);
         call_finish(&call, 0, CALL_HOW_EXITED);
         fd_close(copy[0]);
         fd_close(copy[1]);

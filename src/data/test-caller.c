@@ -300,7 +300,7 @@ static void test_version_2(void **state) {
                 assert_in_range(n, 1, 4096);
                 n_got += n;
         }
-        peer_send(call.fd, STDOUT, data, 4097);
+        peer_try_send(call.fd, STDOUT, data, 4097);
         call_finish(&call, DATA_CALLER_E_PROTOCOL, 0);
 }
 
