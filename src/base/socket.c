@@ -118,7 +118,8 @@ static size_t socket_take_fds(struct msghdr *message, int *ret_fds, size_t n_fds
         return n_fds;
 }
 
-int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max, size_t *ret_n_fds) {
+static int socket_receive_message(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
+                                  size_t *ret_n_fds, bool *ret_lost) {
         struct iovec iov = { .iov_base = data, .iov_len = n };
         struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
         union {
@@ -154,7 +155,7 @@ int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, si
         }
         if (n_fds_max > 0)
                 n_fds = socket_take_fds(&message, fds, n_fds_max);
-        if (message.msg_flags & MSG_TRUNC || (n_fds_max > 0 && message.msg_flags & MSG_CTRUNC)) {
+        if (message.msg_flags & MSG_TRUNC || (!ret_lost && n_fds_max > 0 && message.msg_flags & MSG_CTRUNC)) {
                 for (size_t i = 0; i < n_fds; ++i)
                         fd_close(fds[i]);
                 return SOCKET_E_TRUNCATED;
@@ -170,7 +171,18 @@ int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, si
                 memcpy(ret_fds, fds, n_fds * sizeof(int));
                 *ret_n_fds = n_fds;
         }
+        if (ret_lost)
+                *ret_lost = n_fds_max > 0 && message.msg_flags & MSG_CTRUNC;
         return 0;
+}
+
+int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max, size_t *ret_n_fds) {
+        return socket_receive_message(fd, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, NULL);
+}
+
+int socket_receive_partial(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
+                           size_t *ret_n_fds, bool *ret_lost) {
+        return socket_receive_message(fd, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, ret_lost);
 }
 
 int socket_peer(int fd, struct ucred *ret_credentials) {

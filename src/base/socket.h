@@ -56,6 +56,17 @@ int socket_send(int fd, const void *data, size_t n, const int *fds, size_t n_fds
  */
 int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max, size_t *ret_n_fds);
 
+/**
+ * socket_receive_partial() - as socket_receive(), for a message that means something without its descriptors
+ * @ret_lost: descriptors were lost: more than @n_fds_max came, or we have no room for them (RLIMIT_NOFILE). Those
+ *            that did arrive are in @ret_fds
+ *
+ * So a request can be refused by its name where its descriptors did not arrive. A packet larger than @n is still
+ * SOCKET_E_TRUNCATED.
+ */
+int socket_receive_partial(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
+                           size_t *ret_n_fds, bool *ret_lost);
+
 /** socket_peer() - what the kernel attests about the peer (SO_PEERCRED, unix(7)). Return: 0 or a negative error */
 int socket_peer(int fd, struct ucred *ret_credentials);
 
