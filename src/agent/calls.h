@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The calls of an agent, by id. A call is in the table from the message that starts it until the broker has been told
+ * its end, so that no id is taken twice and no end is told twice.
+ *
+ *   RUNNING -- its handler exited --> ENDED -- CALL_ENDED sent, or the link was lost --> (removed)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "wire/call.h"
+
+enum {
+        _CALLS_E_SUCCESS,
+        CALLS_E_EXISTS, /* a call with this id is in the table */
+        CALLS_E_FULL,   /* CALL_LIST_MAX calls are in it: the ids of more would not fit one packet */
+};
+
+typedef enum CallState {
+        CALL_STATE_RUNNING,
+        CALL_STATE_ENDED,
+} CallState;
+
+typedef struct Call {
+        uint32_t id;
+        CallState state;
+        int handler_pidfd; /* RUNNING; owned */
+        uint64_t started_usec;
+        bool killed;     /* the broker wanted it so */
+        bool reported;   /* the handler said how it ended, in @ended */
+        CallEnded ended; /* valid if reported, or in ENDED */
+        struct Call *next_same_bucket;
+        struct Call *next_ended;
+} Call;
+
+typedef struct Calls {
+        Call **buckets;
+        size_t n_buckets; /* 0 or a power of two */
+        size_t n_calls;
+        Call *ended_first, **ended_last; /* ENDED, in the order of their ends */
+} Calls;
+
+/** calls_init() - an empty table; *@calls must not move while it holds calls */
+void calls_init(Calls *calls);
+
+/** calls_deinit() - forget all calls and close their pidfds; what they run goes on */
+void calls_deinit(Calls *calls);
+
+/** calls_lookup() - the call with this id, or NULL */
+Call *calls_lookup(const Calls *calls, uint32_t id);
+
+/**
+ * calls_add() - a new call in RUNNING, without a pidfd yet; the table owns it
+ *
+ * Return: 0, CALLS_E_…, or a negative error.
+ */
+int calls_add(Calls *calls, uint32_t id, uint64_t now_usec, Call **ret_call);
+
+/** calls_end() - RUNNING to ENDED: close the pidfd, remember @how and @status, and queue it to be told */
+void calls_end(Calls *calls, Call *call, CallHow how, int status, uint64_t now_usec);
+
+/** calls_remove() - free a call: one that never began, or the first of the ended ones */
+void calls_remove(Calls *calls, Call *call);
+
+/** calls_running() - the ids of all RUNNING calls in @ret_ids, which holds CALL_LIST_MAX. Return: their number */
+size_t calls_running(const Calls *calls, uint32_t *ret_ids);
