@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/calls.h"
+#include "agent/link.h"
+#include "agent/notify.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "wire/data.h"
+#include "wire/hello.h"
+
+/** Events taken from the kernel at a time. */
+#define AGENT_EVENTS_MAX 64
+/** Orders taken from the broker before other events are looked at again. */
+#define AGENT_ORDERS_MAX 64
+
+/* What a handler writes before it exits; one piece, since it is far below PIPE_BUF. */
+typedef struct AgentReport {
+        uint32_t call_id;
+        uint32_t how; /* a CallHow */
+        int32_t status;
+} AgentReport;
+
+struct Agent {
+        const HandlerSettings *settings;
+        Link link;
+        Calls calls;
+        int epoll_fd;
+        int signal_fd;
+        int report_read_fd, report_write_fd; /* all handlers write into one pipe */
+        const char *notify;                  /* NULL once READY=1 was sent */
+        bool stopping;
+        uint8_t packet[ORDER_SIZE_MAX]; /* the order in hand; also the CALL_LIST being sent */
+};
+
+/* epoll's data.ptr tells sources apart: these two addresses, the link, or else a call. */
+static int agent_signal_source, agent_report_source;
+
+Agent *agent_free(Agent *agent) {
+        if (!agent)
+                return NULL;
+        calls_deinit(&agent->calls);
+        link_deinit(&agent->link);
+        fd_close(agent->report_read_fd);
+        fd_close(agent->report_write_fd);
+        fd_close(agent->signal_fd);
+        fd_close(agent->epoll_fd);
+        free(agent);
+        return NULL;
+}
+DEFINE_CLEANUP(Agent *, agent_free)
+
+static int agent_watch(Agent *agent, int operation, int fd, uint32_t events, void *source) {
+        struct epoll_event event = { .events = events, .data.ptr = source };
+
+        return epoll_ctl(agent->epoll_fd, operation, fd, &event) < 0 ? error_origin(-errno) : 0;
+}
+
+static int agent_open_signals(Agent *agent) {
+        struct sigaction by_default = { .sa_handler = SIG_DFL }, ignore = { .sa_handler = SIG_IGN };
+        sigset_t set;
+
+        /* With SIGCHLD ignored, which is inherited, the kernel would reap handlers before we saw how they ended. */
+        if (sigaction(SIGCHLD, &by_default, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
+                return error_origin(-errno);
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+                return error_origin(-errno);
+        agent->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (agent->signal_fd < 0)
+                return error_origin(-errno);
+        return agent_watch(agent, EPOLL_CTL_ADD, agent->signal_fd, EPOLLIN, &agent_signal_source);
+}
+
+static int agent_open_reports(Agent *agent) {
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return error_origin(-errno);
+        agent->report_read_fd = fds[0];
+        agent->report_write_fd = fds[1];
+        /* Only our end: a handler waits rather than lose its report. */
+        r = fd_set_nonblocking(agent->report_read_fd, true);
+        if (r)
+                return error_origin(r);
+        return agent_watch(agent, EPOLL_CTL_ADD, agent->report_read_fd, EPOLLIN, &agent_report_source);
+}
+
+int agent_new(const HandlerSettings *settings, const char *link_path, const char *notify, Agent **ret_agent) {
+        _cleanup_(agent_freep)
+        Agent *agent = NULL;
+        int r;
+
+        agent = malloc(sizeof(*agent));
+        if (!agent)
+                return error_origin(-ENOMEM);
+        agent->settings = settings;
+        agent->epoll_fd = agent->signal_fd = agent->report_read_fd = agent->report_write_fd = -1;
+        agent->notify = notify;
+        agent->stopping = false;
+        link_init(&agent->link, link_path);
+        calls_init(&agent->calls);
+
+        agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (agent->epoll_fd < 0)
+                return error_origin(-errno);
+        r = agent_open_signals(agent);
+        if (r)
+                return r;
+        r = agent_open_reports(agent);
+        if (r)
+                return r;
+        *ret_agent = steal_ptr(&agent);
+        return 0;
+}
+
+/* --- the link --------------------------------------------------------------------------------------------------- */
+
+/*
+ * Ends that nobody was told are forgotten with the link: the CALL_LIST of the next one says which calls still run, and
+ * so which have ended.
+ */
+static void agent_lose_link(Agent *agent, const char *reason) {
+        /* A handler that was just forked holds a copy for a moment: closing alone would not end the events. */
+        (void)epoll_ctl(agent->epoll_fd, EPOLL_CTL_DEL, agent->link.fd, NULL);
+        link_lose(&agent->link, clock_now(), reason);
+        while (agent->calls.ended_first)
+                calls_remove(&agent->calls, agent->calls.ended_first);
+}
+
+static int agent_send_ended(Agent *agent, const CallEnded *ended) {
+        uint8_t message[WIRE_HEADER_SIZE + CALL_ENDED_SIZE];
+
+        call_ended_encode(ended, message);
+        return link_send(&agent->link, message, sizeof(message));
+}
+
+/* While a broker does not take what we tell it, nothing more is taken from it. */
+static int agent_watch_link(Agent *agent) {
+        return agent_watch(agent, EPOLL_CTL_MOD, agent->link.fd, agent->calls.ended_first ? EPOLLOUT : EPOLLIN,
+                           &agent->link);
+}
+
+static int agent_flush_ended(Agent *agent) {
+        bool was_waiting = agent->calls.ended_first != NULL;
+
+        while (agent->link.state == LINK_STATE_UP && agent->calls.ended_first) {
+                int r = agent_send_ended(agent, &agent->calls.ended_first->ended);
+
+                switch (r) {
+                case 0:
+                        calls_remove(&agent->calls, agent->calls.ended_first);
+                        break;
+                case LINK_E_AGAIN:
+                        return agent_watch_link(agent);
+                case LINK_E_LOST:
+                        agent_lose_link(agent, "the broker went away");
+                        return 0;
+                default:
+                        return error_fold(r);
+                }
+        }
+        return was_waiting && agent->link.state == LINK_STATE_UP ? agent_watch_link(agent) : 0;
+}
+
+static int agent_connect(Agent *agent) {
+        int r;
+
+        r = link_connect(&agent->link, clock_now());
+        switch (r) {
+        case 0:
+                return agent_watch(agent, EPOLL_CTL_ADD, agent->link.fd, EPOLLIN, &agent->link);
+        case LINK_E_LOST:
+                return 0;
+        default:
+                return error_fold(r);
+        }
+}
+
+static int agent_send_list(Agent *agent) {
+        _cleanup_free_ uint32_t *ids = NULL;
+        size_t n_ids, n;
+        int r;
+
+        ids = malloc(CALL_LIST_MAX * sizeof(*ids));
+        if (!ids)
+                return error_origin(-ENOMEM);
+        n_ids = calls_running(&agent->calls, ids);
+        r = call_list_encode(ids, n_ids, agent->packet, sizeof(agent->packet), &n);
+        if (r)
+                return r;
+        return link_send(&agent->link, agent->packet, n);
+}
+
+static int agent_on_hello(Agent *agent) {
+        int r;
+
+        r = agent_send_list(agent);
+        switch (r) {
+        case 0:
+                break;
+        case LINK_E_AGAIN: /* the first message but one, and no room: no broker that could be talked to */
+        case LINK_E_LOST:
+                agent_lose_link(agent, "the broker went away");
+                return 0;
+        default:
+                return error_fold(r);
+        }
+        link_set_up(&agent->link, clock_now());
+        log_info("%s: the link is up", agent->link.path);
+        if (agent->notify)
+                notify_ready(agent->notify);
+        agent->notify = NULL;
+        return 0;
+}
+
+/* --- calls ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Tell a caller that nothing was started (protocol specification, 5.10), without a handler: its stream is new, so
+ * these few bytes fit, and nobody waits for its HELLO.
+ */
+static void agent_refuse_stream(int stream_fd, bool just_exec) {
+        static const uint32_t ends[] = { WIRE_TYPE_DATA_STDOUT, WIRE_TYPE_DATA_STDERR };
+        uint8_t message[5 * WIRE_HEADER_SIZE + DATA_EXIT_CODE_SIZE];
+        size_t n = 0;
+
+        wire_header_encode((WireHeader){ .type = WIRE_TYPE_HELLO, .length = HELLO_SIZE }, message);
+        n += WIRE_HEADER_SIZE;
+        hello_encode(&(Hello){ .version = WIRE_VERSION }, message + n);
+        n += HELLO_SIZE;
+        for (size_t i = 0; i < ARRAY_SIZE(ends) && !just_exec; ++i, n += WIRE_HEADER_SIZE)
+                wire_header_encode((WireHeader){ .type = ends[i] }, message + n);
+        wire_header_encode((WireHeader){ .type = WIRE_TYPE_DATA_EXIT_CODE, .length = DATA_EXIT_CODE_SIZE },
+                           message + n);
+        n += WIRE_HEADER_SIZE;
+        data_exit_code_encode(125, message + n);
+        n += DATA_EXIT_CODE_SIZE;
+        (void)socket_send(stream_fd, message, n, NULL, 0, NULL);
+}
+
+/* A call that never began, and is not in the table for want of room. */
+static int agent_refuse_call(Agent *agent, uint32_t id) {
+        int r;
+
+        r = agent_send_ended(agent, &(CallEnded){ .id = id, .how = CALL_HOW_NOT_STARTED, .status = 125 });
+        switch (r) {
+        case 0:
+                return 0;
+        case LINK_E_AGAIN: /* a full table and a full socket: start afresh */
+        case LINK_E_LOST:
+                agent_lose_link(agent, "the broker takes no messages");
+                return 0;
+        default:
+                return error_fold(r);
+        }
+}
+
+/* Close everything above standard error but two descriptors. */
+static int agent_close_others(int one, int other) {
+        unsigned low = (unsigned)(one < other ? one : other), high = (unsigned)(one < other ? other : one);
+
+        if ((low > 3 && close_range(3, low - 1, 0) < 0) || (high > low + 1 && close_range(low + 1, high - 1, 0) < 0) ||
+            close_range(high + 1, ~0U, 0) < 0)
+                return error_origin(-errno);
+        return 0;
+}
+
+/* In the forked process; does not return. */
+__attribute__((noreturn)) static void agent_become_handler(Agent *agent, const Order *order, int stream_fd) {
+        int report_fd = agent->report_write_fd;
+        DataOutcome outcome;
+        AgentReport report;
+        sigset_t none;
+
+        /* SIGTERM first finds its default action again; one that came meanwhile ends us here. */
+        sigemptyset(&none);
+        if (agent_close_others(stream_fd, report_fd) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+                _exit(1);
+
+        handler_run(agent->settings, order, stream_fd, &outcome);
+        report = (AgentReport){ .call_id = order->call_id, .how = outcome.how, .status = outcome.status };
+        /* Where the agent is gone nobody needs it. */
+        (void)!write(report_fd, &report, sizeof(report));
+        _exit(0);
+}
+
+static int agent_fork_handler(Agent *agent, const Order *order, int stream_fd, Call *call) {
+        pid_t pid;
+
+        pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                agent_become_handler(agent, order, stream_fd);
+
+        call->handler_pidfd = pidfd_open(pid, 0);
+        if (call->handler_pidfd < 0 || agent_watch(agent, EPOLL_CTL_ADD, call->handler_pidfd, EPOLLIN, call) < 0) {
+                int error = errno;
+
+                /* A handler that we cannot watch must not run. It is ours, so its pid cannot be another's yet. */
+                (void)kill(pid, SIGKILL);
+                while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+                return -error;
+        }
+        return 0;
+}
+
+/* Takes the descriptors of the packet that it wants. */
+static int agent_on_exec(Agent *agent, const Order *order, LinkPacket *packet) {
+        _cleanup_fd_ int stream_fd = -1;
+        Call *call;
+        int r;
+
+        r = calls_add(&agent->calls, order->call_id, clock_now(), &call);
+        if (r == CALLS_E_EXISTS) {
+                /* Its end, told under this id, would be taken for the running one's. */
+                log_warning("call %u: the broker gave this id to a second call, which is refused", order->call_id);
+                if (packet->n_fds > 0)
+                        agent_refuse_stream(packet->fds[0], order->just_exec);
+                return 0;
+        }
+        if (r) {
+                log_warning("call %u: refused: %s", order->call_id,
+                            r == CALLS_E_FULL ? "too many calls are running" : "out of memory");
+                if (packet->n_fds > 0)
+                        agent_refuse_stream(packet->fds[0], order->just_exec);
+                return agent_refuse_call(agent, order->call_id);
+        }
+
+        if (order->mode != WIRE_DOMAIN_FRAMED || packet->n_fds != 1 || packet->lost_fds) {
+                log_warning("call %u: refused: its data comes in a way we do not understand (mode 0x%x, %zu "
+                            "descriptors%s)",
+                            order->call_id, order->mode, packet->n_fds, packet->lost_fds ? ", some lost" : "");
+                r = -EINVAL;
+        } else {
+                stream_fd = fd_steal(&packet->fds[0]);
+                r = agent_fork_handler(agent, order, stream_fd, call);
+                if (r < 0) {
+                        log_warning("call %u: refused: cannot start its handler: %s", order->call_id, strerror(-r));
+                        agent_refuse_stream(stream_fd, order->just_exec);
+                }
+        }
+        if (r < 0) {
+                calls_end(&agent->calls, call, CALL_HOW_NOT_STARTED, 125, clock_now());
+                return agent_flush_ended(agent);
+        }
+        return 0;
+}
+
+static int agent_on_kill(Agent *agent, const Order *order) {
+        Call *call = calls_lookup(&agent->calls, order->call_id);
+
+        /* The call may have ended while the order was on its way. */
+        if (!call || call->state != CALL_STATE_RUNNING)
+                return 0;
+        call->killed = true;
+        if (pidfd_send_signal(call->handler_pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
+                return error_origin(-errno);
+        return 0;
+}
+
+static void agent_take_report(Agent *agent, const AgentReport *report) {
+        Call *call = calls_lookup(&agent->calls, report->call_id);
+
+        /* The process of a call may have been reached by anybody of its account (ptrace): believe nothing odd. */
+        if (!call || call->state != CALL_STATE_RUNNING || report->how >= _CALL_HOW_N || report->status < 0 ||
+            report->status > 255)
+                return;
+        call->reported = true;
+        call->ended.how = (CallHow)report->how;
+        call->ended.status = report->status;
+}
+
+static int agent_on_reports(Agent *agent) {
+        AgentReport reports[16];
+        ssize_t n;
+
+        do {
+                n = read(agent->report_read_fd, reports, sizeof(reports));
+                for (ssize_t i = 0; i < n / (ssize_t)sizeof(*reports); ++i)
+                        agent_take_report(agent, &reports[i]);
+        } while (n > 0 || (n < 0 && errno == EINTR));
+        return n < 0 && errno != EAGAIN ? error_origin(-errno) : 0;
+}
+
+/* A handler ended; what it had to say is in the pipe before that. */
+static int agent_on_handler(Agent *agent, Call *call) {
+        CallHow how = CALL_HOW_SIGNALLED; /* a handler that dies without a word was not meant to */
+        siginfo_t info = {};
+        int r, status = 125;
+
+        r = agent_on_reports(agent);
+        if (r)
+                return r;
+        do
+                r = waitid(P_PIDFD, (id_t)call->handler_pidfd, &info, WEXITED | WNOHANG);
+        while (r < 0 && errno == EINTR);
+        if (r < 0)
+                return error_origin(-errno);
+        if (info.si_pid == 0)
+                return 0;
+
+        r = agent_watch(agent, EPOLL_CTL_DEL, call->handler_pidfd, 0, NULL);
+        if (r)
+                return r;
+        if (call->reported) {
+                status = call->ended.status;
+                how = call->ended.how;
+        } else if (call->killed && info.si_code != CLD_EXITED) {
+                status = 128 + info.si_status;
+        }
+        calls_end(&agent->calls, call, call->killed ? CALL_HOW_KILLED : how, status, clock_now());
+
+        if (agent->link.state != LINK_STATE_UP)
+                calls_remove(&agent->calls, call);
+        return agent_flush_ended(agent);
+}
+
+/* --- the loop --------------------------------------------------------------------------------------------------- */
+
+static int agent_on_packet(Agent *agent, LinkPacket *packet) {
+        Order order;
+
+        if (order_decode(agent->packet, packet->n, &order)) {
+                agent_lose_link(agent, "the broker does not speak our protocol");
+                return 0;
+        }
+        switch (order.type) {
+        case ORDER_TYPE_HELLO:
+                if (agent->link.state == LINK_STATE_HELLO)
+                        return agent_on_hello(agent);
+                break;
+        case ORDER_TYPE_EXEC:
+                if (agent->link.state == LINK_STATE_UP)
+                        return agent_on_exec(agent, &order, packet);
+                break;
+        case ORDER_TYPE_KILL:
+                if (agent->link.state == LINK_STATE_UP)
+                        return agent_on_kill(agent, &order);
+                break;
+        }
+        agent_lose_link(agent, "the broker broke the protocol: HELLO comes first, and once");
+        return 0;
+}
+
+static int agent_on_link(Agent *agent) {
+        int r;
+
+        r = agent_flush_ended(agent);
+        for (unsigned i = 0; !r && i < AGENT_ORDERS_MAX; ++i) {
+                LinkPacket packet;
+
+                if (agent->link.state == LINK_STATE_DOWN || agent->calls.ended_first)
+                        return 0;
+                r = link_receive(&agent->link, agent->packet, sizeof(agent->packet), &packet);
+                switch (r) {
+                case 0:
+                        r = agent_on_packet(agent, &packet);
+                        link_packet_close(&packet);
+                        break;
+                case LINK_E_AGAIN:
+                        return 0;
+                case LINK_E_LOST:
+                        agent_lose_link(agent, "the broker closed the link");
+                        return 0;
+                default:
+                        return error_fold(r);
+                }
+        }
+        return r;
+}
+
+static int agent_on_deadline(Agent *agent) {
+        if (agent->link.deadline_usec > clock_now())
+                return 0;
+        switch (agent->link.state) {
+        case LINK_STATE_DOWN:
+                return agent_connect(agent);
+        case LINK_STATE_HELLO:
+                agent_lose_link(agent, "the broker did not answer our HELLO");
+                return 0;
+        case LINK_STATE_UP:
+                break;
+        }
+        return 0;
+}
+
+static int agent_timeout(const Agent *agent) {
+        uint64_t now = clock_now(), left;
+
+        if (agent->link.deadline_usec == UINT64_MAX)
+                return -1;
+        if (agent->link.deadline_usec <= now)
+                return 0;
+        left = (agent->link.deadline_usec - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
+        return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static int agent_on_event(Agent *agent, void *source) {
+        if (source == &agent_signal_source) {
+                agent->stopping = true;
+                return 0;
+        }
+        if (source == &agent_report_source)
+                return agent_on_reports(agent);
+        if (source == &agent->link)
+                return agent->link.state == LINK_STATE_DOWN ? 0 : agent_on_link(agent);
+        return agent_on_handler(agent, source);
+}
+
+int agent_run(Agent *agent) {
+        struct epoll_event events[AGENT_EVENTS_MAX];
+
+        while (!agent->stopping) {
+                int n, r;
+
+                r = agent_on_deadline(agent);
+                if (r)
+                        return r;
+                n = epoll_wait(agent->epoll_fd, events, AGENT_EVENTS_MAX, agent_timeout(agent));
+                if (n < 0 && errno != EINTR)
+                        return error_origin(-errno);
+                for (int i = 0; i < n && !agent->stopping; ++i) {
+                        r = agent_on_event(agent, events[i].data.ptr);
+                        if (r)
+                                return r;
+                }
+        }
+        return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent of one domain on a `local` link (doc/architecture.md, "Links"): it takes orders from the broker, forks a
+ * handler for each call, and tells the broker how each call ended.
+ *
+ * It blocks on nothing but its own epoll. Whatever needs time (finding, connecting, starting, data) is the handler's,
+ * so one call cannot hold up another. Calls outlive the link, and the agent.
+ */
+#pragma once
+
+#include "agent/handler.h"
+
+typedef struct Agent Agent;
+
+/**
+ * agent_new() - make an agent
+ * @settings:  for its handlers; must outlive it
+ * @link_path: the socket to connect to; must outlive it
+ * @notify:    where to say READY=1 when the link is up for the first time (agent/notify.h); NULL: nowhere
+ *
+ * Blocks SIGTERM and SIGINT, which end agent_run().
+ * Return: 0 or a negative error.
+ */
+int agent_new(const HandlerSettings *settings, const char *link_path, const char *notify, Agent **ret_agent);
+
+/** agent_free() - accepts NULL. Running handlers and services are left alone. Return: NULL */
+Agent *agent_free(Agent *agent);
+
+/** agent_run() - serve until SIGTERM or SIGINT. Return: 0 or a negative error */
+int agent_run(Agent *agent);

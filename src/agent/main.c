@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qrexec-agent(8): starts services of one domain for the broker. Libc alone: there is one of these per domain.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/lookup.h"
+#include "agent/servicelog.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/escape.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/name.h"
+#include "base/socket.h"
+
+#define AGENT_LINK_DIRECTORY "/run/qubes/domains"
+/** Where a sandbox or container finds its own run directory mounted. */
+#define AGENT_LINK_SANDBOX "/run/qubes/link"
+
+enum {
+        EXIT_USAGE = 2,
+        EXIT_NO_STANDARD_FDS = 125, /* protocol specification, 7.1 */
+};
+
+static const char *arg_domain;
+static const char *arg_link;
+static bool arg_shell;
+static bool arg_debug;
+
+static void usage(void) {
+        fprintf(stderr, "Usage: qrexec-agent [OPTION]...\n"
+                        "Start the services of one domain when its broker says so.\n"
+                        "\n"
+                        "      --domain=NAME     the domain (default: $QREXEC_DOMAIN); its link is\n"
+                        "                        " AGENT_LINK_DIRECTORY "/NAME/link\n"
+                        "      --link=PATH       the broker's socket (default without a domain:\n"
+                        "                        " AGENT_LINK_SANDBOX ")\n"
+                        "      --shell           allow shell commands, not only services\n"
+                        "      --debug           log more\n"
+                        "  -S, --no-fork-server  accepted and ignored: there is none\n"
+                        "  -h, --help            show this text\n"
+                        "\n"
+                        "See qrexec-agent(8).\n");
+}
+
+/* Return: 0, or what main() returns. */
+static int parse_arguments(int argc, char **argv) {
+        enum { OPTION_DOMAIN = 256, OPTION_LINK, OPTION_SHELL, OPTION_DEBUG };
+        static const struct option options[] = {
+                { "domain", required_argument, NULL, OPTION_DOMAIN },
+                { "link", required_argument, NULL, OPTION_LINK },
+                { "shell", no_argument, NULL, OPTION_SHELL },
+                { "debug", no_argument, NULL, OPTION_DEBUG },
+                { "no-fork-server", no_argument, NULL, 'S' },
+                { "help", no_argument, NULL, 'h' },
+                {},
+        };
+        int option;
+
+        while ((option = getopt_long(argc, argv, "Sh", options, NULL)) >= 0) {
+                switch (option) {
+                case OPTION_DOMAIN:
+                        arg_domain = optarg;
+                        break;
+                case OPTION_LINK:
+                        arg_link = optarg;
+                        break;
+                case OPTION_SHELL:
+                        arg_shell = true;
+                        break;
+                case OPTION_DEBUG:
+                        arg_debug = true;
+                        break;
+                case 'S':
+                        break;
+                default:
+                        usage();
+                        return EXIT_USAGE;
+                }
+        }
+        if (optind < argc) {
+                usage();
+                return EXIT_USAGE;
+        }
+        return 0;
+}
+
+/* Where the broker is. Return: a path, NULL if there is none that could be used (said). */
+static const char *find_link(char **buffer) {
+        struct sockaddr_un address;
+        socklen_t n_address;
+        DomainName name;
+        int r;
+
+        if (!arg_domain)
+                arg_domain = getenv("QREXEC_DOMAIN");
+        if (!arg_link && !arg_domain)
+                arg_link = AGENT_LINK_SANDBOX;
+        if (!arg_link) {
+                r = domain_name_parse(arg_domain, strlen(arg_domain), &name);
+                if (r) {
+                        log_error("the name of the domain, \"%s\", %s", ESCAPED(arg_domain, strlen(arg_domain)),
+                                  name_error_text(r));
+                        return NULL;
+                }
+                if (asprintf(buffer, AGENT_LINK_DIRECTORY "/%s/link", name.text) < 0) {
+                        *buffer = NULL;
+                        return NULL;
+                }
+                arg_link = *buffer;
+        }
+        if (socket_address(arg_link, &address, &n_address)) {
+                log_error("%s: too long for a socket's path", ESCAPED(arg_link, strlen(arg_link)));
+                return NULL;
+        }
+        return arg_link;
+}
+
+/* The account that we are. The supervisor says it; by hand, or in a container, the system is asked. */
+static const char *find_account(void) {
+        const char *account = getenv("USER");
+        struct passwd *entry;
+
+        if (account && *account)
+                return account;
+        entry = getpwuid(geteuid());
+        return entry ? entry->pw_name : NULL;
+}
+
+static const char *environment_or(const char *variable, const char *otherwise) {
+        const char *value = getenv(variable);
+
+        return value && *value ? value : otherwise;
+}
+
+static int run(void) {
+        _cleanup_free_ char *link_buffer = NULL, *notify = NULL, *account = NULL;
+        HandlerSettings settings = { .shell = arg_shell };
+        struct rlimit files, more_files;
+        const char *link_path;
+        Agent *agent = NULL;
+        int r;
+
+        if (geteuid() == 0) {
+                log_error("will not run as root: an agent runs as the account of its domain (root in a container or a "
+                          "virtual machine, with sessions for its accounts, is not supported yet)");
+                return EXIT_FAILURE;
+        }
+        link_path = find_link(&link_buffer);
+        if (!link_path)
+                return EXIT_FAILURE;
+        account = find_account() ? strdup(find_account()) : NULL;
+        if (!account) {
+                log_error("the account with uid %u has no name: set USER", geteuid());
+                return EXIT_FAILURE;
+        }
+
+        /* Services must not speak to our service manager in our name. */
+        if (getenv("NOTIFY_SOCKET"))
+                notify = strdup(getenv("NOTIFY_SOCKET"));
+        (void)unsetenv("NOTIFY_SOCKET");
+
+        /* A descriptor for every call; services get back the limit that programs expect (select(2)). */
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+                more_files = (struct rlimit){ .rlim_cur = files.rlim_max, .rlim_max = files.rlim_max };
+                (void)setrlimit(RLIMIT_NOFILE, &more_files);
+                settings.files = &files;
+        }
+
+        settings.account = account;
+        settings.home = getenv("HOME");
+        settings.service_path = environment_or("QREXEC_SERVICE_PATH", LOOKUP_SERVICE_PATH);
+        settings.config_path = environment_or("QUBES_RPC_CONFIG_PATH", LOOKUP_CONFIG_PATH);
+        settings.journal = SERVICELOG_JOURNAL;
+        settings.syslog = SERVICELOG_SYSLOG;
+        settings.environment = environ;
+
+        r = agent_new(&settings, link_path, notify, &agent);
+        if (!r)
+                r = agent_run(agent);
+        agent = agent_free(agent);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+        int r;
+
+        if (fd_ensure_standard() < 0)
+                return EXIT_NO_STANDARD_FDS;
+        log_open("qrexec-agent", true);
+        r = parse_arguments(argc, argv);
+        if (r)
+                return r;
+        if (arg_debug)
+                log_set_max_level(LOG_LEVEL_DEBUG);
+        return run();
+}
