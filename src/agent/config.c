@@ -296,5 +296,5 @@ int config_load(const char *directories, const Command *command, Diagnostics *re
                 r = diagnostics_add(reterr, ESCAPED(path, strlen(path)), 0, 0, "%s", file_error_text(r));
                 return r < 0 ? r : CONFIG_E_INVALID;
         }
-        return config_parse(path, data, n, reterr, ret_notices, ret_config);
+        return config_parse(ESCAPED(path, strlen(path)), data, n, reterr, ret_notices, ret_config);
 }
