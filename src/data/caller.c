@@ -51,13 +51,13 @@ static void caller_leave(Caller *caller) {
         caller->state = CALLER_STATE_LEFT;
 }
 
-/* Descriptor 2 is written in full, whatever flags others have set on it; a failure is logged only (5.4 rule 4). */
-static void caller_write_err(const uint8_t *data, size_t n) {
+/* Standard error is written in full, whatever flags others have set on it; a failure is logged only (5.4 rule 4). */
+static void caller_write_err(int fd, const uint8_t *data, size_t n) {
         while (n > 0) {
-                ssize_t n_written = write(STDERR_FILENO, data, n);
+                ssize_t n_written = write(fd, data, n);
 
                 if (n_written < 0 && errno == EAGAIN) {
-                        struct pollfd poll_fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+                        struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
 
                         (void)poll(&poll_fd, 1, -1);
                         continue;
@@ -79,7 +79,7 @@ static int caller_on_data(Caller *caller, const FrameEvent *event) {
         if (to_err ? caller->options->filter_stderr : caller->options->filter_stdout)
                 data_filter(data_stream_received(caller->pump.stream, event->data), event->n_data);
         if (to_err)
-                caller_write_err(event->data, event->n_data);
+                caller_write_err(caller->options->err_fd, event->data, event->n_data);
         else
                 caller->pump.pending = (WireSlice){ event->data, event->n_data };
         return 0;

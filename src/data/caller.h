@@ -27,6 +27,7 @@ typedef struct DataCaller {
 
         int in_fd;      /* readable: becomes the service's stdin; owned; -1: end-of-file at once, after the prefix */
         int out_fd;     /* writable: gets the service's stdout; owned; -1: discard. May be the same socket as in_fd */
+        int err_fd;     /* gets the service's stderr, by writes that may block (5.4 rule 4); not owned */
         bool inherited; /* in_fd and out_fd came from our parent: close them at their end. Else, and if they are one
                            socket, they are shut down (5.4) */
 
@@ -41,15 +42,15 @@ typedef struct DataCaller {
         bool filter_stderr;
 } DataCaller;
 
-/** A DataCaller without any descriptor: set what there is. */
-#define DATA_CALLER_INIT ((DataCaller){ .stream_fd = -1, .in_fd = -1, .out_fd = -1, .child_pidfd = -1 })
+/** A DataCaller without any descriptor but our own stderr: set what there is. */
+#define DATA_CALLER_INIT ((DataCaller){ .stream_fd = -1, .in_fd = -1, .out_fd = -1, .err_fd = 2, .child_pidfd = -1 })
 
 /**
  * data_caller_run() - run a call to its end (5.4)
  * @ret_status: 0 to 255: what the process should exit with, by the table of 5.4; 255 if the callee never told
  *
  * data_prepare() (data/prepare.h) must have been called, and before the local program was started. Blocks until the
- * call is over and the local program, if any, is reaped. The service's stderr goes to descriptor 2. All owned
+ * call is over and the local program, if any, is reaped. All owned
  * descriptors are closed, and -1, on return, whatever it is; after an error a local program may still be running.
  *
  * Return: 0, DATA_CALLER_E_…, or a negative error.
