@@ -71,7 +71,7 @@ static int domain_name_explain(Loader *loader, const char *path, const char *ste
                             "'_', '-', '.', at most %d in all%s",
                             ESCAPED(stem, n_stem), name_error_text(r), DOMAIN_NAME_MAX,
                             r == NAME_E_RESERVED
-                                    ? "; none, default, InventoryDomain-0, dispNUMBER and NAME-dm mean something else"
+                                    ? "; none, default, Domain-0, dispNUMBER and NAME-dm mean something else"
                                     : "");
         return r < 0 ? r : INVENTORY_E_INVALID;
 }

@@ -7,7 +7,7 @@
 #include "inventory/inventory.h"
 
 /**
- * inventory_resolve() - references, inheritance, defaults: fills everything of each InventoryDomain but its name and file
+ * inventory_resolve() - references, inheritance, defaults: fills everything of each domain but its name and file
  *
  * Appends what is wrong to @reterr. Return: 0 or a negative error.
  */
