@@ -132,9 +132,9 @@ const char *property_nearest(const char *untrusted_key);
 #define DOMAIN_HOST_MAX 180
 /** A year: a longer wait is a mistake, and no multiplication with it can overflow. */
 #define DOMAIN_IDLE_TIMEOUT_MAX (365 * 24 * 60 * 60)
-/** Calls of one domain at once: each can hold pipes of 2 MiB. */
-#define DOMAIN_MAX_CALLS_MAX     4096
-#define DOMAIN_MAX_CALLS_DEFAULT 128
+/** Calls of one domain at once: each can hold pipes of 2 MiB, and an agent lists at most 16000 (wire/call.h). */
+#define DOMAIN_MAX_CALLS_MAX     16000
+#define DOMAIN_MAX_CALLS_DEFAULT 512
 /** 0 to 2 mean the hypervisor, this machine and the host; the last means any. */
 #define DOMAIN_CID_MIN 3
 #define DOMAIN_CID_MAX (UINT32_MAX - 1)

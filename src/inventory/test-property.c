@@ -109,9 +109,9 @@ static void test_values(void **state) {
                 { PROPERTY_IDLE_TIMEOUT, "31536001", .problem = "out of range" },
                 { PROPERTY_IDLE_TIMEOUT, "5m", .problem = "digits only" },
                 { PROPERTY_MAX_CALLS, "1", NULL, 1 },
-                { PROPERTY_MAX_CALLS, "4096", NULL, 4096 },
+                { PROPERTY_MAX_CALLS, "16000", NULL, 16000 },
                 { PROPERTY_MAX_CALLS, "0", .problem = "out of range" },
-                { PROPERTY_MAX_CALLS, "4097", .problem = "out of range" },
+                { PROPERTY_MAX_CALLS, "16001", .problem = "out of range" },
                 { PROPERTY_MAX_CALLS, "-1", .problem = "digits only" },
         };
 
