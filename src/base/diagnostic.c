@@ -54,7 +54,9 @@ char *diagnostic_format(const Diagnostic *diagnostic) {
         char *text = NULL;
         int r;
 
-        if (diagnostic->line && diagnostic->column)
+        if (diagnostic->path[0] == '\0')
+                r = asprintf(&text, "%s", diagnostic->text);
+        else if (diagnostic->line && diagnostic->column)
                 r = asprintf(&text, "%s:%u:%u: %s", diagnostic->path, diagnostic->line, diagnostic->column,
                              diagnostic->text);
         else if (diagnostic->line)

@@ -15,7 +15,7 @@
 #define DIAGNOSTICS_MAX 100
 
 typedef struct Diagnostic {
-        char *path;      /* the file, as it should be shown */
+        char *path;      /* the file, as it should be shown; "": the text says it all */
         unsigned line;   /* from 1; 0: the file as a whole */
         unsigned column; /* from 1, in bytes; 0: the line as a whole */
         char *text;      /* what is wrong, and the remedy where there is one */
