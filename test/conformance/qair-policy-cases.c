@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs the policy engine over the cases of policy-cases.json, each of which was checked against the reference: the
+ * files of a case are written to a directory of its own, loaded, and one request is evaluated with all that follows
+ * from it (the three ways to ask without asking, every answer to a question, the answer on the policy socket).
+ *
+ * Not looked at, because what they are about is not in the policy library:
+ *   admin     the policy Admin API
+ *   sockets   the conversations on the sockets of the policy daemon
+ *   lint      the checker's output
+ *   graph     the graph tool's output
+ *   and of the cases about the whole request handler, `calls` to the agent and the `log`.
+ *
+ * Usage: qair-policy-cases FILE [ID…]
+ */
+#include <errno.h>
+#include <ftw.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "policy/evaluate.h"
+#include "policy/facts.h"
+#include "policy/policy.h"
+#include "policy/question.h"
+
+#define DOMAINS_MAX 64
+#define TAGS_MAX    8
+
+typedef struct Case {
+        const char *id;
+        struct json_object *object;
+        char root[PATH_MAX]; /* with the three directories in it */
+        char etc[PATH_MAX + 16], run[PATH_MAX + 16], legacy[PATH_MAX + 16];
+        unsigned n_failed;
+        PolicyFacts *facts;
+        Policy *policy;
+        PolicyRequest request;
+} Case;
+
+/* For what is wrong with the machine or the table, not with the engine. */
+static void die(const char *what) {
+        perror(what);
+        exit(2);
+}
+
+static void case_fail(Case *c, const char *format, ...) _printf_(2, 3);
+static void case_fail(Case *c, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        printf("%s: ", c->id);
+        vprintf(format, arguments);
+        printf("\n");
+        va_end(arguments);
+        ++c->n_failed;
+}
+
+static void case_same(Case *c, const char *what, const char *got, const char *want) {
+        if (strcmp(got, want) != 0)
+                case_fail(c, "%s: got \"%s\", want \"%s\"", what, got, want);
+}
+
+/*
+ * The table
+ */
+
+static struct json_object *member(struct json_object *object, const char *name) {
+        struct json_object *value = NULL;
+
+        return object && json_object_object_get_ex(object, name, &value) ? value : NULL;
+}
+
+static const char *text(struct json_object *object, const char *name) {
+        struct json_object *value = member(object, name);
+
+        return value ? json_object_get_string(value) : NULL;
+}
+
+/* A copy of @string with {etc}, {run} and {legacy} filled in. */
+static char *expand(const Case *c, const char *string) {
+        const struct {
+                const char *name, *path;
+        } names[] = { { "{etc}", c->etc }, { "{run}", c->run }, { "{legacy}", c->legacy } };
+        char *result = NULL;
+        size_t n_result = 0;
+        FILE *stream = open_memstream(&result, &n_result);
+
+        if (!stream)
+                die("open_memstream");
+        while (*string != '\0') {
+                size_t i = 0;
+
+                while (i < ARRAY_SIZE(names) && strncmp(string, names[i].name, strlen(names[i].name)) != 0)
+                        ++i;
+                if (i < ARRAY_SIZE(names)) {
+                        fputs(names[i].path, stream);
+                        string += strlen(names[i].name);
+                } else {
+                        fputc(*string++, stream);
+                }
+        }
+        if (fclose(stream) != 0)
+                die("fclose");
+        return result;
+}
+
+/* Characters beyond ASCII may be quoted in more than one way (appendix A.2). */
+static bool is_ascii(const char *string) {
+        while (*string != '\0')
+                if ((unsigned char)*string++ >= 0x80)
+                        return false;
+        return true;
+}
+
+/*
+ * Files
+ */
+
+static void make_directories(const char *path) {
+        char copy[PATH_MAX * 2];
+
+        snprintf(copy, sizeof(copy), "%s", path);
+        for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                *slash = '\0';
+                if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+                        die(copy);
+                *slash = '/';
+        }
+}
+
+static void case_write(const Case *c, const char *name, const char *data, size_t n) {
+        char path[PATH_MAX * 2];
+        FILE *file;
+
+        snprintf(path, sizeof(path), "%s/%s", c->root, name);
+        make_directories(path);
+        if (path[strlen(path) - 1] == '/')
+                return;
+        file = fopen(path, "wb");
+        if (!file || fwrite(data, 1, n, file) != n || fclose(file) != 0)
+                die(path);
+}
+
+static void case_write_hex(const Case *c, const char *name, const char *hex) {
+        size_t n = strlen(hex) / 2;
+        _cleanup_free_ char *data = malloc(n + 1);
+
+        if (!data)
+                die("malloc");
+        for (size_t i = 0; i < n; ++i) {
+                char digits[3] = { hex[2 * i], hex[2 * i + 1], '\0' };
+
+                data[i] = (char)strtoul(digits, NULL, 16);
+        }
+        case_write(c, name, data, n);
+}
+
+static void case_link(const Case *c, const char *name, const char *target) {
+        _cleanup_free_ char *expanded = expand(c, target);
+        char path[PATH_MAX * 2];
+
+        snprintf(path, sizeof(path), "%s/%s", c->root, name);
+        make_directories(path);
+        if (symlink(expanded, path) < 0)
+                die(path);
+}
+
+static bool case_lacks(const Case *c, const char *directory) {
+        struct json_object *absent = member(c->object, "absent");
+
+        for (size_t i = 0; absent && i < json_object_array_length(absent); ++i)
+                if (strcmp(json_object_get_string(json_object_array_get_idx(absent, i)), directory) == 0)
+                        return true;
+        return false;
+}
+
+static void case_make_files(Case *c) {
+        static const char *const directories[] = { "etc", "run", "legacy" };
+        struct json_object *files = member(c->object, "files"), *hex = member(c->object, "files_hex");
+        struct json_object *links = member(c->object, "links");
+        char template[] = "/tmp/qair-policy-cases.XXXXXX";
+
+        if (!mkdtemp(template) || !realpath(template, c->root))
+                die(template);
+        snprintf(c->etc, sizeof(c->etc), "%s/etc", c->root);
+        snprintf(c->run, sizeof(c->run), "%s/run", c->root);
+        snprintf(c->legacy, sizeof(c->legacy), "%s/legacy", c->root);
+        for (size_t i = 0; i < ARRAY_SIZE(directories); ++i) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "%s/", directories[i]);
+                if (!case_lacks(c, directories[i]))
+                        case_write(c, name, "", 0);
+        }
+        if (files) {
+                json_object_object_foreach(files, name, value) {
+                        const char *raw = json_object_get_string(value);
+                        _cleanup_free_ char *expanded = NULL;
+
+                        /* A content with NUL in it has no placeholders, and would be cut at it. */
+                        if (strlen(raw) < (size_t)json_object_get_string_len(value)) {
+                                case_write(c, name, raw, (size_t)json_object_get_string_len(value));
+                                continue;
+                        }
+                        expanded = expand(c, raw);
+                        case_write(c, name, expanded, strlen(expanded));
+                }
+        }
+        if (hex) {
+                json_object_object_foreach(hex, name, value) case_write_hex(c, name, json_object_get_string(value));
+        }
+        if (links) {
+                json_object_object_foreach(links, name, value) case_link(c, name, json_object_get_string(value));
+        }
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        return remove(path);
+}
+
+static void case_remove_files(const Case *c) {
+        if (nftw(c->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+                die(c->root);
+}
+
+/*
+ * Facts
+ */
+
+/* The value of a member: that of the patch if it has one, else of the inventory. *@ret_absent: there is none */
+static struct json_object *fact(struct json_object *entry, struct json_object *patch, const char *name,
+                                bool *ret_absent) {
+        struct json_object *value = NULL;
+        bool found = (patch && json_object_object_get_ex(patch, name, &value)) ||
+                     (entry && json_object_object_get_ex(entry, name, &value));
+
+        *ret_absent = !found || (json_object_is_type(value, json_type_string) &&
+                                 strcmp(json_object_get_string(value), "@absent") == 0);
+        return *ret_absent ? NULL : value;
+}
+
+static const char *fact_text(struct json_object *entry, struct json_object *patch, const char *name) {
+        bool absent;
+        struct json_object *value = fact(entry, patch, name, &absent);
+
+        return value ? json_object_get_string(value) : NULL;
+}
+
+static void fact_domain(struct json_object *entry, struct json_object *patch, const char *name,
+                        PolicyDomainInput *ret_input, const char *tags[static TAGS_MAX]) {
+        const char *internal = fact_text(entry, patch, "internal");
+        const char *power_state = fact_text(entry, patch, "power_state");
+        struct json_object *value;
+        bool absent;
+
+        *ret_input = (PolicyDomainInput){
+                .name = name,
+                .uuid = fact_text(entry, patch, "uuid"),
+                .type = fact_text(entry, patch, "type"),
+                .tags = tags,
+                .running = !power_state                          ? POLICY_FACT_UNKNOWN
+                           : strcmp(power_state, "Running") == 0 ? POLICY_FACT_YES
+                                                                 : POLICY_FACT_NO,
+                .internal = internal && internal[0] != '\0',
+                .default_dispvm = fact_text(entry, patch, "default_dispvm"),
+                .relayvm = fact_text(entry, patch, "relayvm"),
+                .transport_rpc = fact_text(entry, patch, "transport_rpc"),
+                .guivm = fact_text(entry, patch, "guivm"),
+                .icon = fact_text(entry, patch, "icon"),
+        };
+        value = fact(entry, patch, "template_for_dispvms", &absent);
+        if (!absent)
+                ret_input->template_for_dispvms = json_object_get_boolean(value) ? POLICY_FACT_YES : POLICY_FACT_NO;
+        value = fact(entry, patch, "tags", &absent);
+        ret_input->has_tags = !absent;
+        for (size_t i = 0; value && i < json_object_array_length(value); ++i) {
+                if (i == TAGS_MAX)
+                        die("too many tags");
+                tags[ret_input->n_tags++] = json_object_get_string(json_object_array_get_idx(value, i));
+        }
+}
+
+static void case_make_facts(Case *c, struct json_object *inventories) {
+        const char *inventory = text(c->object, "inventory") ?: "house";
+        struct json_object *domains = member(member(inventories, inventory), "domains");
+        struct json_object *patches = member(c->object, "patch");
+        PolicyDomainInput inputs[DOMAINS_MAX];
+        const char *tags[DOMAINS_MAX][TAGS_MAX];
+        size_t n = 0;
+
+        json_object_object_foreach(domains, name, entry) {
+                if (n == DOMAINS_MAX)
+                        die("too many domains");
+                fact_domain(entry, member(patches, name), name, &inputs[n], tags[n]);
+                ++n;
+        }
+        if (patches) {
+                json_object_object_foreach(patches, patched, patch) {
+                        if (member(domains, patched))
+                                continue;
+                        if (n == DOMAINS_MAX)
+                                die("too many domains");
+                        fact_domain(NULL, patch, patched, &inputs[n], tags[n]);
+                        ++n;
+                }
+        }
+        if (policy_facts_new(inputs, n, &c->facts) != 0)
+                die("policy_facts_new");
+}
+
+/*
+ * Evaluation
+ */
+
+/* What a resolution comes to once it is routed: the answer lines, or a message. */
+static void case_check_resolution(Case *c, const char *what, PolicyResolution resolution, struct json_object *expect) {
+        const char *outcome = text(expect, "outcome");
+        char got[POLICY_MESSAGE_MAX * 2];
+
+        policy_route(c->facts, &resolution);
+        if (strcmp(outcome, "fault") == 0) {
+                if (resolution.outcome != POLICY_OUTCOME_DENY || resolution.reason != POLICY_REASON_FAULT)
+                        case_fail(c, "%s: want a fault, got %s", what,
+                                  policy_resolution_message(&resolution, got, sizeof(got)));
+        } else if (strcmp(outcome, "deny") == 0) {
+                _cleanup_free_ char *want = expand(c, text(expect, "message"));
+
+                if (resolution.outcome != POLICY_OUTCOME_DENY) {
+                        case_fail(c, "%s: want \"%s\", got outcome %d", what, want, (int)resolution.outcome);
+                        return;
+                }
+                policy_resolution_message(&resolution, got, sizeof(got));
+                if (is_ascii(want))
+                        case_same(c, what, got, want);
+                if (member(expect, "notify") && json_object_get_boolean(member(expect, "notify")) != resolution.notify)
+                        case_fail(c, "%s: notify is %d", what, resolution.notify);
+        } else if (strcmp(outcome, "allow") == 0) {
+                struct json_object *lines = member(expect, "response");
+                char want[POLICY_MESSAGE_MAX * 2] = "";
+
+                for (size_t i = 0; i < json_object_array_length(lines); ++i)
+                        snprintf(want + strlen(want), sizeof(want) - strlen(want), "%s%s", i > 0 ? "\n" : "",
+                                 json_object_get_string(json_object_array_get_idx(lines, i)));
+                if (policy_resolution_response(&resolution, got, sizeof(got)) != 0)
+                        case_fail(c, "%s: the answer does not fit", what);
+                else
+                        case_same(c, what, got, want);
+        } else {
+                case_fail(c, "%s: want %s, got outcome %d", what, outcome, (int)resolution.outcome);
+        }
+}
+
+static void case_check_question(Case *c, const PolicyQuestion *question, struct json_object *expect) {
+        struct json_object *targets = member(expect, "targets"), *answers = member(expect, "answers");
+        char got[POLICY_MESSAGE_MAX] = "", want[POLICY_MESSAGE_MAX] = "";
+
+        for (size_t i = 0; i < question->n_choices; ++i)
+                snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s ", question->choices[i]);
+        for (size_t i = 0; i < json_object_array_length(targets); ++i)
+                snprintf(want + strlen(want), sizeof(want) - strlen(want), "%s ",
+                         json_object_get_string(json_object_array_get_idx(targets, i)));
+        case_same(c, "choices", got, want);
+        case_same(c, "default choice", question->default_choice ?: "", text(expect, "default_target"));
+        if (json_object_get_boolean(member(expect, "notify")) != question->resolution.notify)
+                case_fail(c, "notify is %d", question->resolution.notify);
+        if (answers) {
+                json_object_object_foreach(answers, choice, answer) {
+                        PolicyResolution resolution;
+
+                        policy_question_answer(question, policy_slice(choice), &resolution);
+                        case_check_resolution(c, choice, resolution, answer);
+                }
+        }
+}
+
+/* Asks the question with the requested target as the answer (5.11), unless there is no question. */
+static void case_assume_yes(PolicyQuestion *question, PolicyResolution *resolution) {
+        static char target[POLICY_MESSAGE_MAX];
+
+        if (!question)
+                return;
+        if (policy_target_format(&resolution->requested, target, sizeof(target)) != 0)
+                die("policy_target_format");
+        policy_question_answer(question, policy_slice(target), resolution);
+}
+
+static void case_check_mode(Case *c, const char *mode, PolicyResolution resolution, bool just_evaluate,
+                            struct json_object *modes) {
+        const char *want = text(modes, mode);
+
+        if (!want)
+                return;
+        if (!just_evaluate)
+                policy_route(c->facts, &resolution);
+        case_same(c, mode, resolution.outcome == POLICY_OUTCOME_ALLOW ? "allow" : "deny",
+                  strcmp(want, "fault") == 0 ? "deny" : want);
+}
+
+static void case_check_modes(Case *c, const PolicyResolution *resolution, PolicyQuestion *question,
+                             struct json_object *modes) {
+        PolicyResolution assumed = *resolution;
+
+        case_assume_yes(question, &assumed);
+        case_check_mode(c, "just_evaluate", *resolution, true, modes);
+        case_check_mode(c, "assume_yes", assumed, false, modes);
+        case_check_mode(c, "both", assumed, true, modes);
+}
+
+/* What the policy socket would answer (5.8 to 5.11), with an agent that says what the case says. */
+static void case_check_reply(Case *c, PolicyResolution resolution, PolicyQuestion *question) {
+        struct json_object *wire = member(c->object, "wire");
+        const char *want = text(member(c->object, "expect_wire"), "reply") ?: "result=deny";
+        const char *agent = text(wire, "agent") ?: "deny";
+        bool just_evaluate = json_object_get_boolean(member(wire, "just_evaluate"));
+        char got[POLICY_RESPONSE_MAX] = "result=deny";
+
+        if (json_object_get_boolean(member(wire, "assume_yes_for_ask")))
+                case_assume_yes(question, &resolution);
+        else if (question && !just_evaluate && (!resolution.source.domain || !resolution.source.domain->guivm))
+                policy_question_refuse(question, POLICY_REASON_USER, &resolution);
+        else if (question && !just_evaluate && json_object_get_boolean(member(wire, "agent_fails")))
+                policy_resolution_fault(&resolution, "the agent does not answer");
+        else if (question && !just_evaluate && strncmp(agent, "allow:", 6) == 0)
+                policy_question_answer(question, policy_slice(agent + 6), &resolution);
+        else if (question && !just_evaluate)
+                policy_question_refuse(question,
+                                       strcmp(agent, "deny") == 0 ? POLICY_REASON_USER : POLICY_REASON_BAD_ANSWER,
+                                       &resolution);
+
+        if (just_evaluate) {
+                snprintf(got, sizeof(got), "result=%s", resolution.outcome == POLICY_OUTCOME_ALLOW ? "allow" : "deny");
+        } else {
+                policy_route(c->facts, &resolution);
+                if (policy_resolution_response(&resolution, got, sizeof(got)) != 0)
+                        die("policy_resolution_response");
+        }
+        case_same(c, "reply", got, want);
+}
+
+static void case_evaluate(Case *c) {
+        struct json_object *expect = member(c->object, "expect");
+        const char *outcome = text(expect, "outcome");
+        _cleanup_(policy_question_freep)
+        PolicyQuestion *question = NULL;
+        PolicyResolution resolution;
+        int r;
+
+        policy_evaluate(c->policy, c->facts, &c->request, &resolution);
+        if (resolution.outcome == POLICY_OUTCOME_ASK) {
+                r = policy_question_new(c->policy, c->facts, &resolution, &question);
+                if (r < 0)
+                        die("policy_question_new");
+                if ((r == POLICY_QUESTION_E_DENIED) != (resolution.outcome == POLICY_OUTCOME_DENY))
+                        case_fail(c, "a question that is none, or the other way round");
+        }
+        if (question && strcmp(outcome, "ask") == 0)
+                case_check_question(c, question, expect);
+        else
+                case_check_resolution(c, "outcome", resolution, expect);
+        case_check_modes(c, &resolution, question, member(expect, "modes"));
+        if (member(c->object, "wire"))
+                case_check_reply(c, resolution, question);
+}
+
+static void case_check_error(Case *c, int r, const Diagnostics *diagnostics) {
+        struct json_object *expect = member(c->object, "expect");
+        const char *reason = text(expect, "reason");
+        const Diagnostic *first = &diagnostics->entries[0];
+        _cleanup_free_ char *want = NULL, *file = NULL;
+
+        if (strcmp(text(expect, "outcome"), "error") != 0) {
+                case_fail(c, "not loaded: %s:%u: %s", first->path, first->line, first->text);
+                return;
+        }
+        want = expand(c, text(expect, "message"));
+        if (diagnostics->n_entries == 0)
+                case_fail(c, "no diagnostic");
+        else if (strcmp(reason, "load") == 0 && r == POLICY_E_LOAD)
+                case_same(c, "load error", first->text, want);
+        else if (strcmp(reason, "syntax") == 0 && r == POLICY_E_SYNTAX) {
+                file = expand(c, text(expect, "file"));
+                if (is_ascii(want))
+                        case_same(c, "syntax error", first->text, want);
+                case_same(c, "file", first->path, file);
+                if (json_object_get_int(member(expect, "line")) != (int)first->line)
+                        case_fail(c, "line %u", first->line);
+        } else if (strcmp(reason, "fatal") != 0 || r != POLICY_E_SYNTAX) {
+                case_fail(c, "want a %s error, got: %s", reason, first->text);
+        }
+}
+
+static bool case_run(struct json_object *object, struct json_object *inventories) {
+        Case c = { .id = text(object, "id"), .object = object };
+        struct json_object *request = member(object, "request");
+        _cleanup_(diagnostics_deinit)
+        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        int r;
+
+        c.request = (PolicyRequest){ .source = policy_slice(text(request, "source")),
+                                     .requested_source = policy_slice(text(request, "requested_source")),
+                                     .target = policy_slice(text(request, "target")),
+                                     .service = policy_slice(text(request, "service")) };
+        case_make_files(&c);
+        case_make_facts(&c, inventories);
+        r = policy_load(&(PolicySources){ .directories = (const char *[]){ c.run, c.etc },
+                                          .n_directories = 2,
+                                          .legacy = c.legacy },
+                        &diagnostics, &c.policy);
+        if (r < 0)
+                die("policy_load");
+        if (r > 0)
+                case_check_error(&c, r, &diagnostics);
+        else if (diagnostics.n_entries > 0)
+                case_fail(&c, "loaded, with a diagnostic: %s", diagnostics.entries[0].text);
+        else if (strcmp(text(member(object, "expect"), "outcome"), "error") == 0)
+                case_fail(&c, "loaded, want \"%s\"", text(member(object, "expect"), "message"));
+        else
+                case_evaluate(&c);
+        policy_unref(c.policy);
+        policy_facts_unref(c.facts);
+        case_remove_files(&c);
+        return c.n_failed == 0;
+}
+
+static bool case_is_wanted(struct json_object *object, char **ids) {
+        if (!*ids)
+                return true;
+        for (; *ids; ++ids)
+                if (strcmp(text(object, "id"), *ids) == 0)
+                        return true;
+        return false;
+}
+
+int main(int argc, char **argv) {
+        static const char *const skipped[] = { "admin", "sockets", "lint", "graph" };
+        struct json_object *table = argc > 1 ? json_object_from_file(argv[1]) : NULL;
+        struct json_object *cases = member(table, "cases");
+        size_t n = 0, n_passed = 0;
+
+        if (!cases) {
+                fprintf(stderr, "usage: qair-policy-cases FILE [ID…]: %s\n", json_util_get_last_err() ?: "no cases");
+                return 2;
+        }
+        for (size_t i = 0; i < json_object_array_length(cases); ++i) {
+                struct json_object *object = json_object_array_get_idx(cases, i);
+
+                if (!case_is_wanted(object, argv + 2))
+                        continue;
+                ++n;
+                if (case_run(object, member(table, "inventories")))
+                        ++n_passed;
+        }
+        printf("evaluation: %zu of %zu passed\n", n_passed, n);
+        for (size_t i = 0; i < ARRAY_SIZE(skipped); ++i)
+                printf("%s: %zu skipped\n", skipped[i], json_object_array_length(member(table, skipped[i])));
+        json_object_put(table);
+        return n_passed == n && n > 0 ? 0 : 1;
+}
