@@ -14,7 +14,7 @@
  *   broker to supervisor
  *     START    start a domain             -        domain   instance   -
  *     STOP     stop it                    -        domain   instance   -
- *     SERVING  configured and confined    -        -        -          -
+ *     SERVING  all of that is in force    -        -        -          -   (answers READY and RELOAD)
  *
  * From the broker the supervisor takes these alone, and looks both names up in root-owned configuration.
  */

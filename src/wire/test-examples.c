@@ -199,7 +199,7 @@ static const struct {
 } supervise_names[] = {
         { SUPERVISE_TYPE_SHARED, "shared" }, { SUPERVISE_TYPE_DOMAIN, "domain" }, { SUPERVISE_TYPE_GONE, "gone" },
         { SUPERVISE_TYPE_READY, "ready" },   { SUPERVISE_TYPE_ENDED, "ended" },   { SUPERVISE_TYPE_RELOAD, "reload" },
-        { SUPERVISE_TYPE_START, "start" },   { SUPERVISE_TYPE_STOP, "stop" },
+        { SUPERVISE_TYPE_START, "start" },   { SUPERVISE_TYPE_STOP, "stop" },     { SUPERVISE_TYPE_SERVING, "serving" },
 };
 static bool supervise_seen[ARRAY_SIZE(supervise_names)];
 
@@ -430,6 +430,7 @@ static const struct {
         CONSTANT(SUPERVISE_TYPE_RELOAD),
         CONSTANT(SUPERVISE_TYPE_START),
         CONSTANT(SUPERVISE_TYPE_STOP),
+        CONSTANT(SUPERVISE_TYPE_SERVING),
 #undef CONSTANT
 };
 static bool constant_seen[ARRAY_SIZE(constants)], message_number_seen[ARRAY_SIZE(message_names)];
