@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/socket.h"
+#include "broker/config.h"
+#include "broker/listener.h"
+#include "broker/parent.h"
+#include "broker/watchdog.h"
+
+DEFINE_CLEANUP(Broker *, broker_free)
+
+/* Does the kernel refuse descriptors that nobody asked for? Then no receive of ours can be held up by dropping them. */
+static int broker_make_watchdog(Watchdog **ret_watchdog) {
+        int probe[2];
+        bool refuses;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, probe) < 0)
+                return error_origin(-errno);
+        refuses = socket_refuse_rights(probe[0]);
+        fd_close(probe[0]);
+        fd_close(probe[1]);
+        if (refuses) {
+                *ret_watchdog = NULL;
+                return 0;
+        }
+        log_info("this kernel cannot refuse unasked descriptors (SO_PASSRIGHTS, Linux 6.16): a watchdog guards "
+                 "receives");
+        return error_trace(watchdog_new(ret_watchdog));
+}
+
+static int broker_make_strangers(Broker *broker) {
+        static const DomainName name = { .text = "(stranger)" };
+        int r = domain_new(broker, &name, (uid_t)-1, &broker->strangers);
+
+        if (r)
+                return error_trace(r);
+        broker->strangers->n_connections_max = DOMAIN_STRANGERS_MAX;
+        return 0;
+}
+
+static int broker_watch_signals(Broker *broker) {
+        static const int signals[] = { SIGTERM, SIGINT };
+
+        for (size_t i = 0; i < ARRAY_SIZE(signals); ++i) {
+                int r = sd_event_add_signal(broker->event, NULL, signals[i] | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
+
+                if (r < 0)
+                        return error_origin(r);
+        }
+        return 0;
+}
+
+int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
+        _cleanup_(broker_freep)
+        Broker *broker = NULL;
+        _cleanup_fd_ int owned_fd = parent_fd;
+        int r;
+
+        broker = malloc(sizeof(*broker));
+        if (!broker)
+                return error_origin(-ENOMEM);
+        *broker = (Broker){ .config = config, .uid = getuid(), .spare_fd = -1 };
+        r = call_table_init(&broker->calls);
+        if (r)
+                return error_trace(r);
+        broker->scratch = malloc(BROKER_SCRATCH_SIZE);
+        if (!broker->scratch)
+                return error_origin(-ENOMEM);
+        broker->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (broker->spare_fd < 0)
+                return error_origin(-errno);
+        r = sd_event_new(&broker->event);
+        if (r < 0)
+                return error_origin(r);
+        r = broker_watch_signals(broker);
+        if (r)
+                return error_trace(r);
+        r = broker_make_watchdog(&broker->watchdog);
+        if (r)
+                return error_trace(r);
+        r = broker_make_strangers(broker);
+        if (r)
+                return error_trace(r);
+        r = parent_new(broker, fd_steal(&owned_fd), &broker->parent);
+        if (r)
+                return error_trace(r);
+        *ret_broker = steal_ptr(&broker);
+        return 0;
+}
+
+Broker *broker_free(Broker *broker) {
+        if (!broker)
+                return NULL;
+        broker->shared = listener_free(broker->shared);
+        broker->parent = parent_free(broker->parent);
+        for (size_t i = 0; i < broker->domains.n; ++i)
+                domain_close(broker->domains.by_name[i]);
+        call_table_deinit(&broker->calls);
+        domain_table_deinit(&broker->domains);
+        broker->strangers = domain_unref(broker->strangers);
+        broker->watchdog = watchdog_free(broker->watchdog);
+        broker->event = sd_event_unref(broker->event);
+        broker->spare_fd = fd_close(broker->spare_fd);
+        free(broker->scratch);
+        free(broker);
+        return NULL;
+}
+
+int broker_run(Broker *broker) {
+        int r = sd_event_loop(broker->event);
+
+        return r < 0 ? error_trace(r) : 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qrexecd: the one process per host that decides about calls and connects their ends. A reference monitor: every call
+ * passes it, no byte of a call's payload does. Single-threaded, driven by events, blocking on nothing.
+ *
+ *   listener   accepts connections and knows, from the kernel, who is at the other end
+ *   caller     one trigger connection: a request, then one answer
+ *   client     one connection of a daemon socket: qrexec-client, on the host
+ *   link       the control connection of one agent
+ *   domain     what is going on with one domain: its sockets, its link, what it is charged for
+ *   call       one call from request to end, and the table of all
+ *   config     inventory and policy, as they are in force
+ *   parent     the socket pair to the supervisor
+ *   audit      one record at the start of a call, one at its end
+ *   sandbox    seccomp and Landlock
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "broker/call.h"
+#include "broker/domain.h"
+
+typedef struct Config Config;
+typedef struct Listener Listener;
+typedef struct Parent Parent;
+typedef struct Watchdog Watchdog;
+
+typedef struct Broker {
+        sd_event *event;
+        Config *config;
+        Parent *parent;
+        Watchdog *watchdog; /* NULL: the kernel refuses descriptors that nobody asked for */
+        Listener *shared;   /* the trigger socket of all accounts */
+        DomainTable domains;
+        Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
+        CallTable calls;
+        uid_t uid;        /* our own account */
+        int spare_fd;     /* given up for a moment when descriptors run out, to refuse instead of spin */
+        uint8_t *scratch; /* BROKER_SCRATCH_SIZE bytes that any handler may use until it returns */
+} Broker;
+
+/** The largest message of any connection: a trigger, or a command on a link. */
+#define BROKER_SCRATCH_SIZE (128 * 1024)
+
+/**
+ * broker_new() - a broker that serves nothing yet
+ * @parent_fd: our end of the socket pair to the supervisor; owned from here on, also on failure
+ *
+ * Return: 0 or a negative error.
+ */
+int broker_new(Config *config, int parent_fd, Broker **ret_broker);
+
+/** broker_free() - close everything; calls in flight go on without us. Return: NULL */
+Broker *broker_free(Broker *broker);
+
+/** broker_run() - serve until told to stop. Return: 0 or a negative error */
+int broker_run(Broker *broker);

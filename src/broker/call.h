@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One call, from request to end, and the table of all that are open.
+ *
+ *   DECIDING -- allowed, target halted --> STARTING -- link is up --.
+ *      |                                                            v
+ *      '----------- allowed, target runs ------------------> CONNECTING -- both ends have it --> RUNNING
+ *
+ *   every state -- refused, hang-up, deadline, CALL_ENDED, agent gone --> freed, with one audit record
+ *
+ *   DECIDING    inside call_new(): the policy is asked; no event is waited for
+ *   STARTING    the supervisor owes us the target's agent, or its failure; the target's deadline bounds it
+ *   CONNECTING  the agent's socket owes us room for the message; the link's queue bounds it
+ *   RUNNING     the agent owes us CALL_ENDED, or its link's end
+ *
+ * A running call costs the broker this struct and no descriptor.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/name.h"
+#include "wire/call.h"
+#include "wire/reply.h"
+
+typedef struct Broker Broker;
+typedef struct Call Call;
+typedef struct CallOrigin CallOrigin;
+typedef struct Domain Domain;
+typedef struct Link Link;
+
+typedef enum CallState {
+        CALL_STATE_DECIDING,
+        CALL_STATE_STARTING,
+        CALL_STATE_CONNECTING,
+        CALL_STATE_RUNNING,
+        _CALL_STATE_N,
+} CallState;
+
+/**
+ * Whoever waits for the answer. It is told exactly once, by one of the two functions, unless it cancelled before; the
+ * function may free the origin, so nobody touches it afterwards.
+ */
+struct CallOrigin {
+        /** the call is running: @fds are the caller's ends (not owned), @mode says what they are (wire/header.h) */
+        int (*connected)(CallOrigin *origin, uint32_t id, uint32_t mode, const int *fds, size_t n_fds);
+        /** the call is over before it began; @id 0: it never got one */
+        int (*refused)(CallOrigin *origin, uint32_t id, ReplyReason reason);
+};
+
+/** What was asked, as the caller said it, sanitised. Everything is borrowed until call_new() returns. */
+typedef struct CallRequest {
+        Domain *source;                      /* known from the kernel, never from a message */
+        const RequestName *requested_source; /* whom a relay speaks for; empty: for itself */
+        const RequestName *requested_target; /* may be empty: the policy decides */
+        const char *service;                 /* NAME or NAME+ARGUMENT */
+        CallOrigin *origin;
+} CallRequest;
+
+/** What the host itself asks through a daemon socket: no policy, a command as it stands. */
+typedef struct CallCommand {
+        Domain *source; /* dom0 */
+        Domain *target;
+        const char *command; /* USER:…, NUL-terminated */
+        bool just_exec;
+        CallOrigin *origin;
+} CallCommand;
+
+struct Call {
+        Broker *broker;
+        Call *next; /* in its bucket */
+        uint32_t id;
+        CallState state;
+        bool just_exec;
+        Domain *source; /* NULL: begun under an earlier broker */
+        Domain *target;
+        CallOrigin *origin;      /* NULL once it was told, or hung up */
+        char *command;           /* what the agent will be told; NULL once it was */
+        int agent_fd, origin_fd; /* both ends while CONNECTING, else -1 */
+        uint64_t start_usec;
+        char service[]; /* for the audit */
+};
+
+typedef struct CallTable {
+        Call **buckets;
+        size_t n_buckets; /* a power of two */
+        size_t n_calls;
+        uint32_t next_id;
+} CallTable;
+
+/** call_table_init() - empty; ids begin at a random place, so that those of an earlier broker are not met soon */
+int call_table_init(CallTable *table);
+/** call_table_deinit() - forget all calls: they go on without us, and agents list them to the next broker */
+void call_table_deinit(CallTable *table);
+/** call_table_find() - Return: a borrowed pointer, or NULL */
+Call *call_table_find(const CallTable *table, uint32_t id);
+
+/**
+ * call_request() - admit and decide one call
+ * @ret_call: the call if it waits for something, so that the origin can cancel it; NULL if the origin was told
+ *
+ * Whatever a caller does wrong ends in a refusal. Return: 0 or a negative error.
+ */
+int call_request(Broker *broker, const CallRequest *request, Call **ret_call);
+
+/** call_command() - the same for the host's own calls */
+int call_command(Broker *broker, const CallCommand *command, Call **ret_call);
+
+/** call_cancel() - its origin is gone; it is not told anything */
+void call_cancel(Call *call);
+
+/** call_on_sent() - told by the link: the agent has the message. Return: 0 or a negative error */
+int call_on_sent(Call *call);
+
+/** call_on_ended() - told by the link: CALL_ENDED */
+void call_on_ended(Call *call, const CallEnded *ended);
+
+/** call_table_on_domain_up() - connect what waits for this target. Return: 0 or a negative error */
+int call_table_on_domain_up(CallTable *table, Domain *target);
+/** call_table_on_start_failed() - refuse what waits for it. Return: 0 or a negative error */
+int call_table_on_start_failed(CallTable *table, Domain *target);
+/** call_table_on_link_lost() - refuse what was queued; what runs goes on. Return: 0 or a negative error */
+int call_table_on_link_lost(CallTable *table, Domain *target);
+/**
+ * call_table_on_list() - the agent of @target says what runs there: all else that we thought ran there has ended;
+ * what we do not know began under an earlier broker and is entered. @ids is sorted. Return: 0 or a negative error
+ */
+int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n_ids);
+/** call_table_on_agent_ended() - the supervisor says that the agent is gone for good */
+void call_table_on_agent_ended(CallTable *table, Domain *target);

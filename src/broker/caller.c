@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/caller.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/socket.h"
+#include "broker/broker.h"
+#include "broker/inbox.h"
+#include "wire/reply.h"
+#include "wire/trigger.h"
+
+typedef struct Caller {
+        CallOrigin origin;
+        Broker *broker;
+        Domain *domain;
+        int fd;
+        Inbox inbox;
+        sd_event_source *source;   /* none while its first bytes are read */
+        sd_event_source *deadline; /* while READING */
+        bool wants_reasons;        /* its ident said QAIR1: it takes descriptors, and is told why it is refused */
+        Call *call;                /* while WAITING */
+} Caller;
+
+static Caller *caller_free(Caller *caller) {
+        if (!caller)
+                return NULL;
+        if (caller->call)
+                call_cancel(caller->call);
+        sd_event_source_disable_unref(caller->deadline);
+        sd_event_source_disable_unref(caller->source);
+        inbox_deinit(&caller->inbox);
+        fd_close(caller->fd);
+        if (caller->domain)
+                --caller->domain->n_connections;
+        domain_unref(caller->domain);
+        free(caller);
+        return NULL;
+}
+DEFINE_CLEANUP(Caller *, caller_free)
+
+/* The socket's buffer is empty, so twelve bytes always fit; a caller for whom they do not has itself to blame. */
+static int caller_answer(Caller *caller, const Reply *reply, const int *fds, size_t n_fds) {
+        uint8_t data[REPLY_REFUSED_SIZE];
+        size_t n = reply_encode(reply, data);
+        int r;
+
+        caller->call = NULL;
+        r = socket_send(caller->fd, data, n, fds, n_fds, NULL);
+        caller_free(caller);
+        switch (r) {
+        case SOCKET_E_AGAIN:
+        case SOCKET_E_GONE:
+        case SOCKET_E_LIMIT:
+                return 0;
+        default:
+                return error_fold(r);
+        }
+}
+
+static int caller_connected(CallOrigin *origin, uint32_t id, uint32_t mode, const int *fds, size_t n_fds) {
+        return error_trace(caller_answer(container_of(origin, Caller, origin),
+                                         &(Reply){ .connect_domain = mode, .connect_port = id }, fds, n_fds));
+}
+
+static int caller_refused(CallOrigin *origin, uint32_t id, ReplyReason reason) {
+        Caller *caller = container_of(origin, Caller, origin);
+
+        caller->call = NULL;
+        if (!caller->wants_reasons) {
+                caller_free(caller);
+                return 0;
+        }
+        return error_trace(caller_answer(
+                caller, &(Reply){ .connect_domain = WIRE_DOMAIN_REFUSED, .connect_port = id, .reason = reason }, NULL,
+                0));
+}
+
+/* Frees the caller, or leaves it waiting for its call: it must not be touched afterwards. */
+static int caller_handle(Caller *caller, const InboxMessage *message) {
+        _cleanup_(trigger_freep)
+        Trigger *trigger = NULL;
+        uint8_t ident_field[IDENT_SIZE];
+        CallRequest request;
+        Call *call;
+        int r;
+
+        r = trigger_decode(message->header.type, message->payload, message->header.length, ident_field, &trigger);
+        if (r < 0)
+                return error_trace(r);
+        if (r > 0) {
+                domain_note(caller->domain, "sent a request that is not well formed");
+                caller->wants_reasons =
+                        r == TRIGGER_E_REFUSED && memcmp(ident_field, IDENT_QAIR, sizeof(IDENT_QAIR)) == 0;
+                return error_trace(caller_refused(&caller->origin, 0, REPLY_REASON_NOT_UNDERSTOOD));
+        }
+        caller->wants_reasons = strcmp(trigger->ident.text, IDENT_QAIR) == 0;
+        if (caller->domain == caller->broker->strangers)
+                return error_trace(caller_refused(&caller->origin, 0, REPLY_REASON_NOT_A_DOMAIN));
+        if (!caller->wants_reasons) {
+                domain_note(caller->domain, "its client takes no descriptors: use the qrexec-client-vm of this host");
+                return error_trace(caller_refused(&caller->origin, 0, REPLY_REASON_NOT_UNDERSTOOD));
+        }
+
+        request = (CallRequest){
+                .source = caller->domain,
+                .requested_source = &trigger->source,
+                .requested_target = &trigger->target,
+                .service = trigger->service,
+                .origin = &caller->origin,
+        };
+        r = call_request(caller->broker, &request, &call);
+        if (r)
+                return error_trace(r);
+        if (call) {
+                caller->deadline = sd_event_source_disable_unref(caller->deadline);
+                caller->call = call;
+        }
+        return 0;
+}
+
+static bool caller_may_send(uint32_t type, size_t n) {
+        return type == WIRE_TYPE_TRIGGER_SERVICE4 && trigger_size_is_valid(type, n);
+}
+
+/* May free the caller. Return: 0, or a negative error. */
+static int caller_dispatch(Caller *caller) {
+        InboxMessage message;
+        int r;
+
+        if (caller->call) {
+                /* Nothing is due from a waiting caller: whatever comes is its hang-up, or nonsense. */
+                caller_free(caller);
+                return 0;
+        }
+        r = inbox_receive(&caller->inbox, caller->fd, caller->broker->scratch, BROKER_SCRATCH_SIZE, caller_may_send,
+                          caller->broker->watchdog, &message);
+        switch (r) {
+        case 0:
+                return error_trace(caller_handle(caller, &message));
+        case INBOX_E_MORE:
+                return 0;
+        case INBOX_E_REFUSED:
+                domain_note(caller->domain, "sent something that is no request: closed that connection");
+                caller_free(caller);
+                return 0;
+        case INBOX_E_EOF:
+                caller_free(caller);
+                return 0;
+        default:
+                return error_fold(r);
+        }
+}
+
+static int caller_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        return error_trace(caller_dispatch(userdata));
+}
+
+static int caller_on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+        Caller *caller = userdata;
+
+        domain_note(caller->domain, "sent no whole request in time: closed that connection");
+        caller_free(caller);
+        return 0;
+}
+
+int caller_new(Broker *broker, Domain *domain, int fd) {
+        _cleanup_(caller_freep)
+        Caller *caller = NULL;
+        int r;
+
+        caller = malloc(sizeof(*caller));
+        if (!caller) {
+                fd_close(fd);
+                return error_origin(-ENOMEM);
+        }
+        *caller = (Caller){
+                .origin = { .connected = caller_connected, .refused = caller_refused },
+                .broker = broker,
+                .domain = domain_ref(domain),
+                .fd = fd,
+        };
+        ++domain->n_connections;
+
+        r = sd_event_add_io(broker->event, &caller->source, fd, EPOLLIN, caller_on_io, caller);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(caller->source, true);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_add_time_relative(broker->event, &caller->deadline, CLOCK_MONOTONIC, CALLER_READ_USEC,
+                                       USEC_PER_SEC, caller_on_deadline, caller);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(caller->deadline, true);
+        if (r < 0)
+                return error_origin(r);
+        steal_ptr(&caller);
+        return 0;
+}

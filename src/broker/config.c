@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "inventory/inventory.h"
+#include "policy/evaluate.h"
+
+/* A completed write, a rename in or out, a removal, another mode or owner; and the folder itself going away. */
+#define CONFIG_EVENTS                                                                                        \
+        (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | \
+         IN_MOVE_SELF | IN_ONLYDIR)
+
+/*
+ * What is broken is read again for the next call, since a broken policy does not tell which included files to watch;
+ * but not more often than this: a caller must not make us read all day.
+ */
+#define CONFIG_RETRY_USEC USEC_PER_SEC
+
+struct Config {
+        ConfigPaths paths;
+        int inotify_fd;
+
+        Inventory *inventory; /* NULL: broken */
+        PolicyFacts *facts;   /* of the inventory; domains in the same order */
+        Policy *policy;       /* NULL: broken */
+        char *inventory_problem;
+        char *policy_problem; /* the first finding, for the record of each call that it refuses */
+        uint64_t tried_usec;  /* when both were read last */
+
+        /* what the last decision's texts point into */
+        char service[SERVICE_DESCRIPTOR_MAX + 1];
+        char user[256];
+};
+
+Config *config_free(Config *config) {
+        if (!config)
+                return NULL;
+        fd_close(config->inotify_fd);
+        policy_unref(config->policy);
+        policy_facts_unref(config->facts);
+        inventory_free(config->inventory);
+        free(config->inventory_problem);
+        free(config->policy_problem);
+        free(config);
+        return NULL;
+}
+
+static int config_note_problem(char **problem, const Diagnostics *diagnostics) {
+        *problem = diagnostics->n_entries > 0 ? diagnostic_format(&diagnostics->entries[0]) : strdup("unknown error");
+        return *problem ? 0 : error_origin(-ENOMEM);
+}
+
+static void config_fill_facts(const InventoryDomain *domain, char icon[static DOMAIN_ICON_SIZE], PolicyFact running,
+                              PolicyDomainInput *ret_input) {
+        domain_icon(domain, icon);
+        *ret_input = (PolicyDomainInput){
+                .name = domain->name.text,
+                .uuid = domain->uuid.text,
+                .type = domain_type_text(domain->type),
+                .tags = (const char *const *)domain->tags,
+                .n_tags = domain->n_tags,
+                .has_tags = true,
+                .template_for_dispvms = domain->template_for_dispvms ? POLICY_FACT_YES : POLICY_FACT_NO,
+                /* A remote domain is another host's business: it always counts as running (policy specification, 5.7). */
+                .running = domain->type == DOMAIN_TYPE_REMOTEVM ? POLICY_FACT_YES : running,
+                .internal = domain->internal,
+                .default_dispvm = domain->default_dispvm ? domain->default_dispvm->name.text : NULL,
+                .relayvm = domain->relayvm ? domain->relayvm->name.text : NULL,
+                .transport_rpc = domain->transport_rpc,
+                .guivm = domain->guivm ? domain->guivm->name.text : NULL,
+                .icon = icon,
+        };
+}
+
+static PolicyFact config_is_running(const PolicyFacts *facts, const char *name) {
+        const PolicyDomain *domain = facts ? policy_facts_lookup(facts, policy_slice(name)) : NULL;
+
+        return domain ? domain->running : POLICY_FACT_NO;
+}
+
+static int config_make_facts(const Inventory *inventory, const PolicyFacts *old_facts, PolicyFacts **ret_facts) {
+        _cleanup_free_ PolicyDomainInput *inputs = NULL;
+        _cleanup_free_ char(*icons)[DOMAIN_ICON_SIZE] = NULL;
+        int r;
+
+        inputs = calloc(inventory->n_domains, sizeof(*inputs));
+        icons = calloc(inventory->n_domains, sizeof(*icons));
+        if (!inputs || !icons)
+                return error_origin(-ENOMEM);
+        for (size_t i = 0; i < inventory->n_domains; ++i)
+                config_fill_facts(&inventory->domains[i], icons[i],
+                                  config_is_running(old_facts, inventory->domains[i].name.text), &inputs[i]);
+        r = policy_facts_new(inputs, inventory->n_domains, ret_facts);
+        return error_fold(r); /* names and UUIDs are valid and unique: the inventory saw to it */
+}
+
+static int config_load_inventory(Config *config) {
+        _cleanup_(diagnostics_deinit)
+        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep)
+        Inventory *inventory = NULL;
+        _cleanup_(policy_facts_unrefp)
+        PolicyFacts *facts = NULL;
+        char *problem = NULL;
+        int r;
+
+        r = inventory_load(config->paths.domains, &diagnostics, &inventory);
+        if (r == INVENTORY_E_INVALID) {
+                diagnostics_log(&diagnostics);
+                log_error("the inventory is broken: every call is refused until it is mended (qair domain check)");
+                r = config_note_problem(&problem, &diagnostics);
+        } else if (!r) {
+                r = config_make_facts(inventory, config->facts, &facts);
+        }
+        if (r)
+                return error_fold(r);
+
+        inventory_free(config->inventory);
+        config->inventory = steal_ptr(&inventory);
+        if (facts) {
+                /* While an inventory is broken the old facts stay: they remember which domains run. */
+                policy_facts_unref(config->facts);
+                config->facts = steal_ptr(&facts);
+        }
+        free(config->inventory_problem);
+        config->inventory_problem = problem;
+        return 0;
+}
+
+static int config_load_policy(Config *config) {
+        _cleanup_(diagnostics_deinit)
+        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        const char *const directories[] = { config->paths.policy_run, config->paths.policy_etc };
+        const PolicySources sources = {
+                .directories = directories,
+                .n_directories = ARRAY_SIZE(directories),
+                .legacy = config->paths.policy_legacy,
+        };
+        _cleanup_(policy_unrefp)
+        Policy *policy = NULL;
+        char *problem = NULL;
+        int r;
+
+        r = policy_load(&sources, &diagnostics, &policy);
+        if (r == POLICY_E_SYNTAX || r == POLICY_E_LOAD) {
+                diagnostics_log(&diagnostics);
+                log_error("the policy is broken: every call is refused until it is mended");
+                r = config_note_problem(&problem, &diagnostics);
+        } else if (!r) {
+                diagnostics_log(&policy->warnings);
+        }
+        if (r)
+                return error_fold(r);
+
+        policy_unref(config->policy);
+        config->policy = steal_ptr(&policy);
+        free(config->policy_problem);
+        config->policy_problem = problem;
+        return 0;
+}
+
+/* Watch a folder; one that does not exist is noticed through its parent. */
+static int config_watch(Config *config, const char *path) {
+        if (inotify_add_watch(config->inotify_fd, path, CONFIG_EVENTS) >= 0)
+                return 0;
+        switch (errno) {
+        case ENOENT:
+        case ENOTDIR:
+        case EACCES:
+                return 0;
+        case ENOSPC:
+        case ENOMEM:
+                log_warning("cannot watch %s: %m: changes there come into force with `systemctl reload qair`", path);
+                return 0;
+        default:
+                return error_origin(-errno);
+        }
+}
+
+static int config_watch_parent(Config *config, const char *path) {
+        const char *slash = strrchr(path, '/');
+        _cleanup_free_ char *parent = NULL;
+
+        if (!slash || slash == path)
+                return 0;
+        parent = strndup(path, (size_t)(slash - path));
+        return parent ? config_watch(config, parent) : error_origin(-ENOMEM);
+}
+
+static int config_watch_all(Config *config) {
+        const char *const folders[] = { config->paths.domains, config->paths.policy_run, config->paths.policy_etc,
+                                        config->paths.policy_legacy };
+
+        for (size_t i = 0; i < ARRAY_SIZE(folders); ++i) {
+                int r = config_watch_parent(config, folders[i]) ?: config_watch(config, folders[i]);
+
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+int config_reload(Config *config) {
+        int r;
+
+        config->tried_usec = clock_now();
+        /* Watch before reading: a change that comes in between is read again, not missed. */
+        r = config_watch_all(config);
+        r = r ?: config_load_inventory(config);
+        r = r ?: config_load_policy(config);
+        for (size_t i = 0; !r && config->policy && i < config->policy->n_files; ++i)
+                r = config_watch_parent(config, config->policy->files[i]->text);
+        return error_trace(r);
+}
+
+int config_new(const ConfigPaths *paths, Config **ret_config) {
+        _cleanup_(config_freep)
+        Config *config = NULL;
+        int r;
+
+        config = calloc(1, sizeof(*config));
+        if (!config)
+                return error_origin(-ENOMEM);
+        config->paths = *paths;
+        config->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (config->inotify_fd < 0)
+                return error_origin(-errno);
+        r = config_reload(config);
+        if (r)
+                return error_trace(r);
+        *ret_config = steal_ptr(&config);
+        return 0;
+}
+
+/* Has anything been saved since? What exactly does not matter: all is read again. */
+static int config_refresh(Config *config) {
+        _Alignas(struct inotify_event) char events[16384];
+        bool changed = false;
+
+        for (;;) {
+                ssize_t n = read(config->inotify_fd, events, sizeof(events));
+
+                if (n > 0) {
+                        changed = true;
+                        continue;
+                }
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno != EAGAIN)
+                        return error_origin(-errno);
+                break;
+        }
+        if ((!config->policy || !config->inventory) && clock_now() - config->tried_usec > CONFIG_RETRY_USEC)
+                changed = true;
+        return changed ? error_trace(config_reload(config)) : 0;
+}
+
+static void config_refuse(ConfigDecision *decision, const char *what, const char *problem) {
+        snprintf(decision->why, sizeof(decision->why), "%s: %s", what, problem);
+}
+
+/* Names in facts are those of the inventory: domain names, all of them. */
+static void config_copy_name(const PolicyAtom *atom, DomainName *ret_name) {
+        if (domain_name_parse(atom->text, atom->n, ret_name))
+                *ret_name = (DomainName){};
+}
+
+static int config_take_allowed(Config *config, const PolicyResolution *resolution, ConfigDecision *decision) {
+        if (resolution->target.kind == POLICY_TOKEN_DISPVM_BASE) {
+                snprintf(decision->why, sizeof(decision->why), "disposables are not supported yet");
+                return 0;
+        }
+        if (resolution->is_dom0)
+                strcpy(decision->target.text, DOM0_NAME);
+        else
+                config_copy_name(resolution->destination->name, &decision->target);
+        if (policy_resolution_service(resolution, config->service, sizeof(config->service)))
+                return 0; /* too long once wrapped: stays refused */
+        decision->service = config->service;
+        if (!policy_slice_equal(resolution->user, POLICY_SLICE("DEFAULT"))) {
+                if (resolution->user.n >= sizeof(config->user))
+                        return 0;
+                memcpy(config->user, resolution->user.text, resolution->user.n);
+                config->user[resolution->user.n] = '\0';
+                decision->user = config->user;
+        }
+        decision->autostart = resolution->autostart;
+        decision->allowed = true;
+        snprintf(decision->why, sizeof(decision->why), "%s:%u", resolution->rule->path->text, resolution->rule->line);
+        return 0;
+}
+
+static void config_log_warnings(const PolicyResolution *resolution) {
+        char text[CONFIG_WHY_MAX];
+
+        for (unsigned warning = 0; warning < _POLICY_WARNING_N; ++warning)
+                if (resolution->warnings & BIT(warning))
+                        log_warning("%s",
+                                    policy_resolution_warning(resolution, (PolicyWarning)warning, text, sizeof(text)));
+}
+
+int config_decide(Config *config, const DomainName *source, const RequestName *requested_source,
+                  const RequestName *requested_target, const char *service, ConfigDecision *ret_decision) {
+        ConfigDecision decision = { .source = *source, .requested_target = *requested_target };
+        PolicyResolution resolution;
+        PolicyRequest request;
+        int r;
+
+        r = config_refresh(config);
+        if (r)
+                return error_trace(r);
+        if (!config->inventory) {
+                config_refuse(&decision, "error getting system info", config->inventory_problem);
+                goto exit;
+        }
+        if (!config->policy) {
+                config_refuse(&decision, "error loading policy", config->policy_problem);
+                goto exit;
+        }
+        if (!inventory_lookup(config->inventory, source->text)) {
+                config_refuse(&decision, "the caller is no longer in the inventory", "reload the configuration");
+                goto exit;
+        }
+
+        request = (PolicyRequest){
+                .source = policy_slice(source->text),
+                .requested_source = policy_slice(requested_source->text),
+                .target = policy_slice(requested_target->text),
+                .service = policy_slice(service),
+        };
+        policy_evaluate(config->policy, config->facts, &request, &resolution);
+        policy_route(config->facts, &resolution);
+        config_log_warnings(&resolution);
+        if (resolution.source.domain)
+                config_copy_name(resolution.source.domain->name, &decision.source);
+        (void)policy_target_format(&resolution.requested, decision.requested_target.text,
+                                   sizeof(decision.requested_target.text));
+        switch (resolution.outcome) {
+        case POLICY_OUTCOME_ALLOW:
+                r = config_take_allowed(config, &resolution, &decision);
+                break;
+        case POLICY_OUTCOME_ASK:
+                snprintf(decision.why, sizeof(decision.why), "%s:%u asks a person, and no prompt can be shown yet",
+                         resolution.rule->path->text, resolution.rule->line);
+                break;
+        case POLICY_OUTCOME_DENY:
+                (void)policy_resolution_message(&resolution, decision.why, sizeof(decision.why));
+                break;
+        }
+exit:
+        *ret_decision = decision;
+        return error_trace(r);
+}
+
+void config_set_running(Config *config, const DomainName *domain, bool running) {
+        const PolicyDomain *known =
+                config->facts ? policy_facts_lookup(config->facts, policy_slice(domain->text)) : NULL;
+
+        if (known)
+                policy_facts_set_running(config->facts, known->index, running ? POLICY_FACT_YES : POLICY_FACT_NO);
+}
+
+const char *config_account(Config *config, const DomainName *domain) {
+        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+
+        return known && known->user.text[0] != '\0' ? known->user.text : NULL;
+}
+
+unsigned config_max_calls(Config *config, const DomainName *domain) {
+        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+
+        return known ? known->max_calls : 0;
+}

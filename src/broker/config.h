@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inventory and policy as they are in force. Both are read as a whole and swapped as a whole: a request sees the old
+ * ones or the new ones. What cannot be read is not read in part: until it is mended, every call that needs it is
+ * refused, and each refusal's record says what is wrong.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/cleanup.h"
+#include "base/name.h"
+
+typedef struct Config Config;
+
+typedef struct ConfigPaths {
+        const char *domains;       /* /etc/qubes/domains.d */
+        const char *policy_run;    /* /run/qubes/policy.d */
+        const char *policy_etc;    /* /etc/qubes/policy.d */
+        const char *policy_legacy; /* /etc/qubes-rpc/policy */
+} ConfigPaths;
+
+/** Longest explanation of a decision, for the log. */
+#define CONFIG_WHY_MAX 1024
+
+typedef struct ConfigDecision {
+        bool allowed;
+        bool autostart;
+        DomainName source;            /* the caller, or the remote domain that it speaks for */
+        DomainName target;            /* if allowed: where the service runs; for a remote target, its relay */
+        const char *user;             /* NULL: the target's own account; borrowed until the next call of this object */
+        const char *service;          /* if not NULL: what is called instead; borrowed likewise */
+        RequestName requested_target; /* normalised */
+        char why[CONFIG_WHY_MAX];     /* the rule's place, or why not */
+} ConfigDecision;
+
+/** config_new() - read both, and watch for changes. Broken files are no error here. Return: 0 or a negative error */
+int config_new(const ConfigPaths *paths, Config **ret_config);
+/** config_free() - accepts NULL. Return: NULL */
+Config *config_free(Config *config);
+DEFINE_CLEANUP(Config *, config_free)
+
+/** config_reload() - read both again. Return: 0 or a negative error */
+int config_reload(Config *config);
+
+/**
+ * config_decide() - may @source call @service in @requested_target?
+ * @requested_source: whom a relay speaks for; empty: for itself
+ *
+ * Changes that were saved before are in force. Return: 0 (also for a refusal), or a negative error.
+ */
+int config_decide(Config *config, const DomainName *source, const RequestName *requested_source,
+                  const RequestName *requested_target, const char *service, ConfigDecision *ret_decision);
+
+/** config_set_running() - for `autostart=no` rules: does the domain run? */
+void config_set_running(Config *config, const DomainName *domain, bool running);
+
+/** config_account() - the account that a domain's services run as. Return: borrowed until the next change, or NULL */
+const char *config_account(Config *config, const DomainName *domain);
+
+/** config_max_calls() - the domain's `max_calls`, or 0 if it says nothing */
+unsigned config_max_calls(Config *config, const DomainName *domain);

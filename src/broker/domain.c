@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/domain.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "broker/broker.h"
+#include "broker/config.h"
+#include "broker/link.h"
+#include "broker/listener.h"
+#include "broker/parent.h"
+
+#define DOMAIN_NOTE_INTERVAL_USEC USEC_PER_SEC
+
+int domain_new(Broker *broker, const DomainName *name, uid_t uid, Domain **ret_domain) {
+        Domain *domain;
+
+        domain = malloc(sizeof(*domain));
+        if (!domain)
+                return error_origin(-ENOMEM);
+        *domain = (Domain){
+                .broker = broker,
+                .n_refs = 1,
+                .name = *name,
+                .uid = uid,
+                .n_connections_max = DOMAIN_CONNECTIONS_MAX,
+                .n_calls_max = DOMAIN_CALLS_MAX,
+        };
+        *ret_domain = domain;
+        return 0;
+}
+
+Domain *domain_ref(Domain *domain) {
+        ++domain->n_refs;
+        return domain;
+}
+
+Domain *domain_unref(Domain *domain) {
+        if (!domain || --domain->n_refs > 0)
+                return NULL;
+        domain_close(domain);
+        free(domain);
+        return NULL;
+}
+
+static void domain_set_state(Domain *domain, DomainState state) {
+        static const char *const names[_DOMAIN_STATE_N] = {
+                [DOMAIN_STATE_HALTED] = "halted",
+                [DOMAIN_STATE_STARTING] = "starting",
+                [DOMAIN_STATE_RUNNING] = "running",
+        };
+
+        if (domain->state == state)
+                return;
+        log_debug("domain %s: %s -> %s", domain->name.text, names[domain->state], names[state]);
+        domain->state = state;
+        if (state != DOMAIN_STATE_STARTING)
+                domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);
+        if (domain->broker->config)
+                config_set_running(domain->broker->config, &domain->name, state == DOMAIN_STATE_RUNNING);
+}
+
+void domain_close(Domain *domain) {
+        domain->trigger = listener_free(domain->trigger);
+        domain->link_listener = listener_free(domain->link_listener);
+        domain->daemon = listener_free(domain->daemon);
+        domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);
+        domain->link = link_free(domain->link);
+        domain->state = DOMAIN_STATE_HALTED;
+}
+
+static int domain_on_start_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+        Domain *domain = userdata;
+
+        log_error("domain %s: no agent appeared within %u s: see the log of its agent, and `qair domain check`",
+                  domain->name.text, (unsigned)(DOMAIN_START_USEC / USEC_PER_SEC));
+        return domain_on_start_failed(domain);
+}
+
+int domain_start(Domain *domain) {
+        int r;
+
+        if (domain->state != DOMAIN_STATE_HALTED)
+                return 0;
+        r = parent_start(domain->broker->parent, &domain->name);
+        if (r)
+                return error_fold(r);
+        r = sd_event_add_time_relative(domain->broker->event, &domain->start_deadline, CLOCK_MONOTONIC,
+                                       DOMAIN_START_USEC, 0, domain_on_start_deadline, domain);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(domain->start_deadline, true);
+        if (r < 0)
+                return error_origin(r);
+        domain_set_state(domain, DOMAIN_STATE_STARTING);
+        return 0;
+}
+
+int domain_on_link_up(Domain *domain, Link *link) {
+        domain->link = link;
+        domain_set_state(domain, DOMAIN_STATE_RUNNING);
+        return error_trace(call_table_on_domain_up(&domain->broker->calls, domain));
+}
+
+int domain_on_link_lost(Domain *domain, Link *link) {
+        if (domain->link != link)
+                return 0;
+        domain->link = NULL;
+        domain_set_state(domain, DOMAIN_STATE_HALTED);
+        return error_trace(call_table_on_link_lost(&domain->broker->calls, domain));
+}
+
+int domain_on_start_failed(Domain *domain) {
+        if (domain->state != DOMAIN_STATE_STARTING)
+                return 0;
+        domain_set_state(domain, DOMAIN_STATE_HALTED);
+        return error_trace(call_table_on_start_failed(&domain->broker->calls, domain));
+}
+
+void domain_note(Domain *domain, const char *format, ...) {
+        uint64_t now = clock_now();
+        char text[512];
+        va_list arguments;
+
+        if (domain->noted_usec != 0 && now - domain->noted_usec < DOMAIN_NOTE_INTERVAL_USEC) {
+                ++domain->n_unnoted;
+                return;
+        }
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        if (domain->n_unnoted > 0)
+                log_warning("%s: %s (%u more such records left out)", domain->name.text, text, domain->n_unnoted);
+        else
+                log_warning("%s: %s", domain->name.text, text);
+        domain->noted_usec = now;
+        domain->n_unnoted = 0;
+}
+
+void domain_table_deinit(DomainTable *table) {
+        for (size_t i = 0; i < table->n; ++i)
+                domain_unref(table->by_name[i]);
+        free(table->by_name);
+        free(table->by_uid);
+        *table = (DomainTable){};
+}
+
+/* First place whose name is not below @name. */
+static size_t domain_table_name_place(const DomainTable *table, const char *name) {
+        size_t low = 0, high = table->n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (strcmp(table->by_name[middle]->name.text, name) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static size_t domain_table_uid_place(const DomainTable *table, uid_t uid) {
+        size_t low = 0, high = table->n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (table->by_uid[middle]->uid < uid)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+int domain_table_add(DomainTable *table, Domain *domain) {
+        size_t name_place = domain_table_name_place(table, domain->name.text);
+        size_t uid_place = domain_table_uid_place(table, domain->uid);
+        Domain **larger;
+
+        larger = reallocarray(table->by_name, table->n + 1, sizeof(*larger));
+        if (!larger)
+                return error_origin(-ENOMEM);
+        table->by_name = larger;
+        larger = reallocarray(table->by_uid, table->n + 1, sizeof(*larger));
+        if (!larger)
+                return error_origin(-ENOMEM);
+        table->by_uid = larger;
+
+        memmove(&table->by_name[name_place + 1], &table->by_name[name_place],
+                (table->n - name_place) * sizeof(*larger));
+        memmove(&table->by_uid[uid_place + 1], &table->by_uid[uid_place], (table->n - uid_place) * sizeof(*larger));
+        table->by_name[name_place] = domain_ref(domain);
+        table->by_uid[uid_place] = domain;
+        ++table->n;
+        return 0;
+}
+
+void domain_table_remove(DomainTable *table, Domain *domain) {
+        size_t name_place = domain_table_name_place(table, domain->name.text);
+        size_t uid_place = 0;
+
+        if (name_place == table->n || table->by_name[name_place] != domain)
+                return;
+        while (table->by_uid[uid_place] != domain)
+                ++uid_place;
+        --table->n;
+        memmove(&table->by_name[name_place], &table->by_name[name_place + 1],
+                (table->n - name_place) * sizeof(*table->by_name));
+        memmove(&table->by_uid[uid_place], &table->by_uid[uid_place + 1],
+                (table->n - uid_place) * sizeof(*table->by_uid));
+        domain_unref(domain);
+}
+
+Domain *domain_table_find(const DomainTable *table, const char *name) {
+        size_t place = domain_table_name_place(table, name);
+
+        if (place == table->n || strcmp(table->by_name[place]->name.text, name) != 0)
+                return NULL;
+        return table->by_name[place];
+}
+
+Domain *domain_table_find_uid(const DomainTable *table, uid_t uid) {
+        size_t place = domain_table_uid_place(table, uid);
+
+        if (place == table->n || table->by_uid[place]->uid != uid || domain_is_dom0(table->by_uid[place]))
+                return NULL;
+        return table->by_uid[place];
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is going on with one domain while the broker runs. What the domain *is* (type, tags, …) is the inventory's
+ * business; here are its sockets, its link, and the connections and calls that it has to answer for.
+ *
+ *          .-------------- link is up ---------------.
+ *          |                                         v
+ *   HALTED -- a call needs it --> STARTING -- link is up --> RUNNING
+ *     ^                            |                          |
+ *     '-- it failed, or time is up-'------- link is lost -----'
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "base/name.h"
+
+typedef struct Broker Broker;
+typedef struct Link Link;
+typedef struct Listener Listener;
+
+/** Connections of one domain that have not been answered yet: far above honest use, far below our descriptors. */
+#define DOMAIN_CONNECTIONS_MAX 512
+/** The same for all strangers together. */
+#define DOMAIN_STRANGERS_MAX 64
+/** Calls of one domain that are open at a time, if its `max_calls` says nothing else. */
+#define DOMAIN_CALLS_MAX 8192
+/** How long a domain may take to start: a container or a small virtual machine does it in less. */
+#define DOMAIN_START_USEC (UINT64_C(60) * 1000000)
+
+typedef enum DomainState {
+        DOMAIN_STATE_HALTED,
+        DOMAIN_STATE_STARTING, /* the supervisor was asked; we wait for the agent's link */
+        DOMAIN_STATE_RUNNING,  /* the link is up */
+        _DOMAIN_STATE_N,
+} DomainState;
+
+typedef struct Domain {
+        Broker *broker;
+        unsigned n_refs;
+        DomainName name;
+        uid_t uid; /* the account that is this domain (dom0: of its agent) */
+        DomainState state;
+        bool is_gone; /* removed from the inventory; only calls in flight still hold it */
+
+        Listener *trigger;
+        Listener *link_listener;
+        Listener *daemon;
+        Link *link; /* the live one, or NULL */
+        sd_event_source *start_deadline;
+
+        size_t n_connections, n_connections_max;
+        size_t n_calls, n_calls_max; /* as source */
+
+        uint64_t noted_usec; /* when the last record about this domain's misbehaviour was written … */
+        unsigned n_unnoted;  /* … and how many came since and were not: a flood must not fill the log */
+} Domain;
+
+/** Domains by name and by account; both arrays are sorted, look-ups are binary searches. */
+typedef struct DomainTable {
+        Domain **by_name;
+        Domain **by_uid;
+        size_t n;
+} DomainTable;
+
+/** domain_new() - a halted domain with one reference, in no table. Return: 0 or a negative error */
+int domain_new(Broker *broker, const DomainName *name, uid_t uid, Domain **ret_domain);
+
+Domain *domain_ref(Domain *domain);
+/** domain_unref() - accepts NULL. Return: NULL */
+Domain *domain_unref(Domain *domain);
+DEFINE_CLEANUP(Domain *, domain_unref)
+
+/** domain_close() - close its sockets and its link; calls that wait for it are refused */
+void domain_close(Domain *domain);
+
+static inline bool domain_is_dom0(const Domain *domain) {
+        return domain_name_is_dom0(&domain->name);
+}
+
+/**
+ * domain_start() - have the supervisor start it, unless that is under way
+ *
+ * Its waiting calls go on when the link is up, and are refused when it fails or takes too long.
+ * Return: 0 or a negative error.
+ */
+int domain_start(Domain *domain);
+
+/** domain_on_link_up(), domain_on_link_lost() - told by its link. Return: 0 or a negative error */
+int domain_on_link_up(Domain *domain, Link *link);
+int domain_on_link_lost(Domain *domain, Link *link);
+/** domain_on_start_failed() - told by the supervisor, or by the deadline. Return: 0 or a negative error */
+int domain_on_start_failed(Domain *domain);
+
+/**
+ * domain_note() - log something that this domain did wrong, at most once a second
+ *
+ * What is left out is counted, and the count is part of the next record.
+ */
+void domain_note(Domain *domain, const char *format, ...) _printf_(2, 3);
+
+/** domain_table_deinit() - unref all */
+void domain_table_deinit(DomainTable *table);
+/** domain_table_add() - takes its own reference; the name must not be in the table. Return: 0 or a negative error */
+int domain_table_add(DomainTable *table, Domain *domain);
+/** domain_table_remove() - drops the table's reference; harmless if it is not there */
+void domain_table_remove(DomainTable *table, Domain *domain);
+/** domain_table_find(), domain_table_find_uid() - Return: a borrowed pointer, or NULL */
+Domain *domain_table_find(const DomainTable *table, const char *name);
+/** The account of dom0's agent is not found here: a service of dom0 must not be able to call as dom0. */
+Domain *domain_table_find_uid(const DomainTable *table, uid_t uid);

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/socket.h"
+#include "broker/broker.h"
+#include "broker/watchdog.h"
+#include "wire/call.h"
+#include "wire/header.h"
+#include "wire/hello.h"
+
+/* Packets handled per wake-up, so that one agent's flood of CALL_ENDED leaves the others their turn. */
+#define LINK_PACKETS_MAX 64
+
+typedef enum LinkState {
+        LINK_STATE_HELLO, /* the agent owes us HELLO */
+        LINK_STATE_LIST,  /* … and then CALL_LIST */
+        LINK_STATE_READY,
+        _LINK_STATE_N,
+} LinkState;
+
+/* A message that waits for room in the agent's socket. */
+typedef struct LinkItem LinkItem;
+struct LinkItem {
+        LinkItem *next;
+        uint32_t call_id;
+        int fd;
+        size_t n;
+        uint8_t data[];
+};
+
+struct Link {
+        Broker *broker;
+        Domain *domain;
+        int fd;
+        LinkState state;
+        sd_event_source *source;
+        sd_event_source *deadline; /* until READY */
+        LinkItem *queue, **queue_end;
+        size_t n_queue;
+};
+
+enum {
+        _LINK_CLOSE_SUCCESS,
+        LINK_CLOSE_VIOLATION, /* the agent did what the protocol forbids */
+        LINK_CLOSE_EOF,
+};
+
+static LinkItem *link_item_free(LinkItem *item) {
+        fd_close(item->fd);
+        free(item);
+        return NULL;
+}
+
+Link *link_free(Link *link) {
+        if (!link)
+                return NULL;
+        sd_event_source_disable_unref(link->deadline);
+        sd_event_source_disable_unref(link->source);
+        while (link->queue) {
+                LinkItem *item = link->queue;
+
+                link->queue = item->next;
+                link_item_free(item);
+        }
+        fd_close(link->fd);
+        if (link->domain)
+                --link->domain->n_connections;
+        free(link);
+        return NULL;
+}
+
+static int link_watch(Link *link) {
+        int r = sd_event_source_set_io_events(link->source, link->queue ? EPOLLIN | EPOLLOUT : EPOLLIN);
+
+        return r < 0 ? error_origin(r) : 0;
+}
+
+static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call_id, int fd) {
+        LinkItem *item;
+
+        if (link->n_queue >= LINK_QUEUE_MAX)
+                return LINK_E_FULL;
+        item = malloc(sizeof(*item) + n);
+        if (!item)
+                return error_origin(-ENOMEM);
+        *item = (LinkItem){ .call_id = call_id, .n = n };
+        memcpy(item->data, data, n);
+        item->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (item->fd < 0) {
+                free(item);
+                return LINK_E_FULL; /* out of descriptors: this call pays, not the others */
+        }
+        *link->queue_end = item;
+        link->queue_end = &item->next;
+        ++link->n_queue;
+        return link_watch(link) ?: LINK_E_QUEUED;
+}
+
+static int link_send(Link *link, const uint8_t *data, size_t n, const int *fds, size_t n_fds) {
+        int r = socket_send(link->fd, data, n, fds, n_fds, NULL);
+
+        switch (r) {
+        case SOCKET_E_AGAIN:
+        case SOCKET_E_LIMIT: /* too many descriptors in flight: they drain when the agent reads */
+                return LINK_E_QUEUED;
+        case SOCKET_E_GONE:
+                return LINK_E_GONE;
+        default:
+                return error_fold(r);
+        }
+}
+
+int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd) {
+        uint8_t *data = link->broker->scratch;
+        size_t n;
+        int r;
+
+        r = exec_encode(type, exec, data, BROKER_SCRATCH_SIZE, &n);
+        if (r)
+                return error_trace(r);
+        /* What was queued before goes first. */
+        r = link->queue ? LINK_E_QUEUED : link_send(link, data, n, &fd, 1);
+        if (r == LINK_E_QUEUED)
+                return link_enqueue(link, data, n, exec->params.connect_port, fd);
+        return r;
+}
+
+/* There is room again. Return: 0, LINK_CLOSE_EOF, or a negative error. */
+static int link_flush(Link *link) {
+        while (link->queue) {
+                LinkItem *item = link->queue;
+                Call *call = call_table_find(&link->broker->calls, item->call_id);
+                int r = 0;
+
+                /* A call that was cancelled meanwhile is not even started. */
+                if (call)
+                        r = link_send(link, item->data, item->n, &item->fd, 1);
+                if (r == LINK_E_QUEUED)
+                        return 0;
+                if (r == LINK_E_GONE)
+                        return LINK_CLOSE_EOF;
+                if (r)
+                        return error_fold(r);
+
+                link->queue = item->next;
+                if (!link->queue)
+                        link->queue_end = &link->queue;
+                --link->n_queue;
+                link_item_free(item);
+                if (call) {
+                        r = call_on_sent(call);
+                        if (r)
+                                return error_trace(r);
+                }
+        }
+        return link_watch(link);
+}
+
+static int link_handle_hello(Link *link, const uint8_t *payload, size_t n) {
+        uint8_t answer[WIRE_HEADER_SIZE + HELLO_SIZE];
+        Hello hello;
+        int r;
+
+        if (hello_decode(payload, n, WIRE_VERSION_MIN, &hello))
+                return LINK_CLOSE_VIOLATION;
+        if (link->domain->link) {
+                domain_note(link->domain, "a second agent connected: the live one stays, the new one is closed");
+                return LINK_CLOSE_EOF;
+        }
+        wire_header_encode((WireHeader){ .type = WIRE_TYPE_HELLO, .length = HELLO_SIZE }, answer);
+        hello_encode(&(Hello){ .version = WIRE_VERSION }, answer + WIRE_HEADER_SIZE);
+        r = link_send(link, answer, sizeof(answer), NULL, 0);
+        if (r)
+                return r > 0 ? LINK_CLOSE_EOF : error_trace(r);
+        link->state = LINK_STATE_LIST;
+        return 0;
+}
+
+static int link_handle_list(Link *link, const uint8_t *payload, size_t n) {
+        _cleanup_free_ uint32_t *ids = NULL;
+        size_t n_ids;
+        int r;
+
+        /* Another agent of the same domain may have come first while this one was busy with its list. */
+        if (link->domain->link)
+                return LINK_CLOSE_EOF;
+        ids = malloc(CALL_LIST_MAX * sizeof(*ids));
+        if (!ids)
+                return error_origin(-ENOMEM);
+        if (call_list_decode(payload, n, ids, &n_ids))
+                return LINK_CLOSE_VIOLATION;
+        r = call_table_on_list(&link->broker->calls, link->domain, ids, n_ids);
+        if (r)
+                return error_trace(r);
+        link->state = LINK_STATE_READY;
+        link->deadline = sd_event_source_disable_unref(link->deadline);
+        log_debug("domain %s: agent connected, %zu calls run there", link->domain->name.text, n_ids);
+        return error_trace(domain_on_link_up(link->domain, link));
+}
+
+static int link_handle_ended(Link *link, const uint8_t *payload, size_t n) {
+        CallEnded ended;
+        Call *call;
+
+        if (call_ended_decode(payload, n, &ended))
+                return LINK_CLOSE_VIOLATION;
+        call = call_table_find(&link->broker->calls, ended.id);
+        if (!call || call->target != link->domain || call->state != CALL_STATE_RUNNING) {
+                domain_note(link->domain, "its agent reported the end of call %u, which does not run there: ignored",
+                            ended.id);
+                return 0;
+        }
+        call_on_ended(call, &ended);
+        return 0;
+}
+
+static int link_handle(Link *link, const uint8_t *data, size_t n) {
+        static const struct {
+                uint32_t type;
+                LinkState state; /* where this message is legal */
+                int (*handle)(Link *link, const uint8_t *payload, size_t n);
+        } messages[] = {
+                { WIRE_TYPE_HELLO, LINK_STATE_HELLO, link_handle_hello },
+                { WIRE_TYPE_CALL_LIST, LINK_STATE_LIST, link_handle_list },
+                { WIRE_TYPE_CALL_ENDED, LINK_STATE_READY, link_handle_ended },
+        };
+        WireHeader header;
+
+        if (wire_header_decode(data, n, &header) || header.length != n - WIRE_HEADER_SIZE)
+                return LINK_CLOSE_VIOLATION;
+        for (size_t i = 0; i < ARRAY_SIZE(messages); ++i)
+                if (messages[i].type == header.type && messages[i].state == link->state)
+                        return messages[i].handle(link, data + WIRE_HEADER_SIZE, header.length);
+        return LINK_CLOSE_VIOLATION;
+}
+
+/* Return: 0, LINK_CLOSE_…, or a negative error. */
+static int link_dispatch(Link *link, uint32_t revents) {
+        if (revents & EPOLLOUT) {
+                int r = link_flush(link);
+
+                if (r)
+                        return r;
+        }
+        for (unsigned i = 0; i < LINK_PACKETS_MAX; ++i) {
+                uint8_t *data = link->broker->scratch;
+                size_t n;
+                int r;
+
+                watchdog_arm(link->broker->watchdog);
+                r = socket_receive(link->fd, data, BROKER_SCRATCH_SIZE, &n, NULL, 0, NULL);
+                if (watchdog_disarm(link->broker->watchdog))
+                        return LINK_CLOSE_VIOLATION;
+                switch (r) {
+                case 0:
+                        r = link_handle(link, data, n);
+                        if (r)
+                                return r;
+                        break;
+                case SOCKET_E_AGAIN:
+                        return 0;
+                case SOCKET_E_EOF:
+                case SOCKET_E_GONE:
+                        return LINK_CLOSE_EOF;
+                case SOCKET_E_TRUNCATED:
+                        return LINK_CLOSE_VIOLATION;
+                default:
+                        return error_fold(r);
+                }
+        }
+        return 0;
+}
+
+static int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        _cleanup_(link_freep)
+        Link *link = userdata;
+        Domain *domain = link->domain;
+        int r;
+
+        r = link_dispatch(link, revents);
+        switch (r) {
+        case 0:
+                steal_ptr(&link);
+                return 0;
+        case LINK_CLOSE_VIOLATION:
+                domain_note(domain, "its agent broke the protocol: closed its link");
+                break;
+        case LINK_CLOSE_EOF:
+                break;
+        default:
+                return error_fold(r);
+        }
+        return error_trace(domain_on_link_lost(domain, link));
+}
+
+static int link_on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+        Link *link = userdata;
+
+        domain_note(link->domain, "its agent connected and did not introduce itself: closed its link");
+        link_free(link);
+        return 0;
+}
+
+int link_new(Broker *broker, Domain *domain, int fd) {
+        _cleanup_(link_freep)
+        Link *link = NULL;
+        int r;
+
+        link = malloc(sizeof(*link));
+        if (!link) {
+                fd_close(fd);
+                return error_origin(-ENOMEM);
+        }
+        *link = (Link){ .broker = broker, .domain = domain, .fd = fd };
+        link->queue_end = &link->queue;
+        ++domain->n_connections;
+
+        r = sd_event_add_io(broker->event, &link->source, fd, EPOLLIN, link_on_io, link);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(link->source, true);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_add_time_relative(broker->event, &link->deadline, CLOCK_MONOTONIC, LINK_HANDSHAKE_USEC,
+                                       USEC_PER_SEC, link_on_deadline, link);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(link->deadline, true);
+        if (r < 0)
+                return error_origin(r);
+        steal_ptr(&link);
+        return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control connection of one agent: a SOCK_SEQPACKET socket, one message a packet (doc/protocol.md, "Local
+ * links").
+ *
+ *   HELLO -- its HELLO; ours goes back --> LIST -- CALL_LIST --> READY -- CALL_ENDED … -->
+ *   every state -- anything else, hang-up, 10 s before READY --> freed; its domain halts
+ *
+ * A domain has one live link: a second agent is closed and noted. What an agent says about calls that are not its own
+ * is noted and ignored.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "wire/exec.h"
+
+typedef struct Broker Broker;
+typedef struct Domain Domain;
+typedef struct Link Link;
+
+/** Messages that wait for room in the agent's socket, each with a descriptor: more than a burst, less than a leak. */
+#define LINK_QUEUE_MAX 256
+/** How long an agent may take from connecting to CALL_LIST. */
+#define LINK_HANDSHAKE_USEC (UINT64_C(10) * 1000000)
+
+enum {
+        _LINK_E_SUCCESS,
+        LINK_E_QUEUED, /* no room now; call_on_sent() will tell, or the link's end */
+        LINK_E_FULL,   /* LINK_QUEUE_MAX messages wait already */
+        LINK_E_GONE,   /* the agent went away; the link's own event will say so too */
+};
+
+/**
+ * link_new() - serve a connection of an agent; it frees itself
+ * @domain: whose agent it is
+ * @fd:     non-blocking; owned from here on, also on failure
+ *
+ * Return: 0 or a negative error.
+ */
+int link_new(Broker *broker, Domain *domain, int fd);
+
+/** link_free() - close it without telling the domain; accepts NULL. Return: NULL */
+Link *link_free(Link *link);
+DEFINE_CLEANUP(Link *, link_free)
+
+/**
+ * link_send_exec() - tell the agent to start a service
+ * @type: EXEC_CMDLINE or JUST_EXEC
+ * @exec: params.connect_port is the call's id
+ * @fd:   the agent's end of the data connection; stays the caller's
+ *
+ * Return: 0 (the agent has it), LINK_E_…, or a negative error.
+ */
+int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/socket.h"
+#include "broker/broker.h"
+#include "broker/caller.h"
+#include "broker/client.h"
+#include "broker/link.h"
+
+/* Connections taken per wake-up: enough to drain a burst, few enough that links and others get their turn. */
+#define LISTENER_ACCEPT_MAX 16
+
+struct Listener {
+        Broker *broker;
+        ListenerKind kind;
+        Domain *domain;
+        int fd;
+        sd_event_source *source;
+};
+
+/*
+ * Who is this? NULL: nobody who may be here. On trigger sockets a stranger is heard nevertheless, to be told why it
+ * is refused.
+ */
+static Domain *listener_identify(const Listener *listener, uid_t uid) {
+        Broker *broker = listener->broker;
+
+        switch (listener->kind) {
+        case LISTENER_KIND_SHARED:
+                return domain_table_find_uid(&broker->domains, uid) ?: broker->strangers;
+        case LISTENER_KIND_TRIGGER:
+                if (uid == (domain_is_dom0(listener->domain) ? 0 : listener->domain->uid))
+                        return listener->domain;
+                return broker->strangers;
+        case LISTENER_KIND_LINK:
+                return uid == listener->domain->uid ? listener->domain : NULL;
+        case LISTENER_KIND_DAEMON:
+                return uid == 0 || uid == broker->uid ? listener->domain : NULL;
+        case _LISTENER_KIND_N:
+                break;
+        }
+        return NULL;
+}
+
+static int listener_admit(Listener *listener, int fd) {
+        static const char *const sockets[_LISTENER_KIND_N] = {
+                [LISTENER_KIND_SHARED] = "shared trigger",
+                [LISTENER_KIND_TRIGGER] = "trigger",
+                [LISTENER_KIND_LINK] = "link",
+                [LISTENER_KIND_DAEMON] = "daemon",
+        };
+        _cleanup_fd_ int owned_fd = fd;
+        struct ucred peer;
+        Domain *domain;
+        int r;
+
+        r = socket_peer(fd, &peer);
+        if (r)
+                return error_trace(r);
+        domain = listener_identify(listener, peer.uid);
+        if (!domain || domain == listener->broker->strangers)
+                domain_note(listener->broker->strangers, "account %u (process %d) may not use the %s socket of %s",
+                            (unsigned)peer.uid, (int)peer.pid, sockets[listener->kind],
+                            listener->domain ? listener->domain->name.text : "all domains");
+        if (!domain)
+                return 0;
+        if (domain->n_connections >= domain->n_connections_max) {
+                domain_note(domain, "more than %zu unanswered connections: closed the newest",
+                            domain->n_connections_max);
+                return 0;
+        }
+
+        switch (listener->kind) {
+        case LISTENER_KIND_SHARED:
+        case LISTENER_KIND_TRIGGER:
+                return error_trace(caller_new(listener->broker, domain, fd_steal(&owned_fd)));
+        case LISTENER_KIND_LINK:
+                return error_trace(link_new(listener->broker, domain, fd_steal(&owned_fd)));
+        case LISTENER_KIND_DAEMON:
+                return error_trace(client_new(listener->broker, domain, fd_steal(&owned_fd)));
+        case _LISTENER_KIND_N:
+                break;
+        }
+        return 0;
+}
+
+/* No descriptor left to accept with: use the spare one to close the connection in the peer's face, instead of spinning. */
+static int listener_shed(Listener *listener) {
+        Broker *broker = listener->broker;
+        int fd;
+
+        broker->spare_fd = fd_close(broker->spare_fd);
+        fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        fd_close(fd);
+        broker->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        domain_note(broker->strangers, "out of descriptors: refused a connection");
+        return 0;
+}
+
+static int listener_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Listener *listener = userdata;
+
+        for (unsigned i = 0; i < LISTENER_ACCEPT_MAX; ++i) {
+                int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                int r;
+
+                if (connection < 0) {
+                        switch (errno) {
+                        case EAGAIN:
+                        case ECONNABORTED:
+                        case EINTR:
+                                return 0;
+                        case EMFILE:
+                        case ENFILE:
+                        case ENOBUFS:
+                        case ENOMEM:
+                                return listener_shed(listener);
+                        default:
+                                return error_origin(-errno);
+                        }
+                }
+                r = listener_admit(listener, connection);
+                if (r)
+                        return error_trace(r);
+        }
+        return 0;
+}
+
+int listener_new(Broker *broker, ListenerKind kind, Domain *domain, int fd, Listener **ret_listener) {
+        _cleanup_(listener_freep)
+        Listener *listener = NULL;
+        int r;
+
+        listener = malloc(sizeof(*listener));
+        if (!listener) {
+                fd_close(fd);
+                return error_origin(-ENOMEM);
+        }
+        *listener = (Listener){ .broker = broker, .kind = kind, .domain = domain, .fd = fd };
+        r = fd_set_nonblocking(fd, true);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_add_io(broker->event, &listener->source, fd, EPOLLIN, listener_on_io, listener);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(listener->source, true);
+        if (r < 0)
+                return error_origin(r);
+        *ret_listener = steal_ptr(&listener);
+        return 0;
+}
+
+Listener *listener_free(Listener *listener) {
+        if (!listener)
+                return NULL;
+        sd_event_source_disable_unref(listener->source);
+        fd_close(listener->fd);
+        free(listener);
+        return NULL;
+}

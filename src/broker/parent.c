@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/parent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <systemd/sd-event.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/socket.h"
+#include "broker/broker.h"
+#include "broker/config.h"
+#include "broker/listener.h"
+#include "wire/supervise.h"
+
+struct Parent {
+        Broker *broker;
+        int fd;
+        sd_event_source *source;
+};
+
+static int parent_send(Parent *parent, const Supervise *message) {
+        uint8_t data[SUPERVISE_SIZE];
+        int r;
+
+        supervise_encode(message, data);
+        r = socket_send(parent->fd, data, sizeof(data), NULL, 0, NULL);
+        switch (r) {
+        case SOCKET_E_AGAIN:
+        case SOCKET_E_LIMIT:
+                /* The supervisor is busy; the domain's deadline ends the wait for it. */
+                log_warning("the supervisor does not read");
+                return 0;
+        case SOCKET_E_GONE:
+                return 0; /* our own event will say so too */
+        default:
+                return error_fold(r);
+        }
+}
+
+int parent_start(Parent *parent, const DomainName *domain) {
+        return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_START, .domain = *domain }));
+}
+
+/* Takes the three descriptors. A domain that we know already gets new sockets, and keeps its link and calls. */
+static int parent_add_domain(Parent *parent, const Supervise *message, int fds[static 3]) {
+        Broker *broker = parent->broker;
+        _cleanup_(domain_unrefp)
+        Domain *domain = NULL;
+        Listener *listeners[3] = {};
+        static const ListenerKind kinds[3] = { LISTENER_KIND_TRIGGER, LISTENER_KIND_LINK, LISTENER_KIND_DAEMON };
+        Domain *known = domain_table_find(&broker->domains, message->domain.text);
+        int r;
+
+        if (known && known->uid != message->number) {
+                known->is_gone = true;
+                domain_close(known);
+                domain_table_remove(&broker->domains, known);
+                known = NULL;
+        }
+        if (known) {
+                domain = domain_ref(known);
+        } else {
+                r = domain_new(broker, &message->domain, message->number, &domain);
+                if (r)
+                        return error_trace(r);
+                r = domain_table_add(&broker->domains, domain);
+                if (r)
+                        return error_trace(r);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); ++i) {
+                r = listener_new(broker, kinds[i], domain, fd_steal(&fds[i]), &listeners[i]);
+                if (r)
+                        return error_trace(r);
+        }
+        listener_free(domain->trigger);
+        listener_free(domain->link_listener);
+        listener_free(domain->daemon);
+        domain->trigger = listeners[0];
+        domain->link_listener = listeners[1];
+        domain->daemon = listeners[2];
+        return 0;
+}
+
+static int parent_remove_domain(Parent *parent, const DomainName *name) {
+        Domain *domain = domain_table_find(&parent->broker->domains, name->text);
+        int r;
+
+        if (!domain)
+                return 0;
+        domain->is_gone = true;
+        r = domain_on_start_failed(domain);
+        if (r)
+                return error_trace(r);
+        domain_close(domain);
+        domain_table_remove(&parent->broker->domains, domain);
+        return 0;
+}
+
+static int parent_on_ended(Parent *parent, const Supervise *message) {
+        Domain *domain = domain_table_find(&parent->broker->domains, message->domain.text);
+
+        if (!domain)
+                return 0;
+        /* Its link, if it still stands, ends by its own event; the calls that ran there have nobody to report them. */
+        if (domain->state != DOMAIN_STATE_RUNNING)
+                call_table_on_agent_ended(&parent->broker->calls, domain);
+        return error_trace(domain_on_start_failed(domain));
+}
+
+static int parent_handle(Parent *parent, const Supervise *message, int fds[static 3]) {
+        int r;
+
+        switch (message->type) {
+        case SUPERVISE_TYPE_SHARED:
+                parent->broker->shared = listener_free(parent->broker->shared);
+                return error_trace(listener_new(parent->broker, LISTENER_KIND_SHARED, NULL, fd_steal(&fds[0]),
+                                                &parent->broker->shared));
+        case SUPERVISE_TYPE_DOMAIN:
+                return error_trace(parent_add_domain(parent, message, fds));
+        case SUPERVISE_TYPE_GONE:
+                return error_trace(parent_remove_domain(parent, &message->domain));
+        case SUPERVISE_TYPE_READY:
+                return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));
+        case SUPERVISE_TYPE_ENDED:
+                return error_trace(parent_on_ended(parent, message));
+        case SUPERVISE_TYPE_RELOAD:
+                r = config_reload(parent->broker->config);
+                if (r)
+                        return error_trace(r);
+                return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));
+        case SUPERVISE_TYPE_START:
+        case SUPERVISE_TYPE_STOP:
+        case SUPERVISE_TYPE_SERVING:
+                break; /* ours to send */
+        }
+        return error_origin(-EBADMSG);
+}
+
+static int parent_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Parent *parent = userdata;
+        uint8_t data[SUPERVISE_SIZE];
+        int fds[SOCKET_FDS_MAX] = { -1, -1, -1 };
+        Supervise message;
+        size_t n, n_fds;
+        int r;
+
+        r = socket_receive(fd, data, sizeof(data), &n, fds, ARRAY_SIZE(fds), &n_fds);
+        switch (r) {
+        case 0:
+                break;
+        case SOCKET_E_AGAIN:
+                return 0;
+        case SOCKET_E_EOF:
+        case SOCKET_E_GONE:
+                /* Without a supervisor nobody keeps our sockets or starts domains: the next one starts a new broker. */
+                log_notice("the supervisor is gone: stopping; calls in flight go on");
+                r = sd_event_exit(parent->broker->event, 0);
+                return r < 0 ? error_origin(r) : 0;
+        default:
+                return error_fold(r);
+        }
+
+        /* The supervisor is ours: a message that is not one means that we do not belong together. */
+        if (supervise_decode(data, n, &message) || n_fds != supervise_n_fds(message.type))
+                r = error_origin(-EBADMSG);
+        else
+                r = parent_handle(parent, &message, fds);
+        for (size_t i = 0; i < n_fds; ++i)
+                fd_close(fds[i]);
+        return error_trace(r);
+}
+
+int parent_new(Broker *broker, int fd, Parent **ret_parent) {
+        _cleanup_(parent_freep)
+        Parent *parent = NULL;
+        int r;
+
+        parent = malloc(sizeof(*parent));
+        if (!parent) {
+                fd_close(fd);
+                return error_origin(-ENOMEM);
+        }
+        *parent = (Parent){ .broker = broker, .fd = fd };
+        r = sd_event_add_io(broker->event, &parent->source, fd, EPOLLIN, parent_on_io, parent);
+        if (r < 0)
+                return error_origin(r);
+        /* First of all: a request must find the domain that the supervisor announced before it. */
+        r = sd_event_source_set_priority(parent->source, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(parent->source, true);
+        if (r < 0)
+                return error_origin(r);
+        *ret_parent = steal_ptr(&parent);
+        return 0;
+}
+
+Parent *parent_free(Parent *parent) {
+        if (!parent)
+                return NULL;
+        sd_event_source_disable_unref(parent->source);
+        fd_close(parent->fd);
+        free(parent);
+        return NULL;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket pair to the supervisor (wire/supervise.h): it gives us the listening sockets of every domain and the
+ * account behind each, and starts and stops domains when asked.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/name.h"
+
+typedef struct Broker Broker;
+typedef struct Parent Parent;
+
+/** parent_new() - @fd is owned from here on, also on failure. Return: 0 or a negative error */
+int parent_new(Broker *broker, int fd, Parent **ret_parent);
+/** parent_free() - accepts NULL. Return: NULL */
+Parent *parent_free(Parent *parent);
+DEFINE_CLEANUP(Parent *, parent_free)
+
+/** parent_start() - ask for a domain's agent. Return: 0 or a negative error */
+int parent_start(Parent *parent, const DomainName *domain);
