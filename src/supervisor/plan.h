@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the supervisor has to keep for each domain, worked out from root-owned configuration before anything is done:
+ * the account, and how its agent is started. Later steps carry the plan out and look nothing up again.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/diagnostic.h"
+#include "base/name.h"
+
+typedef struct PlanDomain {
+        DomainName name;
+        AccountName account;
+        uid_t uid;
+        gid_t gid;
+        bool autostart;     /* start it with the host */
+        bool shell;         /* its agent may run shell commands of the host */
+        char *service_path; /* where its agent looks for services */
+} PlanDomain;
+
+typedef struct Plan {
+        PlanDomain *domains; /* sorted by name; dom0 is one of them; domains without an account are not */
+        size_t n_domains;
+} Plan;
+
+enum {
+        _PLAN_E_SUCCESS,
+        PLAN_E_INVALID, /* the inventory is broken; diagnostics say how */
+};
+
+/**
+ * plan_load() - read the inventory and resolve its accounts (NSS; may take its time)
+ * @dir:     /etc/qubes/domains.d
+ * @reterr:  all that is wrong
+ *
+ * Return: 0, PLAN_E_INVALID, or a negative error.
+ */
+int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan);
+
+/** plan_free() - accepts NULL. Return: NULL */
+Plan *plan_free(Plan *plan);
+DEFINE_CLEANUP(Plan *, plan_free)
+
+/** plan_find() - Return: a borrowed pointer, or NULL */
+const PlanDomain *plan_find(const Plan *plan, const DomainName *name);

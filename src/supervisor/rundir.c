@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/rundir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/socket.h"
+
+/* Callers that wait while the broker is busy or absent; the kernel cuts it to net.core.somaxconn. */
+#define RUNDIR_BACKLOG  4096
+#define RUNDIR_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+
+static int rundir_make(const char *path, mode_t mode) {
+        struct stat st;
+
+        if (mkdir(path, mode) < 0 && errno != EEXIST) {
+                log_error("cannot create %s: %m", path);
+                return -errno;
+        }
+        if (lstat(path, &st) < 0) {
+                log_error("cannot examine %s: %m", path);
+                return -errno;
+        }
+        /* Somebody else's folder here could replace our sockets by his own. */
+        if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & S_IWOTH)) {
+                log_error("%s is not a folder that only root can change: remove it and start again", path);
+                return -EPERM;
+        }
+        if ((st.st_mode & 07777) != mode && chmod(path, mode) < 0) {
+                log_error("cannot set the mode of %s: %m", path);
+                return -errno;
+        }
+        return 0;
+}
+
+static int rundir_path(char ret_path[static RUNDIR_PATH_MAX], const char *run_dir, const char *folder,
+                       const char *domain, const char *name) {
+        int n = snprintf(ret_path, RUNDIR_PATH_MAX, "%s%s%s%s", run_dir, folder, domain, name);
+
+        if (n < 0 || (size_t)n >= RUNDIR_PATH_MAX) {
+                log_error("%s: the path of the run directory is too long for sockets in it", run_dir);
+                return -ENAMETOOLONG;
+        }
+        return 0;
+}
+
+static int rundir_bind(const char *path, int type, int *ret_fd) {
+        _cleanup_fd_ int fd = -1;
+        struct sockaddr_un address;
+        socklen_t n_address;
+
+        if (socket_address(path, &address, &n_address)) {
+                log_error("%s: too long for a socket", path);
+                return -ENAMETOOLONG;
+        }
+        fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return error_origin(-errno);
+        /* Before the first connection, so that nobody ever sends us a descriptor; older kernels have a watchdog. */
+        (void)socket_refuse_rights(fd);
+        if (unlink(path) < 0 && errno != ENOENT) {
+                log_error("cannot remove the stale %s: %m", path);
+                return -errno;
+        }
+        if (bind(fd, (struct sockaddr *)&address, n_address) < 0 || chmod(path, 0666) < 0 ||
+            listen(fd, RUNDIR_BACKLOG) < 0) {
+                log_error("cannot listen on %s: %m", path);
+                return -errno;
+        }
+        *ret_fd = fd_steal(&fd);
+        return 0;
+}
+
+int rundir_prepare(const char *run_dir) {
+        static const struct {
+                const char *name;
+                mode_t mode;
+        } folders[] = {
+                { "", 0755 },
+                { "/domains", 0755 },
+                { "/dom0", 0700 },
+                { "/policy.d", 0755 },
+        };
+        char path[RUNDIR_PATH_MAX];
+
+        for (size_t i = 0; i < ARRAY_SIZE(folders); ++i) {
+                int r = rundir_path(path, run_dir, folders[i].name, "", "") ?: rundir_make(path, folders[i].mode);
+
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+int rundir_bind_shared(const char *run_dir, int *ret_fd) {
+        char path[RUNDIR_PATH_MAX];
+
+        return rundir_path(path, run_dir, "/qrexec-agent", "", "") ?: rundir_bind(path, SOCK_STREAM, ret_fd);
+}
+
+static int rundir_trigger_path(char ret_path[static RUNDIR_PATH_MAX], const char *run_dir, const DomainName *domain) {
+        if (domain_name_is_dom0(domain))
+                return rundir_path(ret_path, run_dir, "/dom0", "", "/qrexec-agent");
+        return rundir_path(ret_path, run_dir, "/domains/", domain->text, "/qrexec-agent");
+}
+
+int rundir_bind_domain(const char *run_dir, const DomainName *domain, RundirSockets *ret_sockets) {
+        RundirSockets sockets = RUNDIR_SOCKETS_INIT;
+        char path[RUNDIR_PATH_MAX];
+        int r;
+
+        r = rundir_path(path, run_dir, "/domains/", domain->text, "") ?: rundir_make(path, 0755);
+        if (!r)
+                r = rundir_trigger_path(path, run_dir, domain) ?: rundir_bind(path, SOCK_STREAM, &sockets.trigger_fd);
+        if (!r)
+                r = rundir_path(path, run_dir, "/domains/", domain->text, "/link")
+                            ?: rundir_bind(path, SOCK_SEQPACKET, &sockets.link_fd);
+        if (!r)
+                r = rundir_path(path, run_dir, "/qrexec.", domain->text, "")
+                            ?: rundir_bind(path, SOCK_STREAM, &sockets.daemon_fd);
+        if (r) {
+                rundir_remove_domain(run_dir, domain, &sockets);
+                return r;
+        }
+        *ret_sockets = sockets;
+        return 0;
+}
+
+void rundir_remove_domain(const char *run_dir, const DomainName *domain, RundirSockets *sockets) {
+        char path[RUNDIR_PATH_MAX];
+
+        fd_close(sockets->trigger_fd);
+        fd_close(sockets->link_fd);
+        fd_close(sockets->daemon_fd);
+        *sockets = RUNDIR_SOCKETS_INIT;
+        if (!rundir_trigger_path(path, run_dir, domain))
+                (void)unlink(path);
+        if (!rundir_path(path, run_dir, "/domains/", domain->text, "/link"))
+                (void)unlink(path);
+        if (!rundir_path(path, run_dir, "/qrexec.", domain->text, ""))
+                (void)unlink(path);
+        if (!rundir_path(path, run_dir, "/domains/", domain->text, ""))
+                (void)rmdir(path);
+}

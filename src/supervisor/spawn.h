@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting the broker, and starting a domain's agent under its account. Both happen in a forked child; all that they
+ * need was looked up before.
+ *
+ *   supervisor (root)
+ *     ├─ qrexecd                    account qrexec, no capability
+ *     └─ monitor of domain NAME     root: holds the PAM session, relays the agent's log, waits
+ *          └─ qrexec-agent          the domain's account
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "supervisor/plan.h"
+
+typedef struct SpawnPaths {
+        const char *run_dir; /* /run/qubes */
+        const char *broker;  /* /usr/lib/qubes/qrexecd */
+        const char *agent;   /* /usr/lib/qubes/qrexec-agent */
+} SpawnPaths;
+
+/**
+ * spawn_broker() - start the broker
+ * @parent_fd: its end of the socket pair; stays the caller's
+ *
+ * Return: 0 or a negative error (fork failed; what fails in the child shows as its exit).
+ */
+int spawn_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd, pid_t *ret_pid);
+
+/**
+ * spawn_domain() - start a domain's monitor, and through it the agent
+ *
+ * SIGTERM to the monitor stops the agent (running services go on); it exits as the agent did.
+ * Return: 0 or a negative error (fork failed; what fails in the child shows as its exit).
+ */
+int spawn_domain(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid);

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/socket.h"
+#include "supervisor/plan.h"
+#include "supervisor/rundir.h"
+#include "wire/supervise.h"
+
+/* Between two starts of a broker that dies: doubled each time, reset when one has lived for long enough. */
+#define SUPERVISOR_BACKOFF_MIN_USEC (100 * USEC_PER_MSEC)
+#define SUPERVISOR_BACKOFF_MAX_USEC (5 * USEC_PER_SEC)
+#define SUPERVISOR_STEADY_USEC      (10 * USEC_PER_SEC)
+/* Room for the announcement of every domain to a broker that has not begun to read. */
+#define SUPERVISOR_SOCKET_BUFFER (8 * 1024 * 1024)
+
+/* One domain: its sockets, and its agent's monitor while there is one. */
+typedef struct Unit {
+        Supervisor *supervisor;
+        DomainName name;
+        uid_t uid;
+        RundirSockets sockets;
+        pid_t monitor_pid;               /* 0: none */
+        sd_event_source *monitor_source; /* its exit */
+} Unit;
+
+struct Supervisor {
+        SupervisorOptions options;
+        uid_t broker_uid;
+        gid_t broker_gid;
+        sd_event *event;
+        Plan *plan;
+        int shared_fd;
+        Unit **units; /* in the order of the plan that made them; few enough to walk */
+        size_t n_units;
+
+        pid_t broker_pid; /* 0: none */
+        sd_event_source *broker_source;
+        int broker_fd;
+        sd_event_source *broker_io;
+        sd_event_source *backoff_timer;
+        uint64_t backoff_usec, started_usec;
+        bool stopping;
+};
+
+static int supervisor_start_broker(Supervisor *supervisor);
+
+static int supervisor_send(Supervisor *supervisor, const Supervise *message, const int *fds, size_t n_fds) {
+        uint8_t data[SUPERVISE_SIZE];
+        int r;
+
+        if (supervisor->broker_fd < 0)
+                return 0; /* the next broker is told everything anyway */
+        supervise_encode(message, data);
+        r = socket_send(supervisor->broker_fd, data, sizeof(data), fds, n_fds, NULL);
+        switch (r) {
+        case SOCKET_E_GONE:
+                return 0;
+        case SOCKET_E_AGAIN:
+        case SOCKET_E_LIMIT:
+                /* It must not miss a message: one that does not read is replaced by one that does. */
+                log_error("the broker does not read: killing it");
+                if (supervisor->broker_pid > 0)
+                        (void)kill(supervisor->broker_pid, SIGKILL);
+                return 0;
+        default:
+                return error_fold(r);
+        }
+}
+
+static Unit *unit_free(Unit *unit) {
+        if (!unit)
+                return NULL;
+        sd_event_source_disable_unref(unit->monitor_source);
+        if (unit->monitor_pid > 0)
+                (void)kill(unit->monitor_pid, SIGTERM); /* our child, not waited for: the pid is still its own */
+        rundir_remove_domain(unit->supervisor->options.paths.run_dir, &unit->name, &unit->sockets);
+        free(unit);
+        return NULL;
+}
+
+static Unit *supervisor_find(Supervisor *supervisor, const DomainName *name) {
+        for (size_t i = 0; i < supervisor->n_units; ++i)
+                if (strcmp(supervisor->units[i]->name.text, name->text) == 0)
+                        return supervisor->units[i];
+        return NULL;
+}
+
+static int unit_announce(Unit *unit) {
+        int fds[] = { unit->sockets.trigger_fd, unit->sockets.link_fd, unit->sockets.daemon_fd };
+
+        return error_trace(supervisor_send(
+                unit->supervisor,
+                &(Supervise){ .type = SUPERVISE_TYPE_DOMAIN, .number = unit->uid, .domain = unit->name }, fds,
+                ARRAY_SIZE(fds)));
+}
+
+static int unit_on_monitor_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        Unit *unit = userdata;
+        uint32_t status = (uint32_t)(info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status);
+
+        log_info("domain %s stopped (status %u)", unit->name.text, status);
+        unit->monitor_pid = 0;
+        unit->monitor_source = sd_event_source_disable_unref(unit->monitor_source);
+        return error_trace(supervisor_send(
+                unit->supervisor, &(Supervise){ .type = SUPERVISE_TYPE_ENDED, .number = status, .domain = unit->name },
+                NULL, 0));
+}
+
+static int unit_start(Unit *unit) {
+        const PlanDomain *domain = plan_find(unit->supervisor->plan, &unit->name);
+        int r;
+
+        if (unit->monitor_pid > 0 || !domain)
+                return 0;
+        r = spawn_domain(&unit->supervisor->options.paths, domain, &unit->monitor_pid);
+        if (r)
+                return error_trace(r);
+        r = sd_event_add_child(unit->supervisor->event, &unit->monitor_source, unit->monitor_pid, WEXITED,
+                               unit_on_monitor_exit, unit);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(unit->monitor_source, true);
+        if (r < 0)
+                return error_origin(r);
+        log_info("domain %s started as account %s", unit->name.text, domain->account.text);
+        return 0;
+}
+
+static int supervisor_on_message(Supervisor *supervisor, const Supervise *message) {
+        Unit *unit = supervisor_find(supervisor, &message->domain);
+
+        switch (message->type) {
+        case SUPERVISE_TYPE_START:
+                if (unit && message->instance.text[0] == '\0')
+                        return error_trace(unit_start(unit));
+                return error_trace(supervisor_send(supervisor,
+                                                   &(Supervise){ .type = SUPERVISE_TYPE_ENDED,
+                                                                 .number = 125,
+                                                                 .domain = message->domain,
+                                                                 .instance = message->instance },
+                                                   NULL, 0));
+        case SUPERVISE_TYPE_STOP:
+                if (unit && unit->monitor_pid > 0)
+                        (void)kill(unit->monitor_pid, SIGTERM);
+                return 0;
+        case SUPERVISE_TYPE_SERVING:
+                /* After a start, and after each reload: what was announced is in force. */
+                log_info("serving %zu domains", supervisor->n_units);
+                (void)sd_notify(0, "READY=1");
+                return 0;
+        case SUPERVISE_TYPE_SHARED:
+        case SUPERVISE_TYPE_DOMAIN:
+        case SUPERVISE_TYPE_GONE:
+        case SUPERVISE_TYPE_READY:
+        case SUPERVISE_TYPE_ENDED:
+        case SUPERVISE_TYPE_RELOAD:
+                break; /* ours to send: refused below */
+        }
+        log_error("the broker sent what only we may send: killing it");
+        (void)kill(supervisor->broker_pid, SIGKILL);
+        return 0;
+}
+
+static int supervisor_on_broker_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Supervisor *supervisor = userdata;
+        uint8_t data[SUPERVISE_SIZE];
+        Supervise message;
+        size_t n;
+        int r;
+
+        r = socket_receive(fd, data, sizeof(data), &n, NULL, 0, NULL);
+        switch (r) {
+        case 0:
+                break;
+        case SOCKET_E_AGAIN:
+                return 0;
+        case SOCKET_E_EOF:
+        case SOCKET_E_GONE:
+                supervisor->broker_io = sd_event_source_disable_unref(supervisor->broker_io);
+                supervisor->broker_fd = fd_close(supervisor->broker_fd);
+                return 0; /* its exit comes as an event of its own */
+        case SOCKET_E_TRUNCATED:
+                n = 0;
+                break;
+        default:
+                return error_fold(r);
+        }
+        if (supervise_decode(data, n, &message)) {
+                log_error("the broker sent a malformed message: killing it");
+                (void)kill(supervisor->broker_pid, SIGKILL);
+                return 0;
+        }
+        return error_trace(supervisor_on_message(supervisor, &message));
+}
+
+static int supervisor_announce(Supervisor *supervisor) {
+        int r;
+
+        r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_SHARED }, &supervisor->shared_fd, 1);
+        for (size_t i = 0; i < supervisor->n_units && !r; ++i)
+                r = unit_announce(supervisor->units[i]);
+        if (!r)
+                r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_READY }, NULL, 0);
+        return error_trace(r);
+}
+
+static int supervisor_on_backoff(sd_event_source *source, uint64_t usec, void *userdata) {
+        Supervisor *supervisor = userdata;
+
+        supervisor->backoff_timer = sd_event_source_disable_unref(supervisor->backoff_timer);
+        return error_trace(supervisor_start_broker(supervisor));
+}
+
+static int supervisor_on_broker_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        Supervisor *supervisor = userdata;
+        int r;
+
+        supervisor->broker_pid = 0;
+        supervisor->broker_source = sd_event_source_disable_unref(supervisor->broker_source);
+        supervisor->broker_io = sd_event_source_disable_unref(supervisor->broker_io);
+        supervisor->broker_fd = fd_close(supervisor->broker_fd);
+        if (supervisor->stopping)
+                return 0;
+
+        if (clock_now() - supervisor->started_usec > SUPERVISOR_STEADY_USEC)
+                supervisor->backoff_usec = SUPERVISOR_BACKOFF_MIN_USEC;
+        log_error("the broker died (%s %d%s): starting it again in %u ms; calls in flight go on",
+                  info->si_code == CLD_EXITED ? "status" : "signal", info->si_status,
+                  info->si_code != CLD_EXITED && info->si_status == SIGSYS ? ": a system call that its sandbox forbids"
+                                                                           : "",
+                  (unsigned)(supervisor->backoff_usec / USEC_PER_MSEC));
+        r = sd_event_add_time_relative(supervisor->event, &supervisor->backoff_timer, CLOCK_MONOTONIC,
+                                       supervisor->backoff_usec, 0, supervisor_on_backoff, supervisor);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(supervisor->backoff_timer, true);
+        if (r < 0)
+                return error_origin(r);
+        supervisor->backoff_usec *= 2;
+        if (supervisor->backoff_usec > SUPERVISOR_BACKOFF_MAX_USEC)
+                supervisor->backoff_usec = SUPERVISOR_BACKOFF_MAX_USEC;
+        return 0;
+}
+
+static int supervisor_start_broker(Supervisor *supervisor) {
+        _cleanup_fd_ int theirs = -1;
+        int fds[2], buffer = SUPERVISOR_SOCKET_BUFFER, r;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+                return error_origin(-errno);
+        supervisor->broker_fd = fds[0];
+        theirs = fds[1];
+        if (setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0)
+                return error_origin(-errno);
+
+        r = spawn_broker(&supervisor->options.paths, supervisor->broker_uid, supervisor->broker_gid, theirs,
+                         &supervisor->broker_pid);
+        if (r)
+                return error_trace(r);
+        supervisor->started_usec = clock_now();
+        r = sd_event_add_child(supervisor->event, &supervisor->broker_source, supervisor->broker_pid, WEXITED,
+                               supervisor_on_broker_exit, supervisor);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(supervisor->broker_source, true);
+        if (r >= 0)
+                r = sd_event_add_io(supervisor->event, &supervisor->broker_io, supervisor->broker_fd, EPOLLIN,
+                                    supervisor_on_broker_io, supervisor);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(supervisor->broker_io, true);
+        if (r < 0)
+                return error_origin(r);
+        return error_trace(supervisor_announce(supervisor));
+}
+
+static int supervisor_add_unit(Supervisor *supervisor, const PlanDomain *domain) {
+        Unit **larger, *unit;
+        int r;
+
+        larger = reallocarray(supervisor->units, supervisor->n_units + 1, sizeof(*larger));
+        if (!larger)
+                return error_origin(-ENOMEM);
+        supervisor->units = larger;
+        unit = malloc(sizeof(*unit));
+        if (!unit)
+                return error_origin(-ENOMEM);
+        *unit = (Unit){
+                .supervisor = supervisor,
+                .name = domain->name,
+                .uid = domain->uid,
+                .sockets = RUNDIR_SOCKETS_INIT,
+        };
+        r = rundir_bind_domain(supervisor->options.paths.run_dir, &domain->name, &unit->sockets);
+        if (r) {
+                unit_free(unit);
+                return r;
+        }
+        supervisor->units[supervisor->n_units++] = unit;
+        return unit_announce(unit);
+}
+
+static int supervisor_remove_unit(Supervisor *supervisor, size_t index) {
+        Unit *unit = supervisor->units[index];
+        int r;
+
+        r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_GONE, .domain = unit->name }, NULL, 0);
+        memmove(&supervisor->units[index], &supervisor->units[index + 1],
+                (supervisor->n_units - index - 1) * sizeof(*supervisor->units));
+        --supervisor->n_units;
+        unit_free(unit);
+        return error_trace(r);
+}
+
+/* Make the units what the plan says: first what goes, so that an account can move from one domain to another. */
+static int supervisor_apply(Supervisor *supervisor) {
+        int r;
+
+        for (size_t i = supervisor->n_units; i-- > 0;) {
+                const PlanDomain *domain = plan_find(supervisor->plan, &supervisor->units[i]->name);
+
+                if (domain && domain->uid == supervisor->units[i]->uid)
+                        continue;
+                r = supervisor_remove_unit(supervisor, i);
+                if (r)
+                        return error_trace(r);
+        }
+        for (size_t i = 0; i < supervisor->plan->n_domains; ++i) {
+                const PlanDomain *domain = &supervisor->plan->domains[i];
+
+                if (supervisor_find(supervisor, &domain->name))
+                        continue;
+                r = supervisor_add_unit(supervisor, domain);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+/* Return: 0 (also if it is broken: what was in force stays), or a negative error. */
+static int supervisor_load(Supervisor *supervisor) {
+        _cleanup_(diagnostics_deinit)
+        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        Plan *plan;
+        int r;
+
+        r = plan_load(supervisor->options.domains_dir, &diagnostics, &plan);
+        diagnostics_log(&diagnostics);
+        if (r == PLAN_E_INVALID) {
+                log_error("the inventory in %s is broken: every call is refused until it is mended (qair domain check) "
+                          "and reloaded",
+                          supervisor->options.domains_dir);
+                return 0;
+        }
+        if (r)
+                return error_fold(r);
+        plan_free(supervisor->plan);
+        supervisor->plan = plan;
+        return supervisor_apply(supervisor);
+}
+
+static int supervisor_on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        Supervisor *supervisor = userdata;
+        int r;
+
+        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_now());
+        log_info("reading the configuration again");
+        r = supervisor_load(supervisor);
+        if (!r)
+                r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_RELOAD }, NULL, 0);
+        return error_trace(r); /* SERVING ends the reload */
+}
+
+static int supervisor_on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        Supervisor *supervisor = userdata;
+        int r;
+
+        (void)sd_notify(0, "STOPPING=1");
+        supervisor->stopping = true;
+        r = sd_event_exit(supervisor->event, 0);
+        return r < 0 ? error_origin(r) : 0;
+}
+
+static int supervisor_watch_signals(Supervisor *supervisor) {
+        static const struct {
+                int number;
+                sd_event_signal_handler_t handler;
+        } signals[] = {
+                { SIGTERM, supervisor_on_stop },
+                { SIGINT, supervisor_on_stop },
+                { SIGHUP, supervisor_on_reload },
+        };
+        sigset_t child;
+
+        sigemptyset(&child);
+        sigaddset(&child, SIGCHLD); /* sd_event_add_child(3) wants it blocked */
+        if (sigprocmask(SIG_BLOCK, &child, NULL) < 0)
+                return error_origin(-errno);
+        for (size_t i = 0; i < ARRAY_SIZE(signals); ++i) {
+                sd_event_source *signal_source;
+                int r;
+
+                r = sd_event_add_signal(supervisor->event, &signal_source, signals[i].number | SD_EVENT_SIGNAL_PROCMASK,
+                                        signals[i].handler, supervisor);
+                if (r < 0)
+                        return error_origin(r);
+                r = sd_event_source_set_exit_on_failure(signal_source, true);
+                if (r >= 0)
+                        r = sd_event_source_set_floating(signal_source, true);
+                sd_event_source_unref(signal_source);
+                if (r < 0)
+                        return error_origin(r);
+        }
+        return 0;
+}
+
+static int supervisor_find_account(Supervisor *supervisor) {
+        const char *name = supervisor->options.account;
+        struct passwd *account;
+
+        errno = 0;
+        account = getpwnam(name);
+        if (!account) {
+                log_error("there is no account %s for the broker: create it with `systemd-sysusers`, or "
+                          "`useradd --system --no-create-home --shell /usr/sbin/nologin %s`",
+                          name, name);
+                return -ENOENT;
+        }
+        if (account->pw_uid == 0) {
+                log_error("the broker's account %s is root: it has to be an account of its own", name);
+                return -EINVAL;
+        }
+        supervisor->broker_uid = account->pw_uid;
+        supervisor->broker_gid = account->pw_gid;
+        return 0;
+}
+
+int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor) {
+        _cleanup_(supervisor_freep)
+        Supervisor *supervisor = NULL;
+        int r;
+
+        supervisor = malloc(sizeof(*supervisor));
+        if (!supervisor)
+                return error_origin(-ENOMEM);
+        *supervisor = (Supervisor){
+                .options = *options,
+                .shared_fd = -1,
+                .broker_fd = -1,
+                .backoff_usec = SUPERVISOR_BACKOFF_MIN_USEC,
+        };
+        supervisor->plan = calloc(1, sizeof(*supervisor->plan));
+        if (!supervisor->plan)
+                return error_origin(-ENOMEM);
+        r = sd_event_new(&supervisor->event);
+        if (r < 0)
+                return error_origin(r);
+        r = supervisor_watch_signals(supervisor);
+        r = r ?: supervisor_find_account(supervisor);
+        r = r ?: rundir_prepare(options->paths.run_dir);
+        r = r ?: rundir_bind_shared(options->paths.run_dir, &supervisor->shared_fd);
+        r = r ?: supervisor_load(supervisor);
+        if (r)
+                return r;
+        *ret_supervisor = steal_ptr(&supervisor);
+        return 0;
+}
+
+/* Stop the broker, and wait: it is our child, confined, and ends at once. Agents end on their own time. */
+static void supervisor_stop_broker(Supervisor *supervisor) {
+        sd_event_source_disable_unref(supervisor->broker_source);
+        sd_event_source_disable_unref(supervisor->broker_io);
+        supervisor->broker_fd = fd_close(supervisor->broker_fd);
+        if (supervisor->broker_pid <= 0)
+                return;
+        (void)kill(supervisor->broker_pid, SIGTERM);
+        while (waitpid(supervisor->broker_pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+}
+
+Supervisor *supervisor_free(Supervisor *supervisor) {
+        if (!supervisor)
+                return NULL;
+        sd_event_source_disable_unref(supervisor->backoff_timer);
+        supervisor_stop_broker(supervisor);
+        for (size_t i = 0; i < supervisor->n_units; ++i)
+                unit_free(supervisor->units[i]);
+        free(supervisor->units);
+        supervisor->shared_fd = fd_close(supervisor->shared_fd);
+        plan_free(supervisor->plan);
+        sd_event_unref(supervisor->event);
+        free(supervisor);
+        return NULL;
+}
+
+int supervisor_run(Supervisor *supervisor) {
+        int r;
+
+        r = supervisor_start_broker(supervisor);
+        if (r)
+                return error_trace(r);
+        for (size_t i = 0; i < supervisor->n_units; ++i) {
+                const PlanDomain *domain = plan_find(supervisor->plan, &supervisor->units[i]->name);
+
+                if (!domain || !domain->autostart)
+                        continue;
+                r = unit_start(supervisor->units[i]);
+                if (r)
+                        return error_trace(r);
+        }
+        r = sd_event_loop(supervisor->event);
+        return r < 0 ? error_trace(r) : 0;
+}
