@@ -122,7 +122,7 @@ def test_a_broken_policy_refuses_every_call(two):
     two.start()
     two.assert_refused(two.call("work", "vault", "my.Service"))
     two.assert_service_never_started("my.Service")
-    two.wait_log(r"30-user\.policy:6: wrong number of fields")
+    two.wait_log(r"30-user\.policy:5: wrong number of fields")
 
 
 def test_calls_outlive_the_broker(two):
