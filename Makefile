@@ -54,8 +54,8 @@ fuzz: check-deps
 	@ninja -C $(SANITIZER_BUILD) -j $(JOBS) --quiet
 	@test/fuzz/run.sh $(SANITIZER_BUILD) $(FUZZ_SECONDS) $(FUZZ)
 
-bench:
-	@echo 'bench: benchmarks come with the data plane; there is nothing to measure yet'
+bench: build
+	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose
 
 install:
 	@[ -f $(BUILD)/build.ninja ] || { echo 'install: nothing is built yet. Run: make build' >&2; exit 1; }

@@ -72,7 +72,7 @@ def connect_as(account, path, kind=socket.SOCK_STREAM):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     child = os.fork()
     if child == 0:
-        status = 111
+        status = 255  # whatever is no error of the system's
         try:
             if isinstance(account, str):
                 entry = pwd.getpwnam(account)
@@ -93,6 +93,7 @@ def connect_as(account, path, kind=socket.SOCK_STREAM):
     with ours:
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
+        assert code != 255, "cannot become %s here" % account
         if code != 0:
             raise OSError(code, os.strerror(code), path)
         _, (fd,), _, _ = socket.recv_fds(ours, 1, 1)
