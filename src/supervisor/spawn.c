@@ -51,8 +51,17 @@ static int spawn_drop(uid_t uid, gid_t gid) {
         return 0;
 }
 
-static void spawn_become_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd) {
+/* As many descriptors as we want; where even root may not raise the limit (a container), as many as there are. */
+static void spawn_raise_files(void) {
         struct rlimit files = { .rlim_cur = SPAWN_BROKER_FILES, .rlim_max = SPAWN_BROKER_FILES };
+
+        if (setrlimit(RLIMIT_NOFILE, &files) == 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return;
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void spawn_become_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd) {
         char parent[32];
         char *argv[] = { (char *)"qrexecd", parent, NULL };
         char *environment[] = { NULL, NULL };
@@ -61,8 +70,7 @@ static void spawn_become_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, i
         snprintf(parent, sizeof(parent), "--supervisor-fd=%d", parent_fd);
         if (getenv("JOURNAL_STREAM"))
                 environment[0] = (char *)"JOURNAL_STREAM=1";
-        /* A limit that may not be raised is no reason to refuse service. */
-        (void)setrlimit(RLIMIT_NOFILE, &files);
+        spawn_raise_files();
         if (chdir("/") < 0 || fd_set_cloexec(parent_fd, false) < 0 || spawn_drop(uid, gid) < 0) {
                 log_error("cannot become the broker's account: %m");
                 _exit(SPAWN_EXIT_FAILED);
