@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting domains: when, as whom, in what session, and what happens when one of the processes dies."""
+
+import os
+import pwd
+import signal
+
+import processes
+import pytest
+import wire
+from world import AGENT, BROKER
+
+POLICY = "my.S * work * allow\nmy.S * vault * allow"
+
+
+@pytest.fixture
+def host(world):
+    world.add_domain("work")
+    world.add_domain("vault")
+    world.set_policy(POLICY)
+    world.add_service("my.S", "exec cat")
+    return world
+
+
+def assert_served(host):
+    result = host.call("work", "vault", "my.S", input=b"x")
+    assert (result.returncode, result.stdout) == (0, b"x"), result
+
+
+def agents():
+    return processes.running(AGENT)
+
+
+def account_of(process):
+    return pwd.getpwuid(os.stat("/proc/%d" % process.pid).st_uid).pw_name
+
+
+def test_an_agent_starts_with_the_first_call_that_needs_it(host):
+    host.start()
+    assert agents() == []
+    assert_served(host)
+    assert [account_of(agent) for agent in agents()] == ["vault"]
+
+
+def test_autostart_starts_it_with_the_host(host):
+    host.add_domain("early", autostart="yes")
+    host.start()
+    host.wait_log("domain early started as account early")
+    assert host.call("work", "early", "my.S", input=b"x").stdout == b"x"
+
+
+def test_many_callers_start_it_once(host):
+    host.start()
+    calls = [host.start_call("work", "vault", "my.S") for _ in range(20)]
+    for call in calls:
+        stdout, _ = call.communicate(b"x", timeout=wire.TIMEOUT_SEC)
+        assert (call.returncode, stdout) == (0, b"x")
+    assert len(agents()) == 1
+
+
+def test_the_agent_has_no_terminal_no_privilege_and_its_own_session(host):
+    host.start()
+    assert_served(host)
+    (agent,) = agents()
+    with open("/proc/%d/status" % agent.pid) as file:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    vault = pwd.getpwnam("vault")
+    assert status["Uid"].split() == 4 * [str(vault.pw_uid)]
+    assert status["Gid"].split() == 4 * [str(vault.pw_gid)]
+    assert {status[key] for key in ("CapPrm", "CapEff")} == {"0000000000000000"}
+    with open("/proc/%d/stat" % agent.pid) as file:
+        fields = file.read().rpartition(")")[2].split()
+    assert int(fields[3]) == agent.pid and int(fields[4]) == 0, "session leader, no terminal"
+    assert os.readlink("/proc/%d/cwd" % agent.pid) == vault.pw_dir
+    # Nothing of the host's is open in it: /dev/null, the pipe of its log, its link, and what it makes for itself.
+    kinds = {os.readlink("/proc/%d/fd/%s" % (agent.pid, fd)).split(":")[0] for fd in os.listdir("/proc/%d/fd" % agent.pid)}
+    assert kinds <= {"/dev/null", "pipe", "socket", "anon_inode"}
+
+
+def test_a_pam_session_is_open_as_long_as_the_agent_lives(host):
+    """A real PAM module, told to write down what it is called for."""
+    host.write("/run/test/pam", '#!/bin/sh\necho "$PAM_TYPE $PAM_USER $PAM_SERVICE" >>/run/test/pam.log\n', mode=0o755)
+    with open("/etc/pam.d/qrexec") as file:
+        before = file.read()
+    host.write("/etc/pam.d/qrexec", before + "session optional pam_exec.so /run/test/pam\n")
+    try:
+        host.start()
+        assert_served(host)
+        assert_served(host)
+        with open("/run/test/pam.log") as file:
+            assert file.read() == "open_session vault qrexec\n", "once, whatever number of calls"
+        host.stop()
+        assert processes.wait_all_gone(5) == []
+        with open("/run/test/pam.log") as file:
+            assert file.read() == "open_session vault qrexec\nclose_session vault qrexec\n"
+    finally:
+        host.write("/etc/pam.d/qrexec", before)
+
+
+def test_a_session_that_pam_refuses(host):
+    with open("/etc/pam.d/qrexec") as file:
+        before = file.read()
+    host.write("/etc/pam.d/qrexec", "auth required pam_deny.so\n" + before)
+    try:
+        host.start()
+        result = host.call("work", "vault", "my.S")
+        assert result.returncode == 126 and "service unavailable" in result.stderr, result
+        host.wait_log("domain vault: authentication failed for account vault")
+        host.assert_service_never_started("my.S")
+    finally:
+        host.write("/etc/pam.d/qrexec", before)
+    assert_served(host)  # the next call tries again
+
+
+def test_an_agent_that_dies_is_started_again(host):
+    host.start()
+    assert_served(host)
+    (agent,) = agents()
+    mark = host.logfile.mark()
+    agent.kill(signal.SIGKILL)
+    host.wait_log("domain vault stopped", mark=mark)
+    assert_served(host)
+
+
+def test_a_call_survives_its_agent(host):
+    """The service and its handler go on; that nobody knows more of it is recorded."""
+    host.start()
+    call = host.start_call("work", "vault", "my.S")
+    call.stdin.write(b"x")
+    call.stdin.flush()
+    assert call.stdout.read(1) == b"x"
+    (agent,) = [process for process in agents() if not is_handler(process)]
+    agent.kill(signal.SIGKILL)
+    host.wait_log("ended: the agent died, nobody knows more")
+    assert_served(host)
+    call.communicate(timeout=wire.TIMEOUT_SEC)
+    assert call.returncode in (0, 255)
+
+
+def is_handler(process):
+    """A handler is a child of the agent and runs the same program."""
+    with open("/proc/%d/stat" % process.pid) as file:
+        parent = int(file.read().rpartition(")")[2].split()[1])
+    return parent in [agent.pid for agent in agents()]
+
+
+def test_the_broker_dies_while_nobody_calls(host):
+    host.start()
+    assert_served(host)
+    for _ in range(3):
+        host.restart_broker()
+        assert_served(host)
+
+
+def test_the_supervisor_is_killed_and_another_one_starts(host):
+    host.start()
+    assert_served(host)
+    (broker,) = processes.running(BROKER)
+    host.supervisor.kill()
+    host.supervisor.wait()
+    host.supervisor = None
+    assert broker.wait(5), "a broker without its supervisor ends"
+    host.start()
+    assert_served(host)
+    # The old agent has come back to the new broker, or a new one was started: one of them serves.
+    host.stop()
+    for agent in agents():
+        agent.kill(signal.SIGTERM)
+
+
+def test_the_broker_cannot_start_what_is_not_configured(host):
+    """Names that the supervisor does not know are answered, not looked for."""
+    host.set_policy("my.S * work ghost allow")
+    host.write("/etc/qubes/domains.d/ghost.conf", "[domain]\nuser = ghost\n")
+    host.start()
+    result = host.call("work", "ghost", "my.S")
+    assert result.returncode == 126 and "service unavailable" in result.stderr
+
+
+def test_a_home_that_is_not_there(host):
+    vault = pwd.getpwnam("vault")
+    os.rename(vault.pw_dir, vault.pw_dir + ".away")
+    try:
+        host.add_service("my.S", "pwd")
+        host.start()
+        assert host.call("work", "vault", "my.S").stdout == b"/\n"
+        host.wait_log("cannot enter " + vault.pw_dir)
+    finally:
+        os.rename(vault.pw_dir + ".away", vault.pw_dir)
