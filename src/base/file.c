@@ -27,6 +27,11 @@ static int file_open_error(int error) {
         case ENXIO: /* a socket, or a FIFO nobody writes to */
         case ENODEV:
                 return FILE_E_NOT_REGULAR;
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM:
+        case EIO:
+                return FILE_E_UNREADABLE; /* a shortage of the moment must not end a daemon */
         default:
                 return error_origin(-error);
         }
@@ -165,6 +170,8 @@ const char *file_error_text(int r) {
                 return "not a regular file";
         case FILE_E_TOO_LARGE:
                 return "file too large";
+        case FILE_E_UNREADABLE:
+                return "out of descriptors or memory, or a broken disk";
         case FILE_E_SYMLINK:
                 return "is a symbolic link";
         case FILE_E_OWNER:

@@ -12,6 +12,7 @@ enum {
         FILE_E_ACCESS,      /* may not be read or written */
         FILE_E_NOT_REGULAR, /* a directory, a device, a socket … */
         FILE_E_TOO_LARGE,   /* more than the caller's limit */
+        FILE_E_UNREADABLE,  /* the system could not, now: no descriptors, no memory, a broken disk */
         FILE_E_SYMLINK,     /* file_read_trusted(): a symbolic link */
         FILE_E_OWNER,       /* file_read_trusted(): neither root's nor the caller's */
         FILE_E_WRITABLE,    /* file_read_trusted(): group or others may write it */

@@ -75,7 +75,8 @@ int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
         if (r)
                 return error_trace(r);
         broker->scratch = malloc(BROKER_SCRATCH_SIZE);
-        if (!broker->scratch)
+        broker->outgoing = malloc(BROKER_SCRATCH_SIZE);
+        if (!broker->scratch || !broker->outgoing)
                 return error_origin(-ENOMEM);
         broker->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (broker->spare_fd < 0)
@@ -113,6 +114,7 @@ Broker *broker_free(Broker *broker) {
         broker->event = sd_event_unref(broker->event);
         broker->spare_fd = fd_close(broker->spare_fd);
         free(broker->scratch);
+        free(broker->outgoing);
         free(broker);
         return NULL;
 }

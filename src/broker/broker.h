@@ -38,9 +38,10 @@ typedef struct Broker {
         DomainTable domains;
         Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
         CallTable calls;
-        uid_t uid;        /* our own account */
-        int spare_fd;     /* given up for a moment when descriptors run out, to refuse instead of spin */
-        uint8_t *scratch; /* BROKER_SCRATCH_SIZE bytes that any handler may use until it returns */
+        uid_t uid;         /* our own account */
+        int spare_fd;      /* given up for a moment when descriptors run out, to refuse instead of spin */
+        uint8_t *scratch;  /* BROKER_SCRATCH_SIZE bytes: what is being received, until its handler returns */
+        uint8_t *outgoing; /* as many: what is being sent; apart, since a handler of the one may well do the other */
 } Broker;
 
 /** The largest message of any connection: a trigger, or a command on a link. */

@@ -75,6 +75,13 @@ void domain_close(Domain *domain) {
         domain->state = DOMAIN_STATE_HALTED;
 }
 
+static int domain_on_start_failed(Domain *domain) {
+        if (domain->state != DOMAIN_STATE_STARTING)
+                return 0;
+        domain_set_state(domain, DOMAIN_STATE_HALTED);
+        return error_trace(call_table_on_start_failed(&domain->broker->calls, domain));
+}
+
 static int domain_on_start_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         Domain *domain = userdata;
 
@@ -104,23 +111,45 @@ int domain_start(Domain *domain) {
 
 int domain_on_link_up(Domain *domain, Link *link) {
         domain->link = link;
+        domain->agent_has_ended = false;
         domain_set_state(domain, DOMAIN_STATE_RUNNING);
         return error_trace(call_table_on_domain_up(&domain->broker->calls, domain));
 }
 
-int domain_on_link_lost(Domain *domain, Link *link) {
-        if (domain->link != link)
-                return 0;
-        domain->link = NULL;
+int domain_on_link_lost(Domain *domain) {
+        int r;
+
+        domain->link = link_free(domain->link);
         domain_set_state(domain, DOMAIN_STATE_HALTED);
-        return error_trace(call_table_on_link_lost(&domain->broker->calls, domain));
+        r = call_table_on_link_lost(&domain->broker->calls, domain);
+        if (!r && domain->agent_has_ended)
+                call_table_on_agent_ended(&domain->broker->calls, domain);
+        return error_trace(r);
 }
 
-int domain_on_start_failed(Domain *domain) {
-        if (domain->state != DOMAIN_STATE_STARTING)
+int domain_on_agent_ended(Domain *domain) {
+        /* What the agent still had to say may be in its link: that one's end is the end of it. */
+        if (domain->state == DOMAIN_STATE_RUNNING) {
+                domain->agent_has_ended = true;
                 return 0;
-        domain_set_state(domain, DOMAIN_STATE_HALTED);
-        return error_trace(call_table_on_start_failed(&domain->broker->calls, domain));
+        }
+        call_table_on_agent_ended(&domain->broker->calls, domain);
+        return error_trace(domain_on_start_failed(domain));
+}
+
+int domain_remove(Domain *domain) {
+        _cleanup_(domain_unrefp) Domain *kept = domain_ref(domain);
+        CallTable *calls = &domain->broker->calls;
+        int r;
+
+        domain->is_gone = true;
+        domain_table_remove(&domain->broker->domains, domain);
+        r = domain_on_start_failed(domain);
+        domain_close(domain);
+        r = r ?: call_table_on_link_lost(calls, domain);
+        if (!r)
+                call_table_on_agent_ended(calls, domain);
+        return error_trace(r);
 }
 
 void domain_note(Domain *domain, const char *format, ...) {

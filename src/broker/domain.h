@@ -46,7 +46,8 @@ typedef struct Domain {
         DomainName name;
         uid_t uid; /* the account that is this domain (dom0: of its agent) */
         DomainState state;
-        bool is_gone; /* removed from the inventory; only calls in flight still hold it */
+        bool is_gone;         /* removed from the inventory; only calls in flight still hold it */
+        bool agent_has_ended; /* the supervisor said so while the link still stood */
 
         Listener *trigger;
         Listener *link_listener;
@@ -76,8 +77,16 @@ Domain *domain_ref(Domain *domain);
 Domain *domain_unref(Domain *domain);
 DEFINE_CLEANUP(Domain *, domain_unref)
 
-/** domain_close() - close its sockets and its link; calls that wait for it are refused */
+/** domain_close() - close its sockets and its link, and tell nobody: the broker itself is ending */
 void domain_close(Domain *domain);
+
+/**
+ * domain_remove() - it is no more: take it out of the table, close its sockets and its link
+ *
+ * Calls that wait for it are refused; those that run there go on, and nobody will report their end.
+ * Return: 0 or a negative error.
+ */
+int domain_remove(Domain *domain);
 
 static inline bool domain_is_dom0(const Domain *domain) {
         return domain_name_is_dom0(&domain->name);
@@ -91,11 +100,12 @@ static inline bool domain_is_dom0(const Domain *domain) {
  */
 int domain_start(Domain *domain);
 
-/** domain_on_link_up(), domain_on_link_lost() - told by its link. Return: 0 or a negative error */
+/** domain_on_link_up() - told by a link: it is the live one, and the domain's to free. Return: 0 or a negative error */
 int domain_on_link_up(Domain *domain, Link *link);
-int domain_on_link_lost(Domain *domain, Link *link);
-/** domain_on_start_failed() - told by the supervisor, or by the deadline. Return: 0 or a negative error */
-int domain_on_start_failed(Domain *domain);
+/** domain_on_link_lost() - told by the live link: it has ended, and is freed here. Return: 0 or a negative error */
+int domain_on_link_lost(Domain *domain);
+/** domain_on_agent_ended() - told by the supervisor: the agent is gone, or never came. Return: 0 or a negative error */
+int domain_on_agent_ended(Domain *domain);
 
 /**
  * domain_note() - log something that this domain did wrong, at most once a second

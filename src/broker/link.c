@@ -73,8 +73,8 @@ Link *link_free(Link *link) {
                 link_item_free(item);
         }
         fd_close(link->fd);
-        if (link->domain)
-                --link->domain->n_connections;
+        --link->domain->n_connections;
+        domain_unref(link->domain);
         free(link);
         return NULL;
 }
@@ -121,7 +121,7 @@ static int link_send(Link *link, const uint8_t *data, size_t n, const int *fds, 
 }
 
 int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd) {
-        uint8_t *data = link->broker->scratch;
+        uint8_t *data = link->broker->outgoing;
         size_t n;
         int r;
 
@@ -173,6 +173,8 @@ static int link_handle_hello(Link *link, const uint8_t *payload, size_t n) {
 
         if (hello_decode(payload, n, WIRE_VERSION_MIN, &hello))
                 return LINK_CLOSE_VIOLATION;
+        if (link->domain->is_gone)
+                return LINK_CLOSE_EOF;
         if (link->domain->link) {
                 domain_note(link->domain, "a second agent connected: the live one stays, the new one is closed");
                 return LINK_CLOSE_EOF;
@@ -191,8 +193,8 @@ static int link_handle_list(Link *link, const uint8_t *payload, size_t n) {
         size_t n_ids;
         int r;
 
-        /* Another agent of the same domain may have come first while this one was busy with its list. */
-        if (link->domain->link)
+        /* Another agent of the same domain may have come first, or the domain may be gone since HELLO. */
+        if (link->domain->link || link->domain->is_gone)
                 return LINK_CLOSE_EOF;
         ids = malloc(CALL_LIST_MAX * sizeof(*ids));
         if (!ids)
@@ -282,15 +284,13 @@ static int link_dispatch(Link *link, uint32_t revents) {
 }
 
 static int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        _cleanup_(link_freep)
         Link *link = userdata;
-        Domain *domain = link->domain;
+        _cleanup_(domain_unrefp) Domain *domain = domain_ref(link->domain);
         int r;
 
         r = link_dispatch(link, revents);
         switch (r) {
         case 0:
-                steal_ptr(&link);
                 return 0;
         case LINK_CLOSE_VIOLATION:
                 domain_note(domain, "its agent broke the protocol: closed its link");
@@ -300,7 +300,11 @@ static int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *u
         default:
                 return error_fold(r);
         }
-        return error_trace(domain_on_link_lost(domain, link));
+        if (domain->link != link) {
+                link_free(link); /* it never was the live one, or the domain is gone */
+                return 0;
+        }
+        return error_trace(domain_on_link_lost(domain));
 }
 
 static int link_on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -321,7 +325,7 @@ int link_new(Broker *broker, Domain *domain, int fd) {
                 fd_close(fd);
                 return error_origin(-ENOMEM);
         }
-        *link = (Link){ .broker = broker, .domain = domain, .fd = fd };
+        *link = (Link){ .broker = broker, .domain = domain_ref(domain), .fd = fd };
         link->queue_end = &link->queue;
         ++domain->n_connections;
 

@@ -54,9 +54,9 @@ static int parent_add_domain(Parent *parent, const Supervise *message, int fds[s
         int r;
 
         if (known && known->uid != message->number) {
-                known->is_gone = true;
-                domain_close(known);
-                domain_table_remove(&broker->domains, known);
+                r = domain_remove(known);
+                if (r)
+                        return error_trace(r);
                 known = NULL;
         }
         if (known) {
@@ -83,33 +83,8 @@ static int parent_add_domain(Parent *parent, const Supervise *message, int fds[s
         return 0;
 }
 
-static int parent_remove_domain(Parent *parent, const DomainName *name) {
-        Domain *domain = domain_table_find(&parent->broker->domains, name->text);
-        int r;
-
-        if (!domain)
-                return 0;
-        domain->is_gone = true;
-        r = domain_on_start_failed(domain);
-        if (r)
-                return error_trace(r);
-        domain_close(domain);
-        domain_table_remove(&parent->broker->domains, domain);
-        return 0;
-}
-
-static int parent_on_ended(Parent *parent, const Supervise *message) {
-        Domain *domain = domain_table_find(&parent->broker->domains, message->domain.text);
-
-        if (!domain)
-                return 0;
-        /* Its link, if it still stands, ends by its own event; the calls that ran there have nobody to report them. */
-        if (domain->state != DOMAIN_STATE_RUNNING)
-                call_table_on_agent_ended(&parent->broker->calls, domain);
-        return error_trace(domain_on_start_failed(domain));
-}
-
 static int parent_handle(Parent *parent, const Supervise *message, int fds[static 3]) {
+        Domain *domain = domain_table_find(&parent->broker->domains, message->domain.text);
         int r;
 
         switch (message->type) {
@@ -120,11 +95,11 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
         case SUPERVISE_TYPE_DOMAIN:
                 return error_trace(parent_add_domain(parent, message, fds));
         case SUPERVISE_TYPE_GONE:
-                return error_trace(parent_remove_domain(parent, &message->domain));
+                return domain ? error_trace(domain_remove(domain)) : 0;
         case SUPERVISE_TYPE_READY:
                 return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));
         case SUPERVISE_TYPE_ENDED:
-                return error_trace(parent_on_ended(parent, message));
+                return domain ? error_trace(domain_on_agent_ended(domain)) : 0;
         case SUPERVISE_TYPE_RELOAD:
                 r = config_reload(parent->broker->config);
                 if (r)

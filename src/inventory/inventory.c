@@ -114,6 +114,8 @@ static const char *file_error_remedy(int r) {
                 return "at most 64 KiB";
         case FILE_E_ACCESS:
                 return "run this as root, or chmod a+r";
+        case FILE_E_UNREADABLE:
+                return "try again when the machine has room";
         default:
                 return "a plain file is needed";
         }

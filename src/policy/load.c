@@ -451,6 +451,8 @@ static int policy_file_error(int r) {
                 return ENOENT;
         case FILE_E_ACCESS:
                 return EACCES;
+        case FILE_E_UNREADABLE:
+                return EIO;
         default:
                 return EISDIR;
         }

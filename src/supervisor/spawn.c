@@ -71,6 +71,8 @@ static void spawn_become_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, i
         if (getenv("JOURNAL_STREAM"))
                 environment[0] = (char *)"JOURNAL_STREAM=1";
         spawn_raise_files();
+        /* A session of its own: no terminal, whoever started the supervisor. */
+        (void)setsid();
         if (chdir("/") < 0 || fd_set_cloexec(parent_fd, false) < 0 || spawn_drop(uid, gid) < 0) {
                 log_error("cannot become the broker's account: %m");
                 _exit(SPAWN_EXIT_FAILED);

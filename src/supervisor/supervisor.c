@@ -82,12 +82,19 @@ static int supervisor_send(Supervisor *supervisor, const Supervise *message, con
         }
 }
 
+static int unit_on_orphan_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        return 0; /* it only has to be waited for */
+}
+
 static Unit *unit_free(Unit *unit) {
         if (!unit)
                 return NULL;
         sd_event_source_disable_unref(unit->monitor_source);
-        if (unit->monitor_pid > 0)
+        if (unit->monitor_pid > 0) {
                 (void)kill(unit->monitor_pid, SIGTERM); /* our child, not waited for: the pid is still its own */
+                (void)sd_event_add_child(unit->supervisor->event, NULL, unit->monitor_pid, WEXITED, unit_on_orphan_exit,
+                                         NULL);
+        }
         rundir_remove_domain(unit->supervisor->options.paths.run_dir, &unit->name, &unit->sockets);
         free(unit);
         return NULL;

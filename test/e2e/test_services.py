@@ -11,8 +11,9 @@ import pytest
 import wire
 
 POLICY = """
-*  *  work   vault  allow
-*  *  vault  work   allow
+my.S  *  work   vault    allow
+my.S  *  work   derived  allow
+my.S  *  vault  work     allow
 """
 
 
@@ -20,7 +21,7 @@ POLICY = """
 def host(world):
     world.add_domain("work")
     world.add_domain("vault")
-    world.set_policy("my.S * work vault allow\nmy.S * work derived allow\nmy.S * vault work allow\n")
+    world.set_policy(POLICY)
     return world
 
 

@@ -187,3 +187,72 @@ def test_a_home_that_is_not_there(host):
         host.wait_log("cannot enter " + vault.pw_dir)
     finally:
         os.rename(vault.pw_dir + ".away", vault.pw_dir)
+
+
+def remove_domain(host, name):
+    mark = host.logfile.mark()
+    os.unlink("/etc/qubes/domains.d/%s.conf" % name)
+    host.reload()
+    host.wait_log("serving 2 domains", mark=mark)
+
+
+def test_a_domain_is_removed_while_a_call_runs_there(host):
+    """Its agent is stopped and waited for, its sockets go, the call that runs goes on to its end."""
+    host.start()
+    call = host.start_call("work", "vault", "my.S")
+    call.stdin.write(b"x")
+    call.stdin.flush()
+    assert call.stdout.read(1) == b"x"
+    remove_domain(host, "vault")
+    host.wait_log(r"my\.S\+?: work -> vault: ended: ")
+    stdout, _ = call.communicate(b"y", timeout=wire.TIMEOUT_SEC)
+    assert (call.returncode, stdout) == (0, b"y")
+    assert not os.path.exists("/run/qubes/domains/vault")
+    host.assert_refused(host.call("work", "vault", "my.S"))
+    with open("/proc/%d/task/%d/children" % (host.supervisor.pid, host.supervisor.pid)) as file:
+        states = [process_state(pid) for pid in file.read().split()]
+    assert "Z" not in states
+
+
+def process_state(pid):
+    try:
+        with open("/proc/%s/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return None
+
+
+def test_a_domain_is_removed_while_calls_wait_for_it(host):
+    """Whoever waits is told."""
+    host.start()
+    with wire.Agent("vault", "vault") as agent:
+        waiting = [wire.connect_as("work", wire.SHARED) for _ in range(3)]
+        agent.close()  # so that the calls below wait for an agent that PAM keeps away
+        with open("/etc/pam.d/qrexec") as file:
+            before = file.read()
+        host.write("/etc/pam.d/qrexec", "auth required pam_exec.so /bin/sleep 5\n" + before)
+        try:
+            for connection in waiting:
+                connection.sendall(wire.trigger("vault", "my.S"))
+            host.wait_log("domain vault started")
+            host.wait_log(r"(work -> vault: allowed[^\0]*){3}")
+            remove_domain(host, "vault")
+            for connection in waiting:
+                with connection:
+                    call_id, reason = wire.refusal(connection)
+                    assert call_id > 0 and reason == wire.UNAVAILABLE
+        finally:
+            host.write("/etc/pam.d/qrexec", before)
+
+
+def test_a_domain_is_removed_while_its_agent_introduces_itself(host):
+    host.start()
+    (broker,) = processes.running(BROKER)
+    with wire.Agent("vault", "vault", introduce=False) as agent:
+        agent.socket.send(wire.hello())
+        assert agent.socket.recv(100) == wire.hello()
+        remove_domain(host, "vault")
+        agent.socket.send(wire.call_list())
+        assert agent.is_closed()
+    (after,) = processes.running(BROKER)
+    assert broker.pid == after.pid
