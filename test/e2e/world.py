@@ -84,6 +84,7 @@ class World:
         self.accounts = Accounts()
         self.supervisor = None
         self._calls = []
+        self._n_killed_brokers = 0
         self._account_of = {"dom0": "root"}
         self._reset()
         self.logfile = LogFile("/run/test/log")
@@ -175,12 +176,13 @@ class World:
         """Kill the broker and wait until it is dead. The supervisor starts another; until then callers wait in the
         backlog of the sockets, so a call may follow at once."""
         (broker,) = processes.running(BROKER)
+        self._n_killed_brokers += 1
         broker.kill(number)
         assert broker.wait(GONE_TIMEOUT_SEC), "the broker outlived signal %d" % number
 
     def close(self, patience=GONE_TIMEOUT_SEC):
-        """End everything. It is an error that a process is left after PATIENCE seconds, or that a sanitizer had
-        something to say."""
+        """End everything. It is an error that a process is left after PATIENCE seconds, that the broker died by any
+        hand but ours, or that a sanitizer had something to say."""
         failures = []
         for call in self._calls:
             call.kill()
@@ -199,6 +201,8 @@ class World:
             self.kill_leftovers()
         text = self.log()
         failures += [text for report in SANITIZER_REPORTS if report in text]
+        if text.count("the broker died") > self._n_killed_brokers:
+            failures.append("the broker died by itself:\n" + text)
         self.logfile.close()
         self.accounts.restore()
         assert not failures, "\n".join(failures)
