@@ -138,10 +138,11 @@ int domain_on_agent_ended(Domain *domain) {
 }
 
 int domain_remove(Domain *domain) {
-        _cleanup_(domain_unrefp) Domain *kept = domain_ref(domain);
         CallTable *calls = &domain->broker->calls;
         int r;
 
+        /* The table may hold the last reference but ours. */
+        domain_ref(domain);
         domain->is_gone = true;
         domain_table_remove(&domain->broker->domains, domain);
         r = domain_on_start_failed(domain);
@@ -149,6 +150,7 @@ int domain_remove(Domain *domain) {
         r = r ?: call_table_on_link_lost(calls, domain);
         if (!r)
                 call_table_on_agent_ended(calls, domain);
+        domain_unref(domain);
         return error_trace(r);
 }
 
