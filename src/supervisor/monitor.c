@@ -81,6 +81,25 @@ static int monitor_pam_failed(Monitor *monitor, const char *what, int code) {
         return -EACCES;
 }
 
+/* From here on SIGTERM is an event: what was opened has to be closed. Before, it simply ends us. */
+static int monitor_catch_signals(Monitor *monitor) {
+        sigset_t signals;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+                return error_origin(-errno);
+        monitor->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+        return monitor->signal_fd < 0 ? error_origin(-errno) : 0;
+}
+
+/* Were we told to stop? */
+static bool monitor_take_signal(Monitor *monitor) {
+        struct signalfd_siginfo info;
+
+        return read(monitor->signal_fd, &info, sizeof(info)) == sizeof(info);
+}
+
 static int monitor_open_session(Monitor *monitor) {
         static const struct pam_conv conversation = { .conv = monitor_conversation };
         int r;
@@ -102,6 +121,9 @@ static int monitor_open_session(Monitor *monitor) {
                 log_error("domain %s: cannot set its groups: %m", monitor->domain->name.text);
                 return -errno;
         }
+        r = monitor_catch_signals(monitor);
+        if (r)
+                return r;
         r = pam_setcred(monitor->pam, PAM_ESTABLISH_CRED | PAM_SILENT);
         if (r != PAM_SUCCESS)
                 return monitor_pam_failed(monitor, "establishing credentials", r);
@@ -300,12 +322,8 @@ static int monitor_wait(Monitor *monitor) {
                 }
                 if (fds[2].revents && !monitor_relay(monitor))
                         fds[2].fd = -1;
-                if (fds[1].revents) {
-                        struct signalfd_siginfo info;
-
-                        if (read(monitor->signal_fd, &info, sizeof(info)) == sizeof(info))
-                                (void)pidfd_send_signal(monitor->agent_pidfd, SIGTERM, NULL, 0);
-                }
+                if (fds[1].revents && monitor_take_signal(monitor))
+                        (void)pidfd_send_signal(monitor->agent_pidfd, SIGTERM, NULL, 0);
                 if (fds[0].revents) {
                         siginfo_t info = {};
 
@@ -319,18 +337,9 @@ static int monitor_wait(Monitor *monitor) {
 int monitor_run(const PlanDomain *domain, const char *run_dir, const char *agent) {
         Monitor monitor = { .domain = domain, .agent_pidfd = -1, .log_fd = -1, .signal_fd = -1 };
         struct passwd *account;
-        sigset_t signals;
         int r;
 
         (void)setsid();
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
-        if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
-                return MONITOR_EXIT_FAILED;
-        monitor.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-        if (monitor.signal_fd < 0)
-                return MONITOR_EXIT_FAILED;
-
         errno = 0;
         account = getpwuid(domain->uid);
         if (!account || strcmp(account->pw_name, domain->account.text) != 0) {
@@ -341,9 +350,10 @@ int monitor_run(const PlanDomain *domain, const char *run_dir, const char *agent
         monitor.account = *account;
 
         r = monitor_open_session(&monitor);
-        r = r ?: monitor_start_agent(&monitor, run_dir, agent);
-        if (!r) {
-                r = monitor_wait(&monitor);
+        /* A module can take its time; who was told to stop meanwhile starts nothing. */
+        if (!r && !monitor_take_signal(&monitor)) {
+                r = monitor_start_agent(&monitor, run_dir, agent);
+                r = r ?: monitor_wait(&monitor);
                 if (r > 0)
                         log_warning("domain %s: its agent ended with status %d", domain->name.text, r);
         }
