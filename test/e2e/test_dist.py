@@ -25,10 +25,13 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason=
         ("/etc/qubes/rpc-config", 0o755),
         ("/etc/qubes-rpc", 0o755),
         ("/etc/qubes-rpc/qubes.GetDate", 0o755),
+        ("/etc/apparmor.d/usr.lib.qubes.qrexecd", 0o644),
         ("/etc/pam.d/qrexec", 0o644),
         ("/usr/lib/systemd/system/qair.service", 0o644),
+        ("/usr/lib/sysctl.d/60-qair.conf", 0o644),
         ("/usr/lib/sysusers.d/qair.conf", 0o644),
         ("/usr/lib/tmpfiles.d/qair.conf", 0o644),
+        ("/usr/share/qair/pam.d/qrexec", 0o644),
     ],
 )
 def test_installed_is_roots_and_nobody_elses(world, path, mode):
@@ -77,6 +80,27 @@ def test_unit_is_sound(world):
     )
     ours = [line for line in result.stderr.splitlines() if "qair" in line]
     assert (result.returncode, ours) == (0, []), result.stderr
+
+
+@needs_systemd
+def test_sysctl_says_what_it_should(world):
+    """As systemd reads it: one setting, and it raises the kernel's default (16384 pages)."""
+    result = subprocess.run(
+        ["systemd-analyze", "cat-config", "/usr/lib/sysctl.d/60-qair.conf"], capture_output=True, text=True
+    )
+    settings = [line.split("=") for line in result.stdout.splitlines() if line and not line.startswith("#")]
+    assert [[part.strip() for part in setting] for setting in settings] == [["fs.pipe-user-pages-soft", "262144"]]
+
+
+@pytest.mark.skipif(not shutil.which("apparmor_parser"), reason="needs apparmor_parser")
+def test_apparmor_profile_parses_and_is_about_the_broker(world):
+    profile = "/etc/apparmor.d/usr.lib.qubes.qrexecd"
+    subprocess.run(["apparmor_parser", "--skip-kernel-load", "--skip-cache", profile], check=True)
+    names = subprocess.run(["apparmor_parser", "--names", profile], capture_output=True, text=True, check=True)
+    assert names.stdout.split() == ["usr.lib.qubes.qrexecd"]
+    with open(profile) as file:
+        assert " /usr/lib/qubes/qrexecd " in file.read()
+    assert os.access("/usr/lib/qubes/qrexecd", os.X_OK)
 
 
 def test_pam_opens_a_session_for_root_only(world):
