@@ -7,13 +7,16 @@ FUZZ_SECONDS = 60
 # Targets to fuzz, by name; all if empty.
 FUZZ =
 DESTDIR =
+PACKAGE = build-package
+# Where check-package keeps the system that it boots.
+CACHE = /var/tmp/qair-rootfs
 JOBS = $(shell nproc)
 
 ENTER = test/world/enter
 # A Python that happens to come first in PATH may lack pytest; the distribution's has it.
 PYTHON = /usr/bin/python3
 
-.PHONY: help deps demo demo-shell check bench fuzz install clean build build-deps check-deps
+.PHONY: help deps demo demo-shell check bench fuzz package check-package install clean build build-deps check-deps
 
 help:
 	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
@@ -22,6 +25,8 @@ help:
 	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
 	@echo 'make bench       measure'
 	@echo 'make install     install what make build has built, below DESTDIR if set'
+	@echo 'make package     build the Debian package, in $(PACKAGE)'
+	@echo 'make check-package  build it, boot a Debian 12 in a container (root), install it there, call, boot again, purge'
 	@echo 'make build       build only, in $(BUILD)'
 	@echo 'make deps        install what building and testing need (Debian, root); demo and check do it by themselves'
 	@echo 'make clean       remove the build directories'
@@ -57,9 +62,16 @@ fuzz: check-deps
 bench: build
 	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose
 
+package:
+	@test/package/build.sh $(PACKAGE)
+
+# Not a part of `make check`: it downloads a system, once, to CACHE.
+check-package:
+	@CACHE='$(CACHE)' test/package/check.sh $(DEB)
+
 install:
 	@[ -f $(BUILD)/build.ninja ] || { echo 'install: nothing is built yet. Run: make build' >&2; exit 1; }
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:
-	rm -rf build build-check build-san
+	rm -rf build build-check build-san $(PACKAGE)

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# inside.sh - what check.sh has run in the booted system, once in each of two boots; results go to /check/result
+set -uo pipefail
+cd /check
+export DEBIAN_FRONTEND=noninteractive
+
+# check NAME COMMAND…: note how COMMAND ends
+check() {
+        local name=$1
+        shift
+
+        echo "--- $name: $*"
+        if "$@"; then
+                echo "ok - $name" >>/check/result
+        else
+                echo "not ok - $name" >>/check/result
+        fi
+}
+
+same() { # EXPECTED ACTUAL
+        [ "$1" = "$2" ] || { printf 'expected: %s\nbut is:   %s\n' "$1" "$2"; return 1; }
+}
+
+as() { # ACCOUNT COMMAND…
+        runuser --user "$1" -- "${@:2}"
+}
+
+is_date() {
+        echo "$1"
+        [[ $1 =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T ]]
+}
+
+# Everything there is, but for what other programs write by themselves, and homes.
+files() {
+        find / -xdev \( -path /check -o -path /var/log -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /var/cache \
+                -o -path /var/lib/apt -o -path /home -o -path /var/mail -o -path /tmp -o -path /var/tmp -o -path /root \
+                -o -path '/etc/*-' -o -path /etc/.pwd.lock -o -path /etc/subuid -o -path /etc/subgid \) -prune \
+                -o -print | sort
+}
+
+service() { # NAME, its script on standard input
+        cat >"/etc/qubes-rpc/$1"
+        chmod 0755 "/etc/qubes-rpc/$1"
+}
+
+# A call that has begun before an upgrade and ends after it. FIFOs, so that nobody has to wait by the clock.
+upgrade_during_a_call() {
+        local caller answer
+        mkfifo -m 0666 to started
+        service my.Slow <<'SCRIPT'
+#!/bin/sh
+echo started >/check/started
+cat
+echo end
+SCRIPT
+        as work qrexec-client-vm vault my.Slow <to >answer &
+        caller=$!
+        exec 5>to
+        read -r answer <started
+        dpkg -i /check/qair.deb || return 1
+        systemctl is-active qair || return 1
+        echo through >&5
+        exec 5>&-
+        wait "$caller" || return 1
+        same "$(printf 'through\nend')" "$(cat answer)"
+}
+
+session() {
+        local environment
+        service my.Session <<'SCRIPT'
+#!/bin/sh
+echo "$(id -un) $XDG_RUNTIME_DIR $(stat -c '%U %a' "$XDG_RUNTIME_DIR") $XDG_SESSION_ID $HOME"
+cut -d: -f3 /proc/self/cgroup
+SCRIPT
+        environment=$(as work qrexec-client-vm vault my.Session) || return 1
+        echo "$environment"
+        loginctl list-sessions --no-legend
+        read -r account runtime owner mode session home <<<"$environment"
+        same vault "$account" && same "/run/user/$(id -u vault)" "$runtime" && same 'vault 700' "$owner $mode" &&
+                same /home/vault "$home" && [ -n "$session" ] &&
+                same vault "$(loginctl show-session "$session" --property=Name --value)" &&
+                same qrexec "$(loginctl show-session "$session" --property=Service --value)"
+}
+
+journal_has() {
+        journalctl --sync
+        journalctl --unit qair --output cat --grep "$1"
+}
+
+first() {
+        files >files-before
+        check 'the package installs' dpkg -i qair.deb
+        check 'the service is active' systemctl is-active qair
+        check 'the service is enabled' systemctl is-enabled qair
+        check 'the unit is sound' systemd-analyze verify --man=no qair.service
+        check 'the accounts cannot log in' same "$(printf 'L\nL')" "$(passwd -S qrexec | cut -d' ' -f2; passwd -S qrexec-dom0 | cut -d' ' -f2)"
+        check 'dom0 is in group qubes, alone' same qrexec-dom0 "$(getent group qubes | cut -d: -f4)"
+
+        check 'the first call of the README' is_date "$(bash -e first-call.sh | tail -n 1)"
+        check 'the call is in the journal' journal_has 'qubes.GetDate'
+        check 'others are refused' same 126 "$(as vault qrexec-client-vm work qubes.GetDate >/dev/null 2>&1; echo $?)"
+        check 'a refusal is in the journal' journal_has 'qubes.GetDate.*(deny|denied|refused)'
+        echo 'my.Slow * work vault allow
+my.Session * work vault allow' >>/etc/qubes/policy.d/30-user.policy
+        check 'a domain has a session of logind' session
+        check 'a call outlives an upgrade' upgrade_during_a_call
+        check 'calls go on after the upgrade' is_date "$(as work qrexec-client-vm vault qubes.GetDate)"
+        rm /etc/qubes-rpc/my.*
+}
+
+second() {
+        check 'the service is up after a boot' systemctl is-active --wait qair
+        check 'a call after a boot' is_date "$(as work qrexec-client-vm vault qubes.GetDate)"
+        check 'the package can be purged' apt-get purge --yes qair
+        check 'nothing of ours runs' same '' "$(pgrep -af '^/usr/lib/qubes/|^qrexec')"
+        check 'the run directory is gone' test ! -e /run/qubes
+        files >files-after
+        check "what is left is the administrator's" same \
+                "$(printf '%s\n' /etc/qubes /etc/qubes/domains.d /etc/qubes/domains.d/{vault,work}.conf /etc/qubes/policy.d \
+                        /etc/qubes/policy.d/30-user.policy)" \
+                "$(comm -13 files-before files-after)"
+        check 'the accounts stay, locked' same "$(printf 'L\nL')" "$(passwd -S qrexec | cut -d' ' -f2; passwd -S qrexec-dom0 | cut -d' ' -f2)"
+}
+
+"$(cat stage)"
+: >finished
