@@ -6,6 +6,8 @@ SANITIZER_BUILD = build-san
 FUZZ_SECONDS = 60
 # Targets to fuzz, by name; all if empty.
 FUZZ =
+# Benchmark to run, by name; all if empty.
+BENCH =
 DESTDIR =
 PACKAGE = build-package
 # Where check-package keeps the system that it boots.
@@ -16,14 +18,14 @@ ENTER = test/world/enter
 # A Python that happens to come first in PATH may lack pytest; the distribution's has it.
 PYTHON = /usr/bin/python3
 
-.PHONY: help deps demo demo-shell check bench fuzz package check-package install clean build build-deps check-deps
+.PHONY: help deps demo demo-shell check bench fuzz package check-package install clean build build-deps check-deps bench-deps
 
 help:
 	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
 	@echo 'make demo-shell  the same, then a shell as the domain work'
 	@echo 'make check       build, test, test again under sanitizers; ends with: N passed, N failed (root)'
 	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
-	@echo 'make bench       measure'
+	@echo 'make bench       measure calls, streams and memory beside other tools (root); BENCH=name for one part'
 	@echo 'make install     install what make build has built, below DESTDIR if set'
 	@echo 'make package     build the Debian package, in $(PACKAGE)'
 	@echo 'make check-package  build it, boot a Debian 12 in a container (root), install it there, call, boot again, purge'
@@ -38,6 +40,9 @@ build-deps:
 
 check-deps:
 	@test/deps.sh
+
+bench-deps:
+	@test/deps.sh bench || echo 'bench: what is missing is shown as "not available"'
 
 build: build-deps
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
@@ -59,8 +64,9 @@ fuzz: check-deps
 	@ninja -C $(SANITIZER_BUILD) -j $(JOBS) --quiet
 	@test/fuzz/run.sh $(SANITIZER_BUILD) $(FUZZ_SECONDS) $(FUZZ)
 
-bench: build
-	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose
+bench: build bench-deps
+	@case '$(BENCH)' in ''|policy) meson test -C $(BUILD) --no-rebuild --benchmark --verbose ;; esac
+	@case '$(BENCH)' in policy) ;; *) $(ENTER) $(BUILD) test/bench/run $(BENCH) ;; esac
 
 package:
 	@test/package/build.sh $(PACKAGE)

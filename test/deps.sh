@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [--check] [demo] - install what building and testing need, if anything is missing (Debian)
+# deps.sh [--check] [demo|bench] - install what building and testing need, if anything is missing (Debian)
 #
-# With `demo`, only what building and showing need. With --check, install nothing: the status is 1 if something is
-# missing. Without anything missing it touches no network and takes a few hundredths of a second.
+# With `demo`, only what building and showing need; with `bench`, what the benchmarks measure beside us. With --check,
+# install nothing: the status is 1 if something is missing. Without anything missing it touches no network and takes a
+# few hundredths of a second.
 set -eu
 
 build='meson ninja-build gcc libc6-dev pkg-config libsystemd-dev libseccomp-dev libinih-dev libjson-c-dev libpam0g-dev
@@ -13,6 +14,9 @@ build='meson ninja-build gcc libc6-dev pkg-config libsystemd-dev libseccomp-dev 
 world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-runtime python3'
 # libclang-rt-dev has the runtimes of the sanitizers and of libFuzzer, llvm the symbolizer that makes reports readable.
 check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat'
+# Installing an SSH server would start it where a service manager runs: there it is measured only if it is there already.
+bench='socat s6 execline sudo openssh-client strace'
+[ -d /run/systemd/system ] || bench="$bench openssh-server"
 
 only_check=
 if [ "${1-}" = --check ]; then
@@ -22,8 +26,9 @@ fi
 case ${1-} in
 '') wanted="$build $world $check" ;;
 demo) wanted="$build $world" ;;
+bench) wanted="$bench" ;;
 *)
-        echo 'usage: deps.sh [--check] [demo]' >&2
+        echo 'usage: deps.sh [--check] [demo|bench]' >&2
         exit 2
         ;;
 esac
