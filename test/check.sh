@@ -63,7 +63,7 @@ rm -f "$reports/summary"
 export QAIR_BUILD=$PWD/$gcc_build
 
 step gcc "$gcc_build/meson-logs/testlog.json" build_and_test "$gcc_build" gcc
-step tools "$reports/tools.xml" "${pytest[@]}" --junit-xml="$reports/tools.xml" test/test_summary.py
+step tools "$reports/tools.xml" "${pytest[@]}" --junit-xml="$reports/tools.xml" test/test_summary.py test/test_bench.py
 step world "$reports/world.xml" "${pytest[@]}" --junit-xml="$reports/world.xml" \
         test/e2e/test_world.py test/e2e/test_demo.py
 step e2e "$reports/e2e.xml" end_to_end "$reports/e2e.xml"
