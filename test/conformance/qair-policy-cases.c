@@ -29,9 +29,7 @@
 #include "policy/facts.h"
 #include "policy/policy.h"
 #include "policy/question.h"
-
-#define DOMAINS_MAX 64
-#define TAGS_MAX    8
+#include "policy-tools/system.h"
 
 typedef struct Case {
         const char *id;
@@ -39,7 +37,8 @@ typedef struct Case {
         char root[PATH_MAX]; /* with the three directories in it */
         char etc[PATH_MAX + 16], run[PATH_MAX + 16], legacy[PATH_MAX + 16];
         unsigned n_failed;
-        PolicyFacts *facts;
+        PolicySystem *system;
+        PolicyFacts *facts; /* of the system */
         Policy *policy;
         PolicyRequest request;
 } Case;
@@ -234,85 +233,59 @@ static void case_remove_files(const Case *c) {
  * Facts
  */
 
-/* The value of a member: that of the patch if it has one, else of the inventory. *@ret_absent: there is none */
-static struct json_object *fact(struct json_object *entry, struct json_object *patch, const char *name,
-                                bool *ret_absent) {
-        struct json_object *value = NULL;
-        bool found = (patch && json_object_object_get_ex(patch, name, &value)) ||
-                     (entry && json_object_object_get_ex(entry, name, &value));
+/* A copy of @entry with the members of @patch in their place; one whose value is "@absent" is left out. */
+static struct json_object *fact_entry(struct json_object *entry, struct json_object *patch) {
+        struct json_object *copy = json_object_new_object();
 
-        *ret_absent = !found || (json_object_is_type(value, json_type_string) &&
-                                 strcmp(json_object_get_string(value), "@absent") == 0);
-        return *ret_absent ? NULL : value;
-}
-
-static const char *fact_text(struct json_object *entry, struct json_object *patch, const char *name) {
-        bool absent;
-        struct json_object *value = fact(entry, patch, name, &absent);
-
-        return value ? json_object_get_string(value) : NULL;
-}
-
-static void fact_domain(struct json_object *entry, struct json_object *patch, const char *name,
-                        PolicyDomainInput *ret_input, const char *tags[static TAGS_MAX]) {
-        const char *internal = fact_text(entry, patch, "internal");
-        const char *power_state = fact_text(entry, patch, "power_state");
-        struct json_object *value;
-        bool absent;
-
-        *ret_input = (PolicyDomainInput){
-                .name = name,
-                .uuid = fact_text(entry, patch, "uuid"),
-                .type = fact_text(entry, patch, "type"),
-                .tags = tags,
-                .running = !power_state                          ? POLICY_FACT_UNKNOWN
-                           : strcmp(power_state, "Running") == 0 ? POLICY_FACT_YES
-                                                                 : POLICY_FACT_NO,
-                .internal = internal && internal[0] != '\0',
-                .default_dispvm = fact_text(entry, patch, "default_dispvm"),
-                .relayvm = fact_text(entry, patch, "relayvm"),
-                .transport_rpc = fact_text(entry, patch, "transport_rpc"),
-                .guivm = fact_text(entry, patch, "guivm"),
-                .icon = fact_text(entry, patch, "icon"),
-        };
-        value = fact(entry, patch, "template_for_dispvms", &absent);
-        if (!absent)
-                ret_input->template_for_dispvms = json_object_get_boolean(value) ? POLICY_FACT_YES : POLICY_FACT_NO;
-        value = fact(entry, patch, "tags", &absent);
-        ret_input->has_tags = !absent;
-        for (size_t i = 0; value && i < json_object_array_length(value); ++i) {
-                if (i == TAGS_MAX)
-                        die("too many tags");
-                tags[ret_input->n_tags++] = json_object_get_string(json_object_array_get_idx(value, i));
+        if (!copy)
+                die("json_object_new_object");
+        if (entry) {
+                json_object_object_foreach(entry, name, value)
+                        json_object_object_add(copy, name, json_object_get(value));
         }
-}
-
-static void case_make_facts(Case *c, struct json_object *inventories) {
-        const char *inventory = text(c->object, "inventory") ?: "house";
-        struct json_object *domains = member(member(inventories, inventory), "domains");
-        struct json_object *patches = member(c->object, "patch");
-        PolicyDomainInput inputs[DOMAINS_MAX];
-        const char *tags[DOMAINS_MAX][TAGS_MAX];
-        size_t n = 0;
-
-        json_object_object_foreach(domains, name, entry) {
-                if (n == DOMAINS_MAX)
-                        die("too many domains");
-                fact_domain(entry, member(patches, name), name, &inputs[n], tags[n]);
-                ++n;
-        }
-        if (patches) {
-                json_object_object_foreach(patches, patched, patch) {
-                        if (member(domains, patched))
-                                continue;
-                        if (n == DOMAINS_MAX)
-                                die("too many domains");
-                        fact_domain(NULL, patch, patched, &inputs[n], tags[n]);
-                        ++n;
+        if (patch) {
+                json_object_object_foreach(patch, patched, change) {
+                        if (json_object_is_type(change, json_type_string) &&
+                            strcmp(json_object_get_string(change), "@absent") == 0)
+                                json_object_object_del(copy, patched);
+                        else
+                                json_object_object_add(copy, patched, json_object_get(change));
                 }
         }
-        if (policy_facts_new(inputs, n, &c->facts) != 0)
-                die("policy_facts_new");
+        return copy;
+}
+
+/* The inventory of a case, patched, as system information; the caller puts it. */
+static struct json_object *fact_information(struct json_object *inventory, struct json_object *patches) {
+        struct json_object *domains = member(inventory, "domains"), *patched = json_object_new_object();
+        struct json_object *information = json_object_new_object();
+
+        if (!domains || !patched || !information)
+                die("inventory");
+        json_object_object_foreach(domains, name, entry)
+                json_object_object_add(patched, name, fact_entry(entry, member(patches, name)));
+        if (patches) {
+                json_object_object_foreach(patches, added, patch) if (!member(domains, added))
+                        json_object_object_add(patched, added, fact_entry(NULL, patch));
+        }
+        json_object_object_add(information, "domains", patched);
+        return information;
+}
+
+/* `inventory` is the name of one of @inventories, or one itself. */
+static void case_make_facts(Case *c, struct json_object *inventories) {
+        struct json_object *inventory = member(c->object, "inventory");
+        struct json_object *information;
+        _cleanup_(diagnostics_deinit)
+        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+
+        if (!json_object_is_type(inventory, json_type_object))
+                inventory = member(inventories, inventory ? json_object_get_string(inventory) : "house");
+        information = fact_information(inventory, member(c->object, "patch"));
+        if (policy_system_from_json(c->id, information, &diagnostics, &c->system) != 0)
+                die("policy_system_from_json");
+        json_object_put(information);
+        c->facts = c->system->facts;
 }
 
 /*
@@ -524,7 +497,7 @@ static bool case_run(struct json_object *object, struct json_object *inventories
         else
                 case_evaluate(&c);
         policy_unref(c.policy);
-        policy_facts_unref(c.facts);
+        policy_system_free(c.system);
         case_remove_files(&c);
         return c.n_failed == 0;
 }
