@@ -38,3 +38,6 @@ void command_print_diagnostics(const Diagnostics *diagnostics);
 
 /** command_domain() - `qair domain …` */
 int command_domain(int argc, char **argv);
+
+/** command_policy() - `qair policy …` */
+int command_policy(int argc, char **argv);

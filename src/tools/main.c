@@ -8,6 +8,7 @@
 
 static const Command commands[] = {
         { "domain", "add|set|show|list|remove|check", "the domains of this host", command_domain },
+        { "policy", "explain|test|diff", "what the rules say", command_policy },
         {},
 };
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which decisions differ between two policies. Asked about is every pair of a source and a target (policy-tools/targets.h),
+ * for every service and argument that either policy names, and for one that neither does: `SERVICE+*` is any argument
+ * that is not named, `*` any service. A difference that is the same for what is not named is told once, there.
+ *
+ * Calls of dom0 are not subject to policy and are left out.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "policy/facts.h"
+#include "policy/policy.h"
+
+/**
+ * policy_compare() - write the differences, one a line and two lines for what was and what is
+ * @ret_n: how many there are
+ *
+ * Return: 0 or a negative error.
+ */
+int policy_compare(FILE *stream, Policy *old_policy, Policy *new_policy, PolicyFacts *facts, size_t *ret_n);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "policy-tools/decision.h"
+#include "policy-tools/test-world.h"
+
+static void test_decide(void **state) {
+        static const struct {
+                const char *name, *policy, *source, *target, *service, *expect, *message;
+        } cases[] = {
+                { "no rule", "", "work", "vault", "s", "deny", "no matching rule found" },
+                { "a rule denies", "s * work vault deny", "work", "vault", "s", "deny", "denied by policy p:1" },
+                { "quietly", "s * work vault deny notify=no", "work", "vault", "s", "deny notify=no",
+                  "denied by policy p:1" },
+                { "allowed", "s * work vault allow", "work", "vault", "s", "allow target=vault", NULL },
+                { "as somebody", "s * work vault allow user=bob notify=yes", "work", "vault", "s",
+                  "allow target=vault user=bob notify=yes", NULL },
+                { "redirected to a disposable", "s * work * allow target=@dispvm", "work", "vault", "s",
+                  "allow target=@dispvm:dvm", NULL },
+                { "dom0 by its keyword", "s * work @adminvm allow", "work", "@adminvm", "s", "allow target=dom0",
+                  NULL },
+                { "not started", "s * work vault allow autostart=no", "work", "vault", "s", "deny notify=no",
+                  "target vault is denied because it would require autostart" },
+                { "it runs", "s * work relay allow autostart=no", "work", "relay", "s",
+                  "allow target=relay autostart=no", NULL },
+                { "through a relay", "s * work far allow", "work", "far", "s+x",
+                  "allow target=far relay=relay service=net.Carry+far+s+x", NULL },
+                { "to itself", "s * work work allow", "work", "work", "s", "deny",
+                  "loopback qrexec connection not supported" },
+                { "asked", "s * work vault ask\ns * work relay ask", "work", "vault", "s", "ask targets=relay,vault",
+                  NULL },
+                { "asked, with a default", "s * work vault ask default_target=vault user=u", "work", "vault", "s",
+                  "ask targets=vault default_target=vault user=u", NULL },
+                { "nothing to choose from", "s * work work ask", "work", "work", "s", "deny",
+                  "policy define 'ask' action at p:1 but no target is available to choose from" },
+        };
+        PolicySystem *system = world_system();
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                _cleanup_(policy_unrefp)
+                Policy *policy = world_policy(cases[i].policy);
+                _cleanup_(policy_decision_deinit)
+                PolicyDecision decision = {};
+                _cleanup_free_ char *text = NULL;
+
+                assert_int_equal(policy_decide(policy, system->facts,
+                                               &(PolicyRequest){ .source = policy_slice(cases[i].source),
+                                                                 .target = policy_slice(cases[i].target),
+                                                                 .service = policy_slice(cases[i].service) },
+                                               &decision),
+                                 0);
+                text = policy_decision_format(&decision);
+                if (strcmp(text, cases[i].expect) != 0)
+                        fail_msg("%s: got \"%s\"", cases[i].name, text);
+                if (strcmp(decision.message ?: "", cases[i].message ?: "") != 0)
+                        fail_msg("%s: got \"%s\"", cases[i].name, decision.message);
+        }
+        policy_system_free(system);
+}
+
+static void test_rule_show(void **state) {
+        _cleanup_(policy_unrefp)
+        Policy *policy = world_policy("s +x work vault allow user=\x1b[2J");
+        _cleanup_free_ char *text = policy_rule_show(&policy->rules[0]);
+
+        assert_string_equal(text, "p:1: s +x work vault allow user=\\x1b[2J");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_decide),
+                cmocka_unit_test(test_rule_show),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`qair policy`, the real program, on folders of its own. QAIR_BUILD names the build directory."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+QAIR = Path(os.environ["QAIR_BUILD"]).resolve() / "src/tools/qair"
+
+DOMAINS = {
+    "work": "[domain]\nuser=daemon\ntags=office\n",
+    "vault": "[domain]\nuser=bin\n",
+}
+
+
+def run(*arguments, program=QAIR, **options):
+    return subprocess.run(
+        [program, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+class Host:
+    """Folders of domains and rules, and the program that looks at them."""
+
+    def __init__(self, root):
+        self.root = root
+        self.domains = root / "domains.d"
+        self.policy = root / "policy.d"
+        for folder in (self.domains, self.policy):
+            folder.mkdir(mode=0o755)
+        for name, text in DOMAINS.items():
+            self.write(self.domains / f"{name}.conf", text)
+
+    def write(self, path, text):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o644)
+        return path
+
+    def rules(self, text):
+        return self.write(self.policy / "30-user.policy", text)
+
+    def qair(self, verb, *arguments):
+        return run("policy", verb, f"--policy-dir={self.policy}", f"--inventory={self.domains}", *arguments)
+
+    def done(self, verb, *arguments, status=0):
+        result = self.qair(verb, *arguments)
+        assert (result.returncode, result.stderr) == (status, "")
+        return result.stdout
+
+
+@pytest.fixture
+def host(tmp_path):
+    tmp_path.chmod(0o755)
+    return Host(tmp_path)
+
+
+def test_explain(host):
+    path = host.rules("s.Go +x work vault deny\ns.Go * @tag:office vault allow user=keys\n")
+    text = host.done("explain", "work", "vault", "s.Go")
+    assert text.startswith(f"allow target=vault user=keys\n  {path}:2: s.Go * @tag:office vault allow user=keys\n")
+    assert "no: its argument is '+x', the call has none" in text
+
+
+def test_explain_all(host):
+    host.rules("s.Go * work vault allow\n")
+    lines = [line.split() for line in host.done("explain", "--all", "s.Go").splitlines()]
+    assert lines[0] == ["SOURCE", "dom0", "vault", "work", "@dispvm", "@default"]
+    assert ["work", "-", "allow", "-", "-", "-"] in lines
+    assert ["vault", "-", "-", "-", "-", "-"] in lines
+
+
+def test_explain_with_system_information(host):
+    host.rules("s.Go * a b allow\n")
+    domain = {"type": "AppVM", "tags": [], "template_for_dispvms": False, "power_state": "Running"}
+    file = host.write(
+        host.root / "system.json",
+        json.dumps({"domains": {name: {**domain, "uuid": f"0000000{i}-0000-4000-8000-000000000000"} for i, name in enumerate("ab")}}),
+    )
+    assert host.done("explain", f"--system-info={file}", "a", "b", "s.Go").startswith("allow target=b\n")
+    file.write_text("{}")
+    result = host.qair("explain", f"--system-info={file}", "a", "b", "s.Go")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert str(file) in result.stderr
+
+
+def test_a_broken_policy(host):
+    path = host.rules("s.Go * work vault\n")
+    result = host.qair("explain", "work", "vault", "s.Go")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{path}:1: wrong number of fields" in result.stderr
+
+
+def test_the_first_folder_has_precedence(host):
+    host.rules("s.Go * work vault deny\n")
+    other = host.write(host.root / "other" / "30-user.policy", "s.Go * work vault allow\n").parent
+    result = run(
+        *["policy", "explain", f"--policy-dir={other}", f"--policy-dir={host.policy}", f"--inventory={host.domains}"],
+        *["work", "vault", "s.Go"],
+    )
+    assert result.stdout.startswith("allow ")
+
+
+def test_test(host):
+    host.rules("s.Go * work vault allow user=keys\n")
+    file = host.write(host.root / "t", "# all of these hold\nwork -> vault s.Go: allow user=keys\nvault -> work s.Go: deny\n")
+    assert host.done("test", file) == "2 of 2 assertions hold\n"
+
+
+def test_test_shows_what_differs(host):
+    path = host.rules("s.Go * work vault allow user=keys\n")
+    file = host.write(host.root / "t", "\nwork -> vault s.Go: allow user=root\nvault -> work s.Go: deny\n")
+    assert host.done("test", file, status=1) == (
+        f"{file}:2: work -> vault s.Go\n- allow user=root\n+ allow target=vault user=keys\n"
+        f"  {path}:1: s.Go * work vault allow user=keys\n1 of 2 assertions hold\n"
+    )
+
+
+def test_test_of_nothing_is_no_success(host):
+    host.rules("")
+    assert host.qair("test", host.write(host.root / "t", "# nothing\n")).returncode == 1
+    assert host.qair("test", host.root / "missing").returncode == 2
+    broken = host.qair("test", host.write(host.root / "t", "work vault s.Go allow\n"))
+    assert broken.returncode == 2
+    assert f"{host.root / 't'}:1: write 'SOURCE -> TARGET" in broken.stderr
+
+
+def test_diff(host):
+    old = host.write(host.root / "old" / "a.policy", "s.Go * work vault deny\ns.Go * vault work allow\n").parent
+    new = host.write(host.root / "new" / "b.policy", "s.Go * vault work allow\ns.Go * work vault allow\n").parent
+    assert host.done("diff", old, new, status=1) == "work -> vault s.Go+*\n- deny\n+ allow target=vault\n"
+    assert host.done("diff", old, old) == ""
+    assert host.qair("diff", old, host.root / "missing").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["explian"], ["explain"], ["explain", "a", "b"], ["explain", "--all", "a", "b", "c"], ["explain", "a", "b", "+x"], ["diff", "a"]],
+)
+def test_wrong_command_lines(arguments):
+    result = run("policy", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("qair: ")
+
+
+def test_help():
+    result = run("policy", "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    for word in ("explain", "test", "diff", "--policy-dir", "--system-info"):
+        assert word in result.stdout
