@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "policy/directive.h"
 #include "policy/lexer.h"
 #include "policy/path.h"
 #include "policy/policy.h"
@@ -335,71 +336,30 @@ static int policy_load_legacy(PolicyLoader *loader, PolicyFile *file) {
  * Lines
  */
 
-static int policy_load_bad_directive(PolicyLoader *loader, PolicyFile *file, const char *message) {
-        return policy_load_line_failed(loader, policy_context_fail(&file->context, "%s", message));
-}
-
 static int policy_load_directive(PolicyLoader *loader, PolicyFile *file, PolicySlice line) {
-        enum { INCLUDE, INCLUDE_DIR, INCLUDE_SERVICE, COMPAT };
-        static const struct {
-                PolicySlice name;
-                size_t n_parameters;
-        } directives[] = {
-                [INCLUDE] = { { "!include", 8 }, 1 },
-                [INCLUDE_DIR] = { { "!include-dir", 12 }, 1 },
-                [INCLUDE_SERVICE] = { { "!include-service", 16 }, 3 },
-                [COMPAT] = { { "!compat-4.0", 11 }, 0 },
-        };
-        PolicySlice word = {}, parameters[3] = {};
-        PolicySubject subject;
-        size_t which = 0;
+        PolicyDirective directive;
         int r;
 
-        (void)policy_words_next(&line, &word);
-        while (which < ARRAY_SIZE(directives) && !policy_slice_equal(word, directives[which].name))
-                ++which;
-        if (which == ARRAY_SIZE(directives) || (file->is_old && which != INCLUDE))
-                return policy_load_bad_directive(loader, file, "invalid directive");
-        if (policy_words_count(line) != directives[which].n_parameters)
-                return policy_load_bad_directive(loader, file, "invalid number of params");
-        for (size_t i = 0; i < directives[which].n_parameters; ++i)
-                (void)policy_words_next(&line, &parameters[i]);
-        if (!loader->sources)
-                return policy_load_bad_directive(loader, file, "a text that is not a file cannot include files");
+        r = policy_directive_parse(&file->context, file->is_old ? BIT(POLICY_DIRECTIVE_INCLUDE) : ~0U, line,
+                                   &directive);
+        if (r == 0 && !loader->sources)
+                r = policy_context_fail(&file->context, "a text that is not a file cannot include files");
+        if (r)
+                return policy_load_line_failed(loader, r);
 
-        switch (which) {
-        case INCLUDE:
-                return policy_load_include(loader, file, parameters[0], file->is_old ? &file->subject : NULL);
-        case INCLUDE_DIR:
-                return policy_load_include_directory(loader, file, parameters[0]);
-        case INCLUDE_SERVICE:
-                r = policy_subject_parse(&file->context, parameters[0], parameters[1], &subject);
-                if (r)
-                        return policy_load_line_failed(loader, r);
-                return policy_load_include(loader, file, parameters[2], &subject);
-        default:
+        switch (directive.kind) {
+        case POLICY_DIRECTIVE_INCLUDE:
+                return policy_load_include(loader, file, directive.path, file->is_old ? &file->subject : NULL);
+        case POLICY_DIRECTIVE_INCLUDE_DIR:
+                return policy_load_include_directory(loader, file, directive.path);
+        case POLICY_DIRECTIVE_INCLUDE_SERVICE:
+                return policy_load_include(loader, file, directive.path, &directive.subject);
+        case POLICY_DIRECTIVE_COMPAT:
                 return policy_load_legacy(loader, file);
+        case _POLICY_DIRECTIVE_N:
+                break;
         }
-}
-
-/* The replacements of 3.5, none of which changes the length: `$include:` to `!include `, `$` to `@`, `,` to a space. */
-static char *policy_load_translate(PolicySlice line) {
-        static const char old[] = "$include:", new[] = "!include ";
-        char *text = malloc(line.n + 1), *found = text;
-
-        if (!text)
-                return NULL;
-        memcpy(text, line.text, line.n);
-        text[line.n] = '\0';
-        while ((found = memmem(found, (size_t)(text + line.n - found), old, sizeof(old) - 1)))
-                memcpy(found, new, sizeof(new) - 1);
-        for (size_t i = 0; i < line.n; ++i) {
-                if (text[i] == '$')
-                        text[i] = '@';
-                else if (text[i] == ',')
-                        text[i] = ' ';
-        }
-        return text;
+        return error_origin(-EINVAL);
 }
 
 static int policy_load_line(PolicyLoader *loader, PolicyFile *file, PolicySlice line) {
@@ -410,7 +370,7 @@ static int policy_load_line(PolicyLoader *loader, PolicyFile *file, PolicySlice 
         if (policy_line_says_nothing(line))
                 return 0;
         if (file->is_old) {
-                translated = policy_load_translate(line);
+                translated = policy_old_translate(line);
                 if (!translated)
                         return error_origin(-ENOMEM);
                 line.text = translated;
