@@ -8,3 +8,12 @@
 
 /** clock_now() - microseconds of CLOCK_MONOTONIC; cannot fail */
 uint64_t clock_now(void);
+
+/** clock_realtime() - microseconds of CLOCK_REALTIME since 1970, for people; may jump; cannot fail */
+uint64_t clock_realtime(void);
+
+/** CLOCK_TEXT_MAX - "2026-11-22T00:34:10.123456Z" and a NUL */
+#define CLOCK_TEXT_MAX 28
+
+/** clock_format() - a clock_realtime() in UTC (RFC 3339), always CLOCK_TEXT_MAX - 1 characters. Return: @buffer */
+const char *clock_format(uint64_t realtime_usec, char buffer[static CLOCK_TEXT_MAX]);

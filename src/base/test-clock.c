@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+
+static void test_format(void **state) {
+        static const struct {
+                const char *name;
+                uint64_t usec;
+                const char *expect;
+        } cases[] = {
+                { "the epoch", 0, "1970-01-01T00:00:00.000000Z" },
+                { "microseconds", 1, "1970-01-01T00:00:00.000001Z" },
+                { "a leap day", UINT64_C(1709164800000000), "2024-02-29T00:00:00.000000Z" },
+                { "now and then", UINT64_C(1795307650123456), "2026-11-22T00:34:10.123456Z" },
+                { "the last", UINT64_C(253402300799999999), "9999-12-31T23:59:59.999999Z" },
+                { "beyond the last", UINT64_C(253402300800000000), "9999-12-31T23:59:59.999999Z" },
+                { "the largest number", UINT64_MAX, "9999-12-31T23:59:59.999999Z" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                char text[CLOCK_TEXT_MAX];
+
+                clock_format(cases[i].usec, text);
+                if (strcmp(text, cases[i].expect) != 0)
+                        fail_msg("%s: got %s, want %s", cases[i].name, text, cases[i].expect);
+        }
+}
+
+static void test_clocks(void **state) {
+        uint64_t before = clock_now(), realtime = clock_realtime();
+
+        assert_true(clock_now() >= before);
+        assert_true(realtime / USEC_PER_SEC + 2 >= (uint64_t)time(NULL));
+        assert_true(realtime / USEC_PER_SEC <= (uint64_t)time(NULL));
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_format),
+                cmocka_unit_test(test_clocks),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
