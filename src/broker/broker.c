@@ -9,13 +9,16 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "broker/audit.h"
 #include "broker/config.h"
 #include "broker/listener.h"
 #include "broker/parent.h"
+#include "broker/served.h"
 #include "broker/watchdog.h"
 
 DEFINE_CLEANUP(Broker *, broker_free)
@@ -70,7 +73,7 @@ int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
         broker = malloc(sizeof(*broker));
         if (!broker)
                 return error_origin(-ENOMEM);
-        *broker = (Broker){ .config = config, .uid = getuid(), .spare_fd = -1 };
+        *broker = (Broker){ .config = config, .uid = getuid(), .spare_fd = -1, .began_usec = clock_now() };
         r = call_table_init(&broker->calls);
         if (r)
                 return error_trace(r);
@@ -85,6 +88,9 @@ int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
         if (r < 0)
                 return error_origin(r);
         r = broker_watch_signals(broker);
+        if (r)
+                return error_trace(r);
+        r = audit_new(broker, &broker->audit);
         if (r)
                 return error_trace(r);
         r = broker_make_watchdog(&broker->watchdog);
@@ -107,8 +113,12 @@ Broker *broker_free(Broker *broker) {
         broker->parent = parent_free(broker->parent);
         for (size_t i = 0; i < broker->domains.n; ++i)
                 domain_close(broker->domains.by_name[i]);
+        if (broker->audit)
+                served_free_all(broker);
         call_table_deinit(&broker->calls);
+        broker->audit = audit_free(broker->audit);
         domain_table_deinit(&broker->domains);
+        timing_deinit(&broker->timing);
         broker->strangers = domain_unref(broker->strangers);
         broker->watchdog = watchdog_free(broker->watchdog);
         broker->event = sd_event_unref(broker->event);

@@ -11,7 +11,9 @@
  *   call       one call from request to end, and the table of all
  *   config     inventory and policy, as they are in force
  *   parent     the socket pair to the supervisor
- *   audit      one record at the start of a call, one at its end
+ *   audit      one record at the start of a call, one at its end; record and callrecord say what is in it
+ *   management the services of the broker itself, on streams that end in it (served)
+ *   timing     where the time of calls goes
  *   sandbox    seccomp and Landlock
  */
 #pragma once
@@ -23,10 +25,13 @@
 
 #include "broker/call.h"
 #include "broker/domain.h"
+#include "broker/timing.h"
 
+typedef struct Audit Audit;
 typedef struct Config Config;
 typedef struct Listener Listener;
 typedef struct Parent Parent;
+typedef struct Served Served;
 typedef struct Watchdog Watchdog;
 
 typedef struct Broker {
@@ -38,6 +43,10 @@ typedef struct Broker {
         DomainTable domains;
         Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
         CallTable calls;
+        Served *served; /* calls that end in us */
+        Audit *audit;
+        Timing timing;
+        uint64_t began_usec;
         uid_t uid;         /* our own account */
         int spare_fd;      /* given up for a moment when descriptors run out, to refuse instead of spin */
         uint8_t *scratch;  /* BROKER_SCRATCH_SIZE bytes: what is being received, until its handler returns */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -16,15 +15,17 @@
 #include "base/log.h"
 #include "broker/audit.h"
 #include "broker/broker.h"
+#include "broker/callrecord.h"
 #include "broker/config.h"
 #include "broker/link.h"
+#include "broker/management.h"
+#include "broker/parent.h"
+#include "broker/served.h"
 #include "wire/command.h"
 #include "wire/exec.h"
 #include "wire/header.h"
 
 #define CALL_TABLE_BUCKETS_MIN 64
-/* Ids are shown to people: nine digits can still be typed. */
-#define CALL_ID_MAX UINT32_C(999999999)
 
 static const char *const call_state_names[_CALL_STATE_N] = {
         [CALL_STATE_DECIDING] = "deciding",
@@ -32,6 +33,28 @@ static const char *const call_state_names[_CALL_STATE_N] = {
         [CALL_STATE_CONNECTING] = "connecting",
         [CALL_STATE_RUNNING] = "running",
 };
+
+const char *call_state_text(CallState state) {
+        return call_state_names[state];
+}
+
+const char *call_target_text(const Call *call) {
+        return call->target_name.text[0] != '\0' ? call->target_name.text : call->target->name.text;
+}
+
+/* Time is counted for the state that is left: for the audit, and to see where a call's time goes. */
+static void call_count_time(Call *call) {
+        static const Stage stages[_CALL_STATE_N] = {
+                [CALL_STATE_DECIDING] = STAGE_DECIDE,
+                [CALL_STATE_STARTING] = STAGE_START,
+                [CALL_STATE_CONNECTING] = STAGE_CONNECT,
+                [CALL_STATE_RUNNING] = STAGE_RUN,
+        };
+        uint64_t now = clock_now();
+
+        call->stage_usec[stages[call->state]] = now - call->state_usec;
+        call->state_usec = now;
+}
 
 static void call_set_state(Call *call, CallState state) {
         static const uint32_t transitions[_CALL_STATE_N] = {
@@ -42,15 +65,12 @@ static void call_set_state(Call *call, CallState state) {
 
         assert(transitions[call->state] & BIT(state));
         log_debug("call %u: %s -> %s", call->id, call_state_names[call->state], call_state_names[state]);
+        call_count_time(call);
         call->state = state;
 }
 
 int call_table_init(CallTable *table) {
-        uint32_t seed;
-
-        if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-                return error_origin(-errno);
-        *table = (CallTable){ .next_id = seed % CALL_ID_MAX + 1 };
+        *table = (CallTable){};
         table->buckets = calloc(CALL_TABLE_BUCKETS_MIN, sizeof(*table->buckets));
         if (!table->buckets)
                 return error_origin(-ENOMEM);
@@ -91,14 +111,23 @@ static int call_table_grow(CallTable *table) {
         return 0;
 }
 
-static uint32_t call_table_take_id(CallTable *table) {
+void call_table_count(const CallTable *table, size_t ret_states[static _CALL_STATE_N]) {
+        memset(ret_states, 0, _CALL_STATE_N * sizeof(*ret_states));
+        for (size_t i = 0; i < table->n_buckets; ++i)
+                for (const Call *call = table->buckets[i]; call; call = call->next)
+                        ++ret_states[call->state];
+}
+
+/* *@ret_id is 0 if there is none: the supervisor is behind. Ids in use are met once the numbers have come round. */
+static int call_take_id(Broker *broker, uint32_t *ret_id) {
+        CallTable *table = &broker->calls;
         uint32_t id;
 
-        do {
-                id = table->next_id;
-                table->next_id = id == CALL_ID_MAX ? 1 : id + 1;
-        } while (call_table_find(table, id));
-        return id;
+        do
+                id = call_ids_take(&table->ids);
+        while (id != 0 && call_table_find(table, id));
+        *ret_id = id;
+        return call_ids_want_more(&table->ids) ? error_trace(parent_ask_ids(broker->parent)) : 0;
 }
 
 static int call_table_add(CallTable *table, Call *call) {
@@ -150,12 +179,15 @@ void call_table_deinit(CallTable *table) {
         *table = (CallTable){};
 }
 
-static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target, const char *service, Call **ret_call) {
+static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target, const char *service,
+                    uint64_t asked_usec, Call **ret_call) {
+        const char *plus = strchr(service, '+');
+        size_t n_service = plus ? (size_t)(plus + 1 - service) + strnlen(plus + 1, CALL_ARGUMENT_MAX) : strlen(service);
         _cleanup_(call_freep)
         Call *call = NULL;
         int r;
 
-        call = malloc(sizeof(*call) + strlen(service) + 1);
+        call = malloc(sizeof(*call) + n_service + 1);
         if (!call)
                 return error_origin(-ENOMEM);
         *call = (Call){
@@ -164,10 +196,16 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
                 .target = domain_ref(target),
                 .agent_fd = -1,
                 .origin_fd = -1,
-                .start_usec = clock_now(),
+                .start_usec = asked_usec,
+                .state_usec = asked_usec,
+                .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE },
         };
-        strcpy(call->service, service); /* allocated for it */
+        memcpy(call->service, service, n_service);
+        call->service[n_service] = '\0';
+        if (plus && plus[1 + strnlen(plus + 1, CALL_ARGUMENT_MAX)] != '\0')
+                call->n_argument = strlen(plus + 1);
         if (source) {
+                call->source_name = source->name;
                 call->source = domain_ref(source);
                 ++source->n_calls;
         }
@@ -178,14 +216,35 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
         return 0;
 }
 
-/* The end of a call that never ran: its origin is told, its end is recorded. */
+/* Record how it ended, tell whoever wanted it ended, and free it. */
+static void call_end(Call *call, const char *how, const char *reason, int status, uint64_t run_usec) {
+        Broker *broker = call->broker;
+        int r = 0;
+
+        call_count_time(call);
+        if (call->state == CALL_STATE_RUNNING && run_usec > 0)
+                call->stage_usec[STAGE_RUN] = run_usec;
+        if (call->source_name.text[0] == '\0')
+                call->stage_usec[STAGE_RUN] = STAGE_NONE; /* its beginning was another broker's */
+        r = call_record_end(call, how, reason, status);
+        for (unsigned stage = 0; !r && call->service[0] != '\0' && stage < _STAGE_N; ++stage)
+                r = timing_add(&broker->timing, call->service, (Stage)stage, call->stage_usec[stage]);
+        if (!r && call->killer)
+                r = management_on_call_ended(call->killer, call->id, how, status);
+        call_free(call);
+        /* Ends come from destructors too, which have nobody to return an error to. */
+        if (r < 0)
+                (void)sd_event_exit(broker->event, r);
+}
+
+/* The end of a call that never ran: its origin is told first, so that nobody waits for a record. */
 static int call_refuse(Call *call, ReplyReason reason, const char *why) {
         CallOrigin *origin = steal_ptr(&call->origin);
-        uint32_t id = call->id;
+        int r;
 
-        audit_ended(call, why, 125, 0);
-        call_free(call);
-        return origin ? origin->refused(origin, id, reason) : 0;
+        r = origin ? origin->refused(origin, call->id, reason) : 0;
+        call_end(call, "not connected", why, 125, 0);
+        return r;
 }
 
 static int call_connected(Call *call) {
@@ -284,9 +343,28 @@ static int call_format(Call *call, const ConfigDecision *decision, const char *s
         return call->command ? 0 : error_origin(-ENOMEM);
 }
 
-static int call_refuse_request(const CallRequest *request, uint32_t id, ReplyReason reason, const char *why) {
-        audit_refused(id, request->source->name.text, request->requested_target->text, request->service, reason, why);
-        return request->origin->refused(request->origin, id, reason);
+/*
+ * Told first, recorded afterwards: what a caller can measure is the decision alone, and that takes the same time
+ * whether its target exists or not.
+ */
+static int call_refuse_request(const CallRequest *request, uint32_t id, ReplyReason reason,
+                               const ConfigDecision *decision, uint64_t asked_usec) {
+        uint64_t usec = clock_now() - asked_usec;
+        Broker *broker = request->source->broker;
+        int r;
+
+        r = request->origin->refused(request->origin, id, reason);
+        r = r ?: call_record_refused(request, id, reason, decision, usec);
+        r = r ?: timing_add(&broker->timing, "(refused)", STAGE_DECIDE, usec);
+        return r;
+}
+
+static int call_refuse_early(const CallRequest *request, uint32_t id, ReplyReason reason, const char *why,
+                             uint64_t asked_usec) {
+        ConfigDecision decision = { .source = request->source->name, .requested_target = *request->requested_target };
+
+        snprintf(decision.why, sizeof(decision.why), "denied: %s", why);
+        return call_refuse_request(request, id, reason, &decision, asked_usec);
 }
 
 /* Calls of the host itself are not subject to policy (policy specification, 4.3): it has to say whom it means. */
@@ -299,15 +377,15 @@ static void call_decide_dom0(Broker *broker, const CallRequest *request, ConfigD
         };
 
         if (request->requested_source->text[0] != '\0') {
-                strcpy(decision.why, "dom0 is no relay");
+                strcpy(decision.why, "denied: dom0 is no relay");
         } else if (!target) {
-                strcpy(decision.why, "calls of dom0 have to name a domain that has an account here");
-        } else if (domain_is_dom0(target)) {
-                strcpy(decision.why, "loopback qrexec connection not supported");
+                strcpy(decision.why, "denied: calls of dom0 have to name a domain that has an account here");
+        } else if (domain_is_dom0(target) && !management_is_service(request->service)) {
+                strcpy(decision.why, "denied: loopback qrexec connection not supported");
         } else {
                 decision.allowed = true;
                 decision.target = target->name;
-                strcpy(decision.why, "calls of dom0 need no rule");
+                strcpy(decision.allowed_to.text, target->name.text); /* shorter */
         }
         *ret_decision = decision;
 }
@@ -321,40 +399,76 @@ static int call_decide(Broker *broker, const CallRequest *request, ConfigDecisio
                                          request->requested_target, request->service, ret_decision));
 }
 
+/* A service of the broker's own: what it says goes to the caller over a stream whose other end is ours. */
+static int call_serve(const CallRequest *request, uint32_t id, const ConfigDecision *decision, uint64_t asked_usec) {
+        Broker *broker = request->source->broker;
+        _cleanup_fd_ int fd = -1;
+        Served *served;
+        int r;
+
+        r = served_new(broker, id, request->source, request->service, &served, &fd);
+        if (r == SERVED_E_LIMIT)
+                return call_refuse_early(request, id, REPLY_REASON_UNAVAILABLE, "out of descriptors", asked_usec);
+        if (r)
+                return error_fold(r);
+        r = call_record_start(request, id, decision, clock_now() - asked_usec);
+        r = r ?: management_serve(broker, request->service, served);
+        r = r ?: request->origin->connected(request->origin, id, WIRE_DOMAIN_FRAMED, &fd, 1);
+        return r;
+}
+
 int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
-        uint32_t id = call_table_take_id(&broker->calls);
+        uint64_t asked_usec = clock_now();
         size_t n_calls_max = config_max_calls(broker->config, &request->source->name) ?: request->source->n_calls_max;
+        _cleanup_(domain_unrefp)
+        Domain *source = domain_ref(request->source); /* once refused, its origin is gone */
         ConfigDecision decision;
-        const char *service;
         Domain *target;
+        uint32_t id;
         Call *call;
         int r;
 
         *ret_call = NULL;
-        if (request->source->n_calls >= n_calls_max)
-                return error_trace(call_refuse_request(request, id, REPLY_REASON_TOO_MANY, "too many open calls"));
+        r = call_take_id(broker, &id);
+        if (r)
+                return error_trace(r);
+        if (!audit_admits(broker->audit, source)) {
+                audit_count_lost(broker->audit, source);
+                return error_trace(request->origin->refused(request->origin, id, REPLY_REASON_UNAVAILABLE));
+        }
+        if (id == 0)
+                return error_trace(call_refuse_early(request, id, REPLY_REASON_UNAVAILABLE,
+                                                     "no call ids: the supervisor is behind", asked_usec));
+        if (source->n_calls >= n_calls_max)
+                return error_trace(
+                        call_refuse_early(request, id, REPLY_REASON_TOO_MANY, "too many open calls", asked_usec));
         r = call_decide(broker, request, &decision);
         if (r)
                 return error_fold(r);
         if (!decision.allowed)
-                return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED, decision.why));
-
-        service = decision.service ?: request->service;
+                return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED, &decision, asked_usec));
         target = domain_table_find(&broker->domains, decision.target.text);
-        if (!target)
-                return error_trace(call_refuse_request(request, id, REPLY_REASON_UNAVAILABLE,
-                                                       "the target has no account here, so nothing can run there"));
-        if (target->state != DOMAIN_STATE_RUNNING && !decision.autostart)
-                return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED,
-                                                       "the target does not run, and the rule forbids starting it"));
-        audit_allowed(id, decision.source.text, decision.requested_target.text, request->service, decision.target.text,
-                      decision.why);
+        if (target && domain_is_dom0(target) && management_is_service(request->service))
+                return error_trace(call_serve(request, id, &decision, asked_usec));
+        if (!target) {
+                strcpy(decision.why, "denied: the target has no account here, so nothing can run there");
+                return error_trace(call_refuse_request(request, id, REPLY_REASON_UNAVAILABLE, &decision, asked_usec));
+        }
+        if (target->state != DOMAIN_STATE_RUNNING && !decision.autostart) {
+                strcpy(decision.why, "denied: the target does not run, and the rule forbids starting it");
+                return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED, &decision, asked_usec));
+        }
 
-        r = call_new(broker, id, request->source, target, service, &call);
+        r = call_new(broker, id, source, target, request->service, asked_usec, &call);
         if (r)
                 return error_trace(r);
         call->origin = request->origin;
-        r = call_format(call, &decision, service);
+        call->is_relayed = decision.is_relayed;
+        call->source_name = decision.source;
+        if (decision.is_remote)
+                call->target_name = decision.allowed_to;
+        r = call_record_start(request, id, &decision, clock_now() - asked_usec);
+        r = r ?: call_format(call, &decision, decision.service ?: request->service);
         if (r)
                 return error_trace(r);
         if (!call->command)
@@ -375,34 +489,58 @@ static char *call_substitute_user(const char *command, const char *account) {
                        : text;
 }
 
-int call_command(Broker *broker, const CallCommand *request, Call **ret_call) {
+int call_command(Broker *broker, const CallCommand *asked, Call **ret_call) {
+        static const RequestName nobody = {};
         _cleanup_free_ char *command = NULL, *service = NULL;
-        uint32_t id = call_table_take_id(&broker->calls);
+        uint64_t asked_usec = clock_now();
+        RequestName requested_target;
+        ConfigDecision decision = { .source = asked->source->name, .target = asked->target->name, .allowed = true };
+        CallRequest request = {
+                .source = asked->source,
+                .requested_source = &nobody,
+                .requested_target = &requested_target,
+                .service = "(no service)",
+                .origin = asked->origin,
+        };
         Command parsed;
+        uint32_t id;
         Call *call;
         int r;
 
         *ret_call = NULL;
-        command = call_substitute_user(request->command, config_account(broker->config, &request->target->name));
+        strcpy(requested_target.text, asked->target->name.text); /* shorter */
+        decision.requested_target = requested_target;
+        decision.allowed_to = requested_target;
+        r = call_take_id(broker, &id);
+        if (r)
+                return error_trace(r);
+        if (!audit_admits(broker->audit, asked->source)) {
+                audit_count_lost(broker->audit, asked->source);
+                return error_trace(asked->origin->refused(asked->origin, id, REPLY_REASON_UNAVAILABLE));
+        }
+        if (id == 0)
+                return error_trace(call_refuse_early(&request, id, REPLY_REASON_UNAVAILABLE,
+                                                     "no call ids: the supervisor is behind", asked_usec));
+        command = call_substitute_user(asked->command, config_account(broker->config, &asked->target->name));
         if (!command)
                 return error_origin(-ENOMEM);
-        if (command_parse(command, true, &parsed) || strlen(command) >= EXEC_COMMAND_MAX) {
-                audit_refused(id, request->source->name.text, request->target->name.text, "(no service)",
-                              REPLY_REASON_NOT_UNDERSTOOD, "the command cannot be parsed");
-                return error_trace(request->origin->refused(request->origin, id, REPLY_REASON_NOT_UNDERSTOOD));
-        }
+        if (command_parse(command, true, &parsed) || strlen(command) >= EXEC_COMMAND_MAX)
+                return error_trace(call_refuse_early(&request, id, REPLY_REASON_NOT_UNDERSTOOD,
+                                                     "the command cannot be parsed", asked_usec));
         service = parsed.is_service ? strndup(parsed.descriptor.text, parsed.descriptor.n) : strdup("(shell command)");
         if (!service)
                 return error_origin(-ENOMEM);
-        audit_allowed(id, request->source->name.text, request->target->name.text, service, request->target->name.text,
-                      "calls of dom0 need no rule");
+        request.service = service;
 
-        r = call_new(broker, id, request->source, request->target, service, &call);
+        r = call_new(broker, id, asked->source, asked->target, service, asked_usec, &call);
         if (r)
                 return error_trace(r);
-        call->origin = request->origin;
-        call->just_exec = request->just_exec;
+        call->origin = asked->origin;
+        call->just_exec = asked->just_exec;
         call->command = steal_ptr(&command);
+        r = call_record_start(&request, id, &decision, clock_now() - asked_usec);
+        if (r)
+                return error_trace(r);
         return error_trace(call_proceed(call, ret_call));
 }
 
@@ -410,13 +548,27 @@ void call_cancel(Call *call) {
         call->origin = NULL;
         if (call->state == CALL_STATE_RUNNING)
                 return;
-        audit_ended(call, "the caller hung up before it began", -1, 0);
-        call_free(call);
+        call_end(call, "cancelled", "the caller hung up before it began", -1, 0);
+}
+
+int call_kill(Call *call) {
+        CallOrigin *origin;
+        int r;
+
+        if (call->state == CALL_STATE_RUNNING) {
+                r = call->target->link ? link_send_kill(call->target->link, call->id) : LINK_E_GONE;
+                if (r == LINK_E_GONE || r == LINK_E_FULL)
+                        return CALL_KILL_E_AWAY;
+                return r == LINK_E_QUEUED ? 0 : error_fold(r);
+        }
+        origin = steal_ptr(&call->origin);
+        r = origin ? origin->refused(origin, call->id, REPLY_REASON_UNAVAILABLE) : 0;
+        call_end(call, call_how_text(CALL_HOW_KILLED), "it had not begun", 125, 0);
+        return error_trace(r);
 }
 
 void call_on_ended(Call *call, const CallEnded *ended) {
-        audit_ended(call, call_how_text(ended->how), ended->status, ended->run_usec);
-        call_free(call);
+        call_end(call, call_how_text(ended->how), NULL, ended->status, ended->run_usec);
 }
 
 /* Every call of @target in @state; the body may free the call. */
@@ -467,16 +619,15 @@ int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n
         call_table_foreach(table, call, target, CALL_STATE_RUNNING) {
                 if (bsearch(&call->id, ids, n_ids, sizeof(*ids), call_compare_ids))
                         continue;
-                audit_ended(call, "it ended while the agent was away", -1, 0);
-                call_free(call);
+                call_end(call, "unknown", "it ended while its agent was away", -1, 0);
         }
         for (size_t i = 0; i < n_ids; ++i) {
                 Call *call;
                 int r;
 
-                if (ids[i] == 0 || ids[i] > CALL_ID_MAX || call_table_find(table, ids[i]))
+                if (ids[i] == 0 || ids[i] > SUPERVISE_IDS_MAX || call_table_find(table, ids[i]))
                         continue; /* known, or nonsense that nobody will ask about */
-                r = call_new(target->broker, ids[i], NULL, target, "(begun earlier)", &call);
+                r = call_new(target->broker, ids[i], NULL, target, "", clock_now(), &call);
                 if (r)
                         return error_trace(r);
                 call->state = CALL_STATE_RUNNING;
@@ -486,7 +637,6 @@ int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n
 
 void call_table_on_agent_ended(CallTable *table, Domain *target) {
         call_table_foreach(table, call, target, CALL_STATE_RUNNING) {
-                audit_ended(call, "the agent died, nobody knows more", -1, 0);
-                call_free(call);
+                call_end(call, "unknown", "its agent died, and nobody knows more", -1, 0);
         }
 }

@@ -22,6 +22,8 @@
 #include <stdint.h>
 
 #include "base/name.h"
+#include "broker/callids.h"
+#include "broker/record.h"
 #include "wire/call.h"
 #include "wire/reply.h"
 
@@ -30,6 +32,7 @@ typedef struct Call Call;
 typedef struct CallOrigin CallOrigin;
 typedef struct Domain Domain;
 typedef struct Link Link;
+typedef struct Served Served;
 
 typedef enum CallState {
         CALL_STATE_DECIDING,
@@ -68,6 +71,9 @@ typedef struct CallCommand {
         CallOrigin *origin;
 } CallCommand;
 
+/** Bytes of an argument that a call remembers, for its end record and for lists; its start record has more. */
+#define CALL_ARGUMENT_MAX 256
+
 struct Call {
         Broker *broker;
         Call *next; /* in its bucket */
@@ -76,24 +82,45 @@ struct Call {
         bool just_exec;
         Domain *source; /* NULL: begun under an earlier broker */
         Domain *target;
-        CallOrigin *origin;      /* NULL once it was told, or hung up */
-        char *command;           /* what the agent will be told; NULL once it was */
-        int agent_fd, origin_fd; /* both ends while CONNECTING, else -1 */
-        uint64_t start_usec;
-        char service[]; /* for the audit */
+        CallOrigin *origin;            /* NULL once it was told, or hung up */
+        char *command;                 /* what the agent will be told; NULL once it was */
+        int agent_fd, origin_fd;       /* both ends while CONNECTING, else -1 */
+        uint64_t start_usec;           /* when it was asked for */
+        uint64_t state_usec;           /* since when it is in its state */
+        uint64_t stage_usec[_STAGE_N]; /* how long it was in the earlier ones; STAGE_NONE: it was not */
+        Served *killer;                /* an administrator who waits for its end, or NULL */
+
+        /* for the audit, which knows a call by the names of its start as long as it lives */
+        bool is_relayed;
+        DomainName source_name;  /* @source, or whom it spoke for; "": begun under an earlier broker */
+        RequestName target_name; /* as the policy resolved it; "": that is @target */
+        size_t n_argument;       /* its length, if it was cut; else 0 */
+        char service[];          /* NAME or NAME+ARGUMENT, at most CALL_ARGUMENT_MAX of it */
+};
+
+enum {
+        _CALL_KILL_E_SUCCESS,
+        CALL_KILL_E_AWAY, /* nobody can be told: the target's agent has no link */
 };
 
 typedef struct CallTable {
         Call **buckets;
         size_t n_buckets; /* a power of two */
         size_t n_calls;
-        uint32_t next_id;
+        CallIds ids;
 } CallTable;
 
-/** call_table_init() - empty; ids begin at a random place, so that those of an earlier broker are not met soon */
+/** call_state_text() - "running", … */
+const char *call_state_text(CallState state);
+/** call_target_text() - the target, as the policy resolved it */
+const char *call_target_text(const Call *call);
+
+/** call_table_init() - empty, without ids */
 int call_table_init(CallTable *table);
 /** call_table_deinit() - forget all calls: they go on without us, and agents list them to the next broker */
 void call_table_deinit(CallTable *table);
+/** call_table_count() - how many calls are in each state */
+void call_table_count(const CallTable *table, size_t ret_states[static _CALL_STATE_N]);
 /** call_table_find() - Return: a borrowed pointer, or NULL */
 Call *call_table_find(const CallTable *table, uint32_t id);
 
@@ -110,6 +137,14 @@ int call_command(Broker *broker, const CallCommand *command, Call **ret_call);
 
 /** call_cancel() - its origin is gone; it is not told anything */
 void call_cancel(Call *call);
+
+/**
+ * call_kill() - end it
+ *
+ * One that runs is ended by its agent, which then reports its end; one that has not begun is refused at once, and gone.
+ * Return: 0, CALL_KILL_E_AWAY, or a negative error.
+ */
+int call_kill(Call *call);
 
 /** call_on_sent() - told by the link: the agent has the message. Return: 0 or a negative error */
 int call_on_sent(Call *call);

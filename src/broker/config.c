@@ -243,7 +243,7 @@ int config_new(const ConfigPaths *paths, Config **ret_config) {
 }
 
 /* Has anything been saved since? What exactly does not matter: all is read again. */
-static int config_refresh(Config *config) {
+int config_refresh(Config *config) {
         _Alignas(struct inotify_event) char events[16384];
         bool changed = false;
 
@@ -266,6 +266,7 @@ static int config_refresh(Config *config) {
 }
 
 static void config_refuse(ConfigDecision *decision, const char *what, const char *problem) {
+        decision->is_error = true;
         snprintf(decision->why, sizeof(decision->why), "%s: %s", what, problem);
 }
 
@@ -277,7 +278,7 @@ static void config_copy_name(const PolicyAtom *atom, DomainName *ret_name) {
 
 static int config_take_allowed(Config *config, const PolicyResolution *resolution, ConfigDecision *decision) {
         if (resolution->target.kind == POLICY_TOKEN_DISPVM_BASE) {
-                snprintf(decision->why, sizeof(decision->why), "disposables are not supported yet");
+                strcpy(decision->why, "denied: disposables are not supported yet");
                 return 0;
         }
         if (resolution->is_dom0)
@@ -285,28 +286,67 @@ static int config_take_allowed(Config *config, const PolicyResolution *resolutio
         else
                 config_copy_name(resolution->destination->name, &decision->target);
         if (policy_resolution_service(resolution, config->service, sizeof(config->service)))
-                return 0; /* too long once wrapped: stays refused */
+                goto too_long;
         decision->service = config->service;
         if (!policy_slice_equal(resolution->user, POLICY_SLICE("DEFAULT"))) {
                 if (resolution->user.n >= sizeof(config->user))
-                        return 0;
+                        goto too_long;
                 memcpy(config->user, resolution->user.text, resolution->user.n);
                 config->user[resolution->user.n] = '\0';
                 decision->user = config->user;
         }
         decision->autostart = resolution->autostart;
+        decision->is_remote = resolution->is_remote;
         decision->allowed = true;
-        snprintf(decision->why, sizeof(decision->why), "%s:%u", resolution->rule->path->text, resolution->rule->line);
+        return 0;
+
+too_long:
+        strcpy(decision->why, "denied: the service wrapped for its relay, or the rule's user, is too long");
         return 0;
 }
 
-static void config_log_warnings(const PolicyResolution *resolution) {
-        char text[CONFIG_WHY_MAX];
+static void config_take_warnings(const PolicyResolution *resolution, ConfigDecision *decision) {
+        size_t n = 0;
 
-        for (unsigned warning = 0; warning < _POLICY_WARNING_N; ++warning)
-                if (resolution->warnings & BIT(warning))
-                        log_warning("%s",
-                                    policy_resolution_warning(resolution, (PolicyWarning)warning, text, sizeof(text)));
+        for (unsigned warning = 0; warning < _POLICY_WARNING_N; ++warning) {
+                char text[CONFIG_WHY_MAX];
+                int more;
+
+                if (!(resolution->warnings & BIT(warning)))
+                        continue;
+                policy_resolution_warning(resolution, (PolicyWarning)warning, text, sizeof(text));
+                more = snprintf(decision->warnings + n, sizeof(decision->warnings) - n, "%s\n", text);
+                if (more < 0 || (size_t)more >= sizeof(decision->warnings) - n) {
+                        decision->warnings[n] = '\0';
+                        return;
+                }
+                n += (size_t)more;
+        }
+}
+
+/* "denied: …", but for what went wrong on our side (policy specification, 5.8 and 5.9). */
+static void config_take_denied(const PolicyResolution *resolution, ConfigDecision *decision) {
+        size_t n = 0;
+
+        decision->is_error = resolution->reason == POLICY_REASON_TOKEN || resolution->reason == POLICY_REASON_FAULT;
+        if (resolution->reason != POLICY_REASON_FAULT) {
+                const char *word = resolution->reason == POLICY_REASON_TOKEN ? "error loading policy: " : "denied: ";
+
+                n = strlen(word);
+                memcpy(decision->why, word, n);
+        }
+        (void)policy_resolution_message(resolution, decision->why + n, sizeof(decision->why) - n);
+}
+
+static void config_take_rule(const PolicyResolution *resolution, ConfigDecision *decision) {
+        const PolicyRule *rule = resolution->rule;
+
+        if (!rule)
+                return;
+        if (rule->line > 0)
+                snprintf(decision->rule, sizeof(decision->rule), "%s:%u", rule->path->text, rule->line);
+        else
+                snprintf(decision->rule, sizeof(decision->rule), "%s:None", rule->path->text);
 }
 
 int config_decide(Config *config, const DomainName *source, const RequestName *requested_source,
@@ -328,7 +368,8 @@ int config_decide(Config *config, const DomainName *source, const RequestName *r
                 goto exit;
         }
         if (!inventory_lookup(config->inventory, source->text)) {
-                config_refuse(&decision, "the caller is no longer in the inventory", "reload the configuration");
+                config_refuse(&decision, "internal error",
+                              "the caller is no longer in the inventory: reload the configuration");
                 goto exit;
         }
 
@@ -339,8 +380,13 @@ int config_decide(Config *config, const DomainName *source, const RequestName *r
                 .service = policy_slice(service),
         };
         policy_evaluate(config->policy, config->facts, &request, &resolution);
+        if (resolution.outcome == POLICY_OUTCOME_ALLOW)
+                (void)policy_target_format(&resolution.target, decision.allowed_to.text,
+                                           sizeof(decision.allowed_to.text));
         policy_route(config->facts, &resolution);
-        config_log_warnings(&resolution);
+        config_take_warnings(&resolution, &decision);
+        config_take_rule(&resolution, &decision);
+        decision.is_relayed = resolution.is_relayed;
         if (resolution.source.domain)
                 config_copy_name(resolution.source.domain->name, &decision.source);
         (void)policy_target_format(&resolution.requested, decision.requested_target.text,
@@ -350,16 +396,24 @@ int config_decide(Config *config, const DomainName *source, const RequestName *r
                 r = config_take_allowed(config, &resolution, &decision);
                 break;
         case POLICY_OUTCOME_ASK:
-                snprintf(decision.why, sizeof(decision.why), "%s:%u asks a person, and no prompt can be shown yet",
-                         resolution.rule->path->text, resolution.rule->line);
+                snprintf(decision.why, sizeof(decision.why), "denied: %s asks a person, and no prompt can be shown yet",
+                         decision.rule);
                 break;
         case POLICY_OUTCOME_DENY:
-                (void)policy_resolution_message(&resolution, decision.why, sizeof(decision.why));
+                config_take_denied(&resolution, &decision);
                 break;
         }
 exit:
         *ret_decision = decision;
         return error_trace(r);
+}
+
+const char *config_policy_problem(const Config *config) {
+        return config->policy_problem;
+}
+
+const char *config_inventory_problem(const Config *config) {
+        return config->inventory_problem;
 }
 
 void config_set_running(Config *config, const DomainName *domain, bool running) {

@@ -22,16 +22,25 @@ typedef struct ConfigPaths {
 
 /** Longest explanation of a decision, for the log. */
 #define CONFIG_WHY_MAX 1024
+/** Longest place of a rule, FILE:LINE. */
+#define CONFIG_RULE_MAX 256
 
 typedef struct ConfigDecision {
         bool allowed;
+        bool is_error; /* not allowed, because the policy or the inventory cannot be used */
         bool autostart;
-        DomainName source;            /* the caller, or the remote domain that it speaks for */
-        DomainName target;            /* if allowed: where the service runs; for a remote target, its relay */
-        const char *user;             /* NULL: the target's own account; borrowed until the next call of this object */
-        const char *service;          /* if not NULL: what is called instead; borrowed likewise */
-        RequestName requested_target; /* normalised */
-        char why[CONFIG_WHY_MAX];     /* the rule's place, or why not */
+        bool is_relayed;               /* the caller speaks for the source */
+        bool is_remote;                /* the target is on another host, and @target is its relay */
+        DomainName source;             /* the caller, or the remote domain that it speaks for */
+        DomainName target;             /* if allowed: where the service runs; for a remote target, its relay */
+        const char *user;              /* NULL: the target's own account; borrowed until the next call of this object */
+        const char *service;           /* if not NULL: what is called instead; borrowed likewise */
+        RequestName requested_target;  /* normalised */
+        RequestName allowed_to;        /* whom the rules allow it to; it may be refused all the same (5.8) */
+        char rule[CONFIG_RULE_MAX];    /* FILE:LINE of the rule that decided, or "" */
+        char why[CONFIG_WHY_MAX];      /* if not allowed: "denied: …" or the like (policy specification, 5.8) */
+        char warnings[CONFIG_WHY_MAX]; /* to be logged, each with a newline behind it: after the caller was answered,
+                                          who could else measure whether there was one */
 } ConfigDecision;
 
 /** config_new() - read both, and watch for changes. Broken files are no error here. Return: 0 or a negative error */
@@ -51,6 +60,13 @@ int config_reload(Config *config);
  */
 int config_decide(Config *config, const DomainName *source, const RequestName *requested_source,
                   const RequestName *requested_target, const char *service, ConfigDecision *ret_decision);
+
+/** config_refresh() - read again what was saved since. Return: 0 or a negative error */
+int config_refresh(Config *config);
+
+/** config_policy_problem(), config_inventory_problem() - what is wrong with it, or NULL. Return: borrowed */
+const char *config_policy_problem(const Config *config);
+const char *config_inventory_problem(const Config *config);
 
 /** config_set_running() - for `autostart=no` rules: does the domain run? */
 void config_set_running(Config *config, const DomainName *domain, bool running);

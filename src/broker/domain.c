@@ -49,16 +49,20 @@ Domain *domain_unref(Domain *domain) {
         return NULL;
 }
 
-static void domain_set_state(Domain *domain, DomainState state) {
+const char *domain_state_text(DomainState state) {
         static const char *const names[_DOMAIN_STATE_N] = {
                 [DOMAIN_STATE_HALTED] = "halted",
                 [DOMAIN_STATE_STARTING] = "starting",
                 [DOMAIN_STATE_RUNNING] = "running",
         };
 
+        return names[state];
+}
+
+static void domain_set_state(Domain *domain, DomainState state) {
         if (domain->state == state)
                 return;
-        log_debug("domain %s: %s -> %s", domain->name.text, names[domain->state], names[state]);
+        log_debug("domain %s: %s -> %s", domain->name.text, domain_state_text(domain->state), domain_state_text(state));
         domain->state = state;
         if (state != DOMAIN_STATE_STARTING)
                 domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);

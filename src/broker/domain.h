@@ -57,6 +57,8 @@ typedef struct Domain {
 
         size_t n_connections, n_connections_max;
         size_t n_calls, n_calls_max; /* as source */
+        size_t n_audit_bytes;        /* records of its calls that wait to be written (broker/audit.h) */
+        size_t n_unrecorded;         /* requests refused because none more may wait */
 
         uint64_t noted_usec; /* when the last record about this domain's misbehaviour was written … */
         unsigned n_unnoted;  /* … and how many came since and were not: a flood must not fill the log */
@@ -76,6 +78,9 @@ Domain *domain_ref(Domain *domain);
 /** domain_unref() - accepts NULL. Return: NULL */
 Domain *domain_unref(Domain *domain);
 DEFINE_CLEANUP(Domain *, domain_unref)
+
+/** domain_state_text() - "running", … */
+const char *domain_state_text(DomainState state);
 
 /** domain_close() - close its sockets and its link, and tell nobody: the broker itself is ending */
 void domain_close(Domain *domain);

@@ -33,7 +33,7 @@ typedef struct LinkItem LinkItem;
 struct LinkItem {
         LinkItem *next;
         uint32_t call_id;
-        int fd;
+        int fd; /* of a command; -1: it is a CALL_KILL */
         size_t n;
         uint8_t data[];
 };
@@ -95,8 +95,8 @@ static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call
                 return error_origin(-ENOMEM);
         *item = (LinkItem){ .call_id = call_id, .n = n };
         memcpy(item->data, data, n);
-        item->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (item->fd < 0) {
+        item->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fd >= 0 && item->fd < 0) {
                 free(item);
                 return LINK_E_FULL; /* out of descriptors: this call pays, not the others */
         }
@@ -135,6 +135,17 @@ int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd) {
         return r;
 }
 
+int link_send_kill(Link *link, uint32_t call_id) {
+        uint8_t data[WIRE_HEADER_SIZE + CALL_KILL_SIZE];
+        int r;
+
+        call_kill_encode(call_id, data);
+        r = link->queue ? LINK_E_QUEUED : link_send(link, data, sizeof(data), NULL, 0);
+        if (r == LINK_E_QUEUED)
+                return link_enqueue(link, data, sizeof(data), call_id, -1);
+        return r;
+}
+
 /* There is room again. Return: 0, LINK_CLOSE_EOF, or a negative error. */
 static int link_flush(Link *link) {
         while (link->queue) {
@@ -144,7 +155,7 @@ static int link_flush(Link *link) {
 
                 /* A call that was cancelled meanwhile is not even started. */
                 if (call)
-                        r = link_send(link, item->data, item->n, &item->fd, 1);
+                        r = link_send(link, item->data, item->n, &item->fd, item->fd >= 0 ? 1 : 0);
                 if (r == LINK_E_QUEUED)
                         return 0;
                 if (r == LINK_E_GONE)
@@ -156,6 +167,8 @@ static int link_flush(Link *link) {
                 if (!link->queue)
                         link->queue_end = &link->queue;
                 --link->n_queue;
+                if (item->fd < 0)
+                        call = NULL; /* its end will come as CALL_ENDED */
                 link_item_free(item);
                 if (call) {
                         r = call_on_sent(call);

@@ -54,3 +54,6 @@ DEFINE_CLEANUP(Link *, link_free)
  * Return: 0 (the agent has it), LINK_E_…, or a negative error.
  */
 int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd);
+
+/** link_send_kill() - tell the agent to end a call that it runs. Return: 0, LINK_E_…, or a negative error */
+int link_send_kill(Link *link, uint32_t call_id);

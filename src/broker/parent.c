@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "broker/audit.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/listener.h"
@@ -41,6 +42,14 @@ static int parent_send(Parent *parent, const Supervise *message) {
 
 int parent_start(Parent *parent, const DomainName *domain) {
         return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_START, .domain = *domain }));
+}
+
+int parent_ask_ids(Parent *parent) {
+        return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_MORE_IDS }));
+}
+
+int parent_reopen_audit(Parent *parent) {
+        return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_REOPEN }));
 }
 
 /* Takes the three descriptors. A domain that we know already gets new sockets, and keeps its link and calls. */
@@ -105,9 +114,20 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
                 if (r)
                         return error_trace(r);
                 return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));
+        case SUPERVISE_TYPE_AUDIT:
+                if (message->number != SUPERVISE_AUDIT_JOURNAL && message->number != SUPERVISE_AUDIT_FILE)
+                        break;
+                return error_trace(
+                        audit_set_sink(parent->broker->audit, (SuperviseAudit)message->number, fd_steal(&fds[0])));
+        case SUPERVISE_TYPE_IDS:
+                if (call_ids_add(&parent->broker->calls.ids, message->number))
+                        break;
+                return 0;
         case SUPERVISE_TYPE_START:
         case SUPERVISE_TYPE_STOP:
         case SUPERVISE_TYPE_SERVING:
+        case SUPERVISE_TYPE_MORE_IDS:
+        case SUPERVISE_TYPE_REOPEN:
                 break; /* ours to send */
         }
         return error_origin(-EBADMSG);

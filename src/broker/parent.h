@@ -17,5 +17,10 @@ int parent_new(Broker *broker, int fd, Parent **ret_parent);
 Parent *parent_free(Parent *parent);
 DEFINE_CLEANUP(Parent *, parent_free)
 
+/** parent_ask_ids() - ask for another block of call ids. Return: 0 or a negative error */
+int parent_ask_ids(Parent *parent);
+/** parent_reopen_audit() - ask for another place for audit records. Return: 0 or a negative error */
+int parent_reopen_audit(Parent *parent);
+
 /** parent_start() - ask for a domain's agent. Return: 0 or a negative error */
 int parent_start(Parent *parent, const DomainName *domain);

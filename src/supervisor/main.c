@@ -34,6 +34,11 @@ int main(int argc, char **argv) {
                         .agent = QAIR_LIBEXECDIR "/qrexec-agent",
                 },
                 .domains_dir = QAIR_CONFDIR "/domains.d",
+                .audit = {
+                        .journal = "/run/systemd/journal/socket",
+                        .dir = "/var/log/qubes",
+                        .file = "audit.jsonl",
+                },
                 .account = "qrexec",
         };
         _cleanup_(supervisor_freep)

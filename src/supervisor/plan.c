@@ -48,6 +48,25 @@ static int plan_add(Plan *plan, const Inventory *inventory, const InventoryDomai
         return 0;
 }
 
+int plan_new_dom0(Plan **ret_plan) {
+        _cleanup_(plan_freep)
+        Plan *plan = NULL;
+
+        plan = calloc(1, sizeof(*plan));
+        if (!plan)
+                return error_origin(-ENOMEM);
+        plan->domains = calloc(1, sizeof(*plan->domains));
+        if (!plan->domains)
+                return error_origin(-ENOMEM);
+        plan->domains[0] = (PlanDomain){ .name = { DOM0_NAME }, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+        plan->domains[0].service_path = strdup("");
+        if (!plan->domains[0].service_path)
+                return error_origin(-ENOMEM);
+        plan->n_domains = 1;
+        *ret_plan = steal_ptr(&plan);
+        return 0;
+}
+
 int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan) {
         _cleanup_(inventory_freep)
         Inventory *inventory = NULL;

@@ -42,6 +42,9 @@ enum {
  */
 int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan);
 
+/** plan_new_dom0() - dom0 alone, without an account: root can still call the broker. Return: 0 or a negative error */
+int plan_new_dom0(Plan **ret_plan);
+
 /** plan_free() - accepts NULL. Return: NULL */
 Plan *plan_free(Plan *plan);
 DEFINE_CLEANUP(Plan *, plan_free)

@@ -17,6 +17,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "supervisor/auditsink.h"
+#include "supervisor/callids.h"
 #include "supervisor/plan.h"
 #include "supervisor/rundir.h"
 #include "wire/supervise.h"
@@ -45,6 +47,7 @@ struct Supervisor {
         sd_event *event;
         Plan *plan;
         int shared_fd;
+        CallIds call_ids;
         Unit **units; /* in the order of the plan that made them; few enough to walk */
         size_t n_units;
 
@@ -84,6 +87,28 @@ static int supervisor_send(Supervisor *supervisor, const Supervise *message, con
 
 static int unit_on_orphan_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
         return 0; /* it only has to be waited for */
+}
+
+static int supervisor_send_ids(Supervisor *supervisor) {
+        uint32_t first;
+
+        /* Without ids the broker refuses calls; it asks again with the next. */
+        if (call_ids_take(&supervisor->call_ids, &first))
+                return 0;
+        return error_trace(
+                supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_IDS, .number = first }, NULL, 0));
+}
+
+static int supervisor_send_audit(Supervisor *supervisor) {
+        SuperviseAudit kind;
+        int fd, r;
+
+        /* A broker that has nowhere to write refuses calls, until a reload. */
+        if (auditsink_open(&supervisor->options.audit, &kind, &fd))
+                return 0;
+        r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_AUDIT, .number = kind }, &fd, 1);
+        fd_close(fd);
+        return error_trace(r);
 }
 
 static Unit *unit_free(Unit *unit) {
@@ -170,12 +195,18 @@ static int supervisor_on_message(Supervisor *supervisor, const Supervise *messag
                 log_info("serving %zu domains", supervisor->n_units);
                 (void)sd_notify(0, "READY=1");
                 return 0;
+        case SUPERVISE_TYPE_MORE_IDS:
+                return error_trace(supervisor_send_ids(supervisor));
+        case SUPERVISE_TYPE_REOPEN:
+                return error_trace(supervisor_send_audit(supervisor));
         case SUPERVISE_TYPE_SHARED:
         case SUPERVISE_TYPE_DOMAIN:
         case SUPERVISE_TYPE_GONE:
         case SUPERVISE_TYPE_READY:
         case SUPERVISE_TYPE_ENDED:
         case SUPERVISE_TYPE_RELOAD:
+        case SUPERVISE_TYPE_AUDIT:
+        case SUPERVISE_TYPE_IDS:
                 break; /* ours to send: refused below */
         }
         log_error("the broker sent what only we may send: killing it");
@@ -218,7 +249,10 @@ static int supervisor_on_broker_io(sd_event_source *source, int fd, uint32_t rev
 static int supervisor_announce(Supervisor *supervisor) {
         int r;
 
-        r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_SHARED }, &supervisor->shared_fd, 1);
+        /* Before the first caller can be heard: each call has an id and a record. */
+        r = supervisor_send_ids(supervisor);
+        r = r ?: supervisor_send_audit(supervisor);
+        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_SHARED }, &supervisor->shared_fd, 1);
         for (size_t i = 0; i < supervisor->n_units && !r; ++i)
                 r = unit_announce(supervisor->units[i]);
         if (!r)
@@ -370,7 +404,7 @@ static int supervisor_load(Supervisor *supervisor) {
                 log_error("the inventory in %s is broken: every call is refused until it is mended (qair domain check) "
                           "and reloaded",
                           supervisor->options.domains_dir);
-                return 0;
+                return supervisor_apply(supervisor);
         }
         if (r)
                 return error_fold(r);
@@ -386,6 +420,8 @@ static int supervisor_on_reload(sd_event_source *source, const struct signalfd_s
         (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_now());
         log_info("reading the configuration again");
         r = supervisor_load(supervisor);
+        if (!r)
+                r = supervisor_send_audit(supervisor);
         if (!r)
                 r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_RELOAD }, NULL, 0);
         return error_trace(r); /* SERVING ends the reload */
@@ -466,18 +502,20 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         *supervisor = (Supervisor){
                 .options = *options,
                 .shared_fd = -1,
+                .call_ids = CALL_IDS_INIT,
                 .broker_fd = -1,
                 .backoff_usec = SUPERVISOR_BACKOFF_MIN_USEC,
         };
-        supervisor->plan = calloc(1, sizeof(*supervisor->plan));
-        if (!supervisor->plan)
-                return error_origin(-ENOMEM);
+        r = plan_new_dom0(&supervisor->plan);
+        if (r)
+                return error_trace(r);
         r = sd_event_new(&supervisor->event);
         if (r < 0)
                 return error_origin(r);
         r = supervisor_watch_signals(supervisor);
         r = r ?: supervisor_find_account(supervisor);
         r = r ?: rundir_prepare(options->paths.run_dir);
+        r = r ?: call_ids_init(&supervisor->call_ids, options->paths.run_dir);
         r = r ?: rundir_bind_shared(options->paths.run_dir, &supervisor->shared_fd);
         r = r ?: supervisor_load(supervisor);
         if (r)
@@ -507,6 +545,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
                 unit_free(supervisor->units[i]);
         free(supervisor->units);
         supervisor->shared_fd = fd_close(supervisor->shared_fd);
+        call_ids_deinit(&supervisor->call_ids);
         plan_free(supervisor->plan);
         sd_event_unref(supervisor->event);
         free(supervisor);

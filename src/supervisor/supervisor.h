@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/cleanup.h"
+#include "supervisor/auditsink.h"
 #include "supervisor/spawn.h"
 
 typedef struct Supervisor Supervisor;
@@ -17,7 +18,8 @@ typedef struct Supervisor Supervisor;
 typedef struct SupervisorOptions {
         SpawnPaths paths;
         const char *domains_dir; /* /etc/qubes/domains.d */
-        const char *account;     /* the broker's */
+        AuditPaths audit;
+        const char *account; /* the broker's */
 } SupervisorOptions;
 
 /**

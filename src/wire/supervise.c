@@ -19,7 +19,9 @@ static const struct {
         { SUPERVISE_TYPE_GONE, false, true, false, 0 },     { SUPERVISE_TYPE_READY, false, false, false, 0 },
         { SUPERVISE_TYPE_ENDED, true, true, true, 0 },      { SUPERVISE_TYPE_RELOAD, false, false, false, 0 },
         { SUPERVISE_TYPE_START, false, true, true, 0 },     { SUPERVISE_TYPE_STOP, false, true, true, 0 },
-        { SUPERVISE_TYPE_SERVING, false, false, false, 0 },
+        { SUPERVISE_TYPE_SERVING, false, false, false, 0 }, { SUPERVISE_TYPE_AUDIT, true, false, false, 1 },
+        { SUPERVISE_TYPE_IDS, true, false, false, 0 },      { SUPERVISE_TYPE_MORE_IDS, false, false, false, 0 },
+        { SUPERVISE_TYPE_REOPEN, false, false, false, 0 },
 };
 
 /* Return: whether the field is a domain's name or, if that is permitted, all NUL. */

@@ -11,12 +11,16 @@
  *     READY    everything was told        -        -        -          -
  *     ENDED    an agent ended, or failed  status   domain   instance   -
  *     RELOAD   read the configuration     -        -        -          -
+ *     AUDIT    where its records go       kind     -        -          1: see SuperviseAudit
+ *     IDS      a block of call ids        first    -        -          -
  *   broker to supervisor
  *     START    start a domain             -        domain   instance   -
  *     STOP     stop it                    -        domain   instance   -
  *     SERVING  all of that is in force    -        -        -          -   (answers READY and RELOAD)
+ *     MORE_IDS half of a block is used up -        -        -          -   (answered by IDS)
+ *     REOPEN   its records cannot be sent -        -        -          -   (answered by AUDIT)
  *
- * From the broker the supervisor takes these alone, and looks both names up in root-owned configuration.
+ * From the broker the supervisor takes these alone, and looks names up in root-owned configuration.
  */
 #pragma once
 
@@ -34,10 +38,28 @@ typedef enum SuperviseType {
         SUPERVISE_TYPE_READY = 4,
         SUPERVISE_TYPE_ENDED = 5,
         SUPERVISE_TYPE_RELOAD = 6,
+        SUPERVISE_TYPE_AUDIT = 7,
+        SUPERVISE_TYPE_IDS = 8,
         SUPERVISE_TYPE_START = 16,
         SUPERVISE_TYPE_STOP = 17,
         SUPERVISE_TYPE_SERVING = 18,
+        SUPERVISE_TYPE_MORE_IDS = 19,
+        SUPERVISE_TYPE_REOPEN = 20,
 } SuperviseType;
+
+/**
+ * Calls that an IDS names: the first and those that follow. Enough for seconds of the busiest host, so that the next
+ * block arrives in time; few enough that ids stay short over many restarts.
+ */
+#define SUPERVISE_IDS_BLOCK 10000
+/** The largest call id: nine digits can still be typed. Then they begin again at 1. */
+#define SUPERVISE_IDS_MAX UINT32_C(999999999)
+
+/** What the descriptor of AUDIT is: its number. */
+typedef enum SuperviseAudit {
+        SUPERVISE_AUDIT_JOURNAL = 1, /* a datagram socket, connected to the journal */
+        SUPERVISE_AUDIT_FILE = 2,    /* a file, open for appending: a line of JSON for each record */
+} SuperviseAudit;
 
 enum {
         _SUPERVISE_E_SUCCESS,

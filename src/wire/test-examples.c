@@ -200,6 +200,8 @@ static const struct {
         { SUPERVISE_TYPE_SHARED, "shared" }, { SUPERVISE_TYPE_DOMAIN, "domain" }, { SUPERVISE_TYPE_GONE, "gone" },
         { SUPERVISE_TYPE_READY, "ready" },   { SUPERVISE_TYPE_ENDED, "ended" },   { SUPERVISE_TYPE_RELOAD, "reload" },
         { SUPERVISE_TYPE_START, "start" },   { SUPERVISE_TYPE_STOP, "stop" },     { SUPERVISE_TYPE_SERVING, "serving" },
+        { SUPERVISE_TYPE_AUDIT, "audit" },   { SUPERVISE_TYPE_IDS, "ids" },       { SUPERVISE_TYPE_MORE_IDS, "more ids" },
+        { SUPERVISE_TYPE_REOPEN, "reopen" },
 };
 static bool supervise_seen[ARRAY_SIZE(supervise_names)];
 
@@ -431,6 +433,14 @@ static const struct {
         CONSTANT(SUPERVISE_TYPE_START),
         CONSTANT(SUPERVISE_TYPE_STOP),
         CONSTANT(SUPERVISE_TYPE_SERVING),
+        CONSTANT(SUPERVISE_TYPE_AUDIT),
+        CONSTANT(SUPERVISE_TYPE_IDS),
+        CONSTANT(SUPERVISE_TYPE_MORE_IDS),
+        CONSTANT(SUPERVISE_TYPE_REOPEN),
+        CONSTANT(SUPERVISE_AUDIT_JOURNAL),
+        CONSTANT(SUPERVISE_AUDIT_FILE),
+        CONSTANT(SUPERVISE_IDS_BLOCK),
+        CONSTANT(SUPERVISE_IDS_MAX),
 #undef CONSTANT
 };
 static bool constant_seen[ARRAY_SIZE(constants)], message_number_seen[ARRAY_SIZE(message_names)];

@@ -56,8 +56,16 @@ static void test_decode(void **state) {
                 { "SERVING", SUPERVISE_TYPE_SERVING, 0, "", "" },
                 { "SERVING with a domain", SUPERVISE_TYPE_SERVING, 0, "work", "", SUPERVISE_E_MALFORMED },
                 { "type 0", 0, 0, "", "", SUPERVISE_E_MALFORMED },
-                { "a type between the two directions", 7, 0, "", "", SUPERVISE_E_MALFORMED },
-                { "a type beyond the last", 19, 0, "work", "", SUPERVISE_E_MALFORMED },
+                { "AUDIT", SUPERVISE_TYPE_AUDIT, SUPERVISE_AUDIT_FILE, "", "" },
+                { "AUDIT with a domain", SUPERVISE_TYPE_AUDIT, 1, "work", "", SUPERVISE_E_MALFORMED },
+                { "IDS", SUPERVISE_TYPE_IDS, 999999999, "", "" },
+                { "IDS with a domain", SUPERVISE_TYPE_IDS, 1, "work", "", SUPERVISE_E_MALFORMED },
+                { "MORE_IDS", SUPERVISE_TYPE_MORE_IDS, 0, "", "" },
+                { "MORE_IDS with a number", SUPERVISE_TYPE_MORE_IDS, 1, "", "", SUPERVISE_E_MALFORMED },
+                { "REOPEN", SUPERVISE_TYPE_REOPEN, 0, "", "" },
+                { "REOPEN with a number", SUPERVISE_TYPE_REOPEN, 1, "", "", SUPERVISE_E_MALFORMED },
+                { "a type between the two directions", 9, 0, "", "", SUPERVISE_E_MALFORMED },
+                { "a type beyond the last", 21, 0, "", "", SUPERVISE_E_MALFORMED },
                 { "longest name", SUPERVISE_TYPE_START, 0, LONGEST, LONGEST },
                 { "name without NUL", SUPERVISE_TYPE_START, 0, LONGEST "a", "", SUPERVISE_E_MALFORMED },
                 { "a path", SUPERVISE_TYPE_START, 0, "../work", "", SUPERVISE_E_MALFORMED },
@@ -107,6 +115,7 @@ static void test_size_and_padding(void **state) {
 static void test_n_fds(void **state) {
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_SHARED), 1);
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_DOMAIN), 3);
+        assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_AUDIT), 1);
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_GONE), 0);
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_START), 0);
         assert_int_equal(supervise_n_fds((SuperviseType)99), 0);

@@ -11,6 +11,25 @@ _IN_MODIFY = 0x2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class Folder:
+    """The folder PATH: wakes whoever waits for a write to a file in it."""
+
+    def __init__(self, path):
+        self._inotify = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self._inotify < 0 or _libc.inotify_add_watch(self._inotify, os.fsencode(path), _IN_MODIFY) < 0:
+            raise OSError(ctypes.get_errno(), "cannot watch " + path)
+
+    def close(self):
+        os.close(self._inotify)
+
+    def wait_change(self, deadline):
+        """Wait until something was written since the last time, or until DEADLINE (time.monotonic())."""
+        poll = select.poll()
+        poll.register(self._inotify, select.POLLIN)
+        if poll.poll(max(0, deadline - time.monotonic()) * 1000):
+            os.read(self._inotify, 65536)
+
+
 class LogFile:
     """The file PATH, which others append to; it exists from now on."""
 

@@ -25,7 +25,7 @@ def test_a_broken_policy_while_running(host):
     host.set_policy("my.Echo * work vault allow\nmy.Echo * work vault allow target=")
     host.assert_refused(host.call("work", "vault", "my.Echo"))
     host.wait_log(r"30-user\.policy:2: invalid empty redirect token", mark=mark)
-    host.wait_log(r"work -> vault: denied: .*30-user\.policy:2: ", mark=mark)
+    host.wait_log(r"work -> vault: error loading policy: .*30-user\.policy:2: ", mark=mark)
     host.set_policy("my.Echo * work vault allow")
     assert_served(host)
 

@@ -4,7 +4,6 @@ the calls of others go on."""
 
 import array
 import os
-import re
 import resource
 import socket
 import struct
@@ -273,8 +272,7 @@ def test_a_caller_that_hangs_up_while_its_target_starts(host, same_broker):
 def test_an_agent_that_reports_calls_of_others(host, same_broker):
     """A call from work to vault is open; evil's agent says that it ended, and that many others did."""
     call = host.start_call("work", "vault", "my.Echo")
-    host.wait_log("work -> vault: allowed")
-    call_id = int(re.search(r"work -> vault: allowed to vault \(call (\d+),", host.log()).group(1))
+    call_id = host.wait_audit(event="start", source="work", target="vault")[-1]["call_id"]
     with wire.Agent("evil", "evil") as agent:
         agent.socket.send(wire.call_ended(call_id, status=0))
         for wrong in (0, 1, call_id + 1, 0xFFFFFFFF):
@@ -302,8 +300,7 @@ def test_an_agent_that_ends_a_call_twice(host, same_broker):
 
 def test_an_agent_that_lists_calls_of_others(host, same_broker):
     call = host.start_call("work", "vault", "my.Echo")
-    host.wait_log("work -> vault: allowed")
-    call_id = int(re.search(r"work -> vault: allowed to vault \(call (\d+),", host.log()).group(1))
+    call_id = host.wait_audit(event="start", source="work", target="vault")[-1]["call_id"]
     with wire.Agent("evil", "evil", introduce=False) as agent:
         agent.socket.send(wire.hello())
         agent.socket.recv(100)

@@ -11,16 +11,18 @@ It drives the installed programs, as installed, in the world that test/world/ent
 state right after installation and must leave no process behind.
 """
 
+import json
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import processes
 from accounts import Accounts
-from logfile import LogFile
+from logfile import Folder, LogFile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "world"))
 import supervisor  # noqa: E402 (it lies beside enter, for the demo uses it too)
@@ -36,8 +38,9 @@ NO_SERVICE = 127
 # What test/world/enter installed, as it was.
 INSTALLED = "/run/world/installed"
 CONFIGURATION = ("/etc/qubes", "/etc/qubes-rpc")
-EMPTY = ("/run/qubes", "/run/qubes-rpc", "/run/user", "/run/test", "/usr/local/etc/qubes-rpc")
+EMPTY = ("/var/log/qubes", "/run/qubes", "/run/qubes-rpc", "/run/user", "/run/test", "/usr/local/etc/qubes-rpc")
 STARTED = "/run/test/started"
+AUDIT = "/var/log/qubes/audit.jsonl"
 
 # Nothing here takes longer than a second; these are for a machine that is busy with something else.
 CALL_TIMEOUT_SEC = 30
@@ -88,6 +91,7 @@ class World:
         self._account_of = {"dom0": "root"}
         self._reset()
         self.logfile = LogFile("/run/test/log")
+        self.auditfile = Folder(os.path.dirname(AUDIT))
 
     # Configuration
 
@@ -204,6 +208,7 @@ class World:
         if text.count("the broker died") > self._n_killed_brokers:
             failures.append("the broker died by itself:\n" + text)
         self.logfile.close()
+        self.auditfile.close()
         self.accounts.restore()
         assert not failures, "\n".join(failures)
 
@@ -247,6 +252,31 @@ class World:
         """Wait until a line like EXPRESSION is in the log, after MARK = world.logfile.mark() if given."""
         return self.logfile.wait(expression, timeout, mark)
 
+    def audit(self, **fields):
+        """The audit records so far that have all of FIELDS; every line has to be a whole record."""
+        if not os.path.exists(AUDIT):
+            return []
+        deadline = time.monotonic() + LOG_TIMEOUT_SEC
+        while True:
+            with open(AUDIT, "rb") as file:
+                lines = file.read().split(b"\n")
+            if lines.pop() == b"":
+                break  # else it is being written just now
+            assert time.monotonic() < deadline, "the last record is not complete"
+            self.auditfile.wait_change(deadline)
+        records = [json.loads(line) for line in lines]
+        return [record for record in records if fields.items() <= record.items()]
+
+    def wait_audit(self, n=1, timeout=LOG_TIMEOUT_SEC, **fields):
+        """Wait until N audit records have all of FIELDS; return them. Woken by the log, which has a line for each."""
+        deadline = time.monotonic() + timeout
+        while True:
+            records = self.audit(**fields)
+            if len(records) >= n:
+                return records
+            assert time.monotonic() < deadline, "not %d records with %r:\n%s" % (n, fields, self.audit())
+            self.auditfile.wait_change(deadline)
+
     def started(self, service):
         """Every start of SERVICE so far: a list of Start."""
         starts = []
@@ -285,4 +315,5 @@ class World:
         for path in CONFIGURATION:
             shutil.copytree(INSTALLED + path, path, symlinks=True)
         os.makedirs(STARTED)
+        os.makedirs(os.path.dirname(AUDIT), mode=0o750)
         os.chmod(STARTED, 0o1777)

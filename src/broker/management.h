@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The management services of dom0, which the broker answers itself. Each prints one JSON object and a newline:
+ *
+ *   qair.Status[+NAME]  the broker, and the domains after NAME
+ *   qair.Calls[+ID]     the calls that are open, in the order of their ids, after ID
+ *   qair.Kill+ID        end a call; the answer waits for its end
+ *   qair.Timing         where the time of calls goes, by service
+ *
+ * An answer that has "more": true is continued by the same question with the last NAME or ID. Who may ask is the
+ * policy's to say, but for root on dom0's own socket, who always may.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+typedef struct Broker Broker;
+typedef struct Served Served;
+
+/** management_is_service() - NAME or NAME+ARGUMENT: is it one of the broker's own names, known or not? */
+bool management_is_service(const char *service);
+
+/** management_serve() - answer, or wait for what must be waited for. Return: 0 or a negative error */
+int management_serve(Broker *broker, const char *service, Served *served);
+
+/** management_on_call_ended() - the call that @served wanted to end has ended. Return: 0 or a negative error */
+int management_on_call_ended(Served *served, unsigned call, const char *how, int status);
