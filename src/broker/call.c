@@ -52,6 +52,8 @@ static void call_count_time(Call *call) {
         };
         uint64_t now = clock_now();
 
+        if (call->state == CALL_STATE_DECIDING && call->stage_usec[STAGE_DECIDE] != STAGE_NONE)
+                return; /* decided already: what came since belongs to the next state */
         call->stage_usec[stages[call->state]] = now - call->state_usec;
         call->state_usec = now;
 }
@@ -467,7 +469,8 @@ int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
         call->source_name = decision.source;
         if (decision.is_remote)
                 call->target_name = decision.allowed_to;
-        r = call_record_start(request, id, &decision, clock_now() - asked_usec);
+        call_count_time(call);
+        r = call_record_start(request, id, &decision, call->stage_usec[STAGE_DECIDE]);
         r = r ?: call_format(call, &decision, decision.service ?: request->service);
         if (r)
                 return error_trace(r);
@@ -538,7 +541,8 @@ int call_command(Broker *broker, const CallCommand *asked, Call **ret_call) {
         call->origin = asked->origin;
         call->just_exec = asked->just_exec;
         call->command = steal_ptr(&command);
-        r = call_record_start(&request, id, &decision, clock_now() - asked_usec);
+        call_count_time(call);
+        r = call_record_start(&request, id, &decision, call->stage_usec[STAGE_DECIDE]);
         if (r)
                 return error_trace(r);
         return error_trace(call_proceed(call, ret_call));

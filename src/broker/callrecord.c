@@ -67,6 +67,7 @@ int call_record_start(const CallRequest *request, uint32_t id, const ConfigDecis
 
 int call_record_refused(const CallRequest *request, uint32_t id, ReplyReason told, const ConfigDecision *decision,
                         uint64_t decide_usec) {
+        static const char denied[] = "denied: ";
         char message[RECORD_MESSAGE_MAX], service[CALL_RECORD_SERVICE_MAX];
         Record record = RECORD_INIT;
 
@@ -81,7 +82,8 @@ int call_record_refused(const CallRequest *request, uint32_t id, ReplyReason tol
         call_record_request(request, id, decision, decide_usec, &record);
         record.event = RECORD_EVENT_REFUSED;
         record.decision = "deny";
-        record.reason = decision->why;
+        record.reason =
+                strncmp(decision->why, denied, strlen(denied)) == 0 ? decision->why + strlen(denied) : decision->why;
         record.told = reply_reason_text(told);
         record.priority = decision->is_error ? 3 : 6;
         record.message = message;

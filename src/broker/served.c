@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/escape.h"
 #include "base/fd.h"
 #include "base/socket.h"
 #include "broker/audit.h"
@@ -41,6 +43,7 @@ struct Served {
 
 static Served *served_free(Served *served) {
         Record record = RECORD_INIT;
+        char message[RECORD_MESSAGE_MAX];
         uint64_t run_usec;
         int r;
 
@@ -60,6 +63,10 @@ static Served *served_free(Served *served) {
                 record.service = served->service;
                 record.how = served->status >= 0 ? "exited" : "abandoned";
                 record.status = served->status;
+                snprintf(message, sizeof(message), "qrexec: %s: %s -> " DOM0_NAME ": ended: %s, status %d (call %u)",
+                         ESCAPED(served->service, strlen(served->service)), served->source->name.text, record.how,
+                         served->status, served->id);
+                record.message = message;
                 record.stage_usec[STAGE_RUN] = run_usec;
                 r = audit_write(served->broker->audit, served->source, &record);
                 r = r ?: timing_add(&served->broker->timing, served->service, STAGE_RUN, run_usec);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "tools/command.h"
+
+/* Far more than the broker ever answers. */
+#define ASK_ANSWER_MAX (1024 * 1024)
+
+extern char **environ;
+
+/* The client, with its standard output in our pipe; what it complains about goes to our standard error. */
+static int ask_start(const char *service, pid_t *ret_pid, int *ret_fd) {
+        const char *const argv[] = { "qrexec-client-vm", "--", "dom0", service, NULL };
+        _cleanup_fd_ int read_fd = -1, write_fd = -1;
+        posix_spawn_file_actions_t actions;
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return error_origin(-errno);
+        read_fd = fds[0];
+        write_fd = fds[1];
+        r = posix_spawn_file_actions_init(&actions);
+        if (r)
+                return error_origin(-r);
+        r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        r = r ?: posix_spawn_file_actions_adddup2(&actions, write_fd, STDOUT_FILENO);
+        r = r ?: posix_spawn(ret_pid, QAIR_CLIENT, &actions, NULL, (char *const *)argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        if (r) {
+                command_complain("cannot run %s: %s", QAIR_CLIENT, strerror(r));
+                return ASK_E_REFUSED;
+        }
+        *ret_fd = fd_steal(&read_fd);
+        return 0;
+}
+
+static int ask_read(int fd, char **ret_text) {
+        _cleanup_free_ char *text = malloc(ASK_ANSWER_MAX + 1);
+        size_t n = 0;
+
+        if (!text)
+                return error_origin(-ENOMEM);
+        for (;;) {
+                ssize_t got = read(fd, text + n, ASK_ANSWER_MAX - n);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return error_origin(-errno);
+                if (got == 0)
+                        break;
+                n += (size_t)got;
+        }
+        text[n] = '\0';
+        *ret_text = steal_ptr(&text);
+        return 0;
+}
+
+int ask(const char *service, struct json_object **ret_answer, int *ret_status) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_fd_ int fd = -1;
+        _cleanup_json_ answer = NULL;
+        int status, r;
+        pid_t pid;
+
+        r = ask_start(service, &pid, &fd);
+        if (r)
+                return r;
+        r = ask_read(fd, &text);
+        fd = fd_close(fd);
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return error_origin(-errno);
+        if (r)
+                return error_trace(r);
+        answer = json_tokener_parse(text);
+        if (!json_object_is_type(answer, json_type_object)) {
+                if (text[0] != '\0' || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
+                        command_complain("the broker's answer makes no sense");
+                return ASK_E_REFUSED; /* else the client has said what there is to say */
+        }
+        if (ask_text(answer, "error")[0] != '\0') {
+                command_complain("%s: %s", service, ask_text(answer, "error"));
+                return ASK_E_REFUSED;
+        }
+        *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+        *ret_answer = steal_ptr(&answer);
+        return 0;
+}
+
+const char *ask_text(struct json_object *object, const char *key) {
+        struct json_object *value;
+
+        return json_object_object_get_ex(object, key, &value) && value ? json_object_get_string(value) : "";
+}
+
+uint64_t ask_number(struct json_object *object, const char *key) {
+        struct json_object *value;
+
+        return json_object_object_get_ex(object, key, &value) ? json_object_get_uint64(value) : 0;
+}
+
+bool ask_flag(struct json_object *object, const char *key) {
+        struct json_object *value;
+
+        return json_object_object_get_ex(object, key, &value) && json_object_get_boolean(value);
+}
+
+int ask_print_json(struct json_object *object) {
+        const char *text =
+                json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+        if (!text)
+                return error_origin(-ENOMEM);
+        puts(text);
+        return 0;
+}
+
+const char *ask_duration(uint64_t usec, char buffer[static 32]) {
+        double sec = (double)usec / USEC_PER_SEC;
+
+        if (usec < 1000)
+                snprintf(buffer, 32, "%u us", (unsigned)usec);
+        else if (usec < USEC_PER_SEC)
+                snprintf(buffer, 32, "%.1f ms", sec * 1000);
+        else if (sec < 120)
+                snprintf(buffer, 32, "%.1f s", sec);
+        else if (sec < 7200)
+                snprintf(buffer, 32, "%.0f min", sec / 60);
+        else if (sec < 172800)
+                snprintf(buffer, 32, "%.1f h", sec / 3600);
+        else
+                snprintf(buffer, 32, "%.1f d", sec / 86400);
+        return buffer;
+}

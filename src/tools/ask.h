@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking the broker: management is calls, so qair makes one, like anybody else, with qrexec-client-vm. As root it is
+ * dom0's own, which is always served; as the account of a domain it is that domain's, and the policy decides.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+#include "base/cleanup.h"
+
+static inline struct json_object *ask_unref(struct json_object *object) {
+        json_object_put(object);
+        return NULL;
+}
+DEFINE_CLEANUP(struct json_object *, ask_unref)
+/** An object that is put when its variable goes out of scope. */
+#define _cleanup_json_        \
+        _cleanup_(ask_unrefp) \
+        struct json_object *
+
+enum {
+        _ASK_E_SUCCESS,
+        ASK_E_REFUSED, /* no answer; why not was said on standard error */
+};
+
+/**
+ * ask() - call a service of the broker
+ * @service:    qair.NAME or qair.NAME+ARGUMENT
+ * @ret_answer: an object; the caller's
+ * @ret_status: exit code of the service
+ *
+ * Return: 0, ASK_E_REFUSED, or a negative error.
+ */
+int ask(const char *service, struct json_object **ret_answer, int *ret_status);
+
+/** ask_text(), ask_number(), ask_flag() - a member; "", 0 or false if there is none. Text is borrowed */
+const char *ask_text(struct json_object *object, const char *key);
+uint64_t ask_number(struct json_object *object, const char *key);
+bool ask_flag(struct json_object *object, const char *key);
+
+/** ask_print_json() - the object, for programs: one line on standard output. Return: 0 or a negative error */
+int ask_print_json(struct json_object *object);
+
+/** ask_duration() - microseconds for people: "17 us", "2.3 ms", "5 min". Return: @buffer */
+const char *ask_duration(uint64_t usec, char buffer[static 32]);
