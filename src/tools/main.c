@@ -9,10 +9,10 @@
 static const Command commands[] = {
         { "domain", "add|set|show|list|remove|check", "the domains of this host", command_domain },
         { "policy", "explain|test|diff", "what the rules say", command_policy },
-        { "status", "[--timing]", "how the broker is, and where the time of calls goes", command_status },
+        { "status", "[--timing]", "the broker, and where time goes", command_status },
         { "calls", "", "the calls that are open", command_calls },
         { "kill", "ID ...", "end calls", command_kill },
-        { "log", "[OPTION ...]", "the audit: who called what, and how it ended", command_log },
+        { "log", "[OPTION ...]", "who called what, and how it ended", command_log },
         {},
 };
 

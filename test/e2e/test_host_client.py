@@ -24,8 +24,8 @@ def test_a_service(host):
     host.start()
     result = client("-d", "vault", "DEFAULT:QUBESRPC my.Echo dom0", stdin=b"hello")
     assert (result.returncode, result.stdout) == (5, b"vault dom0 hello"), result
-    host.wait_log(r"my\.Echo: dom0 -> vault: allowed to vault")
-    host.wait_log(r"my\.Echo: dom0 -> vault: ended: exited, status 5")
+    host.wait_log(r"my\.Echo\+?: dom0 -> vault: allowed to vault")
+    host.wait_log(r"my\.Echo\+?: dom0 -> vault: ended: exited, status 5")
 
 
 def test_the_account_by_name(host):
@@ -68,7 +68,7 @@ def test_just_start_it(host):
     host.start()
     result = client("-e", "-d", "vault", "DEFAULT:QUBESRPC my.Mark dom0")
     assert (result.returncode, result.stdout) == (0, b"")
-    host.wait_log(r"my\.Mark: dom0 -> vault: ended: detached, status 0")
+    host.wait_log(r"my\.Mark\+?: dom0 -> vault: ended: detached, status 0")
     assert client("-e", "-d", "vault", "DEFAULT:QUBESRPC my.Nothing dom0").returncode == 127
 
 

@@ -142,7 +142,7 @@ def test_a_call_survives_its_agent(host):
     assert call.stdout.read(1) == b"x"
     (agent,) = agents()
     agent.kill(signal.SIGKILL)
-    host.wait_log("ended: the agent died, nobody knows more")
+    host.wait_log("its agent died, and nobody knows more")
     assert_served(host)
     call.communicate(timeout=wire.TIMEOUT_SEC)
     assert call.returncode in (0, 255)
