@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "data/complaint.h"
 #include "data/filter.h"
 #include "data/pump.h"
 
@@ -51,37 +52,16 @@ static void caller_leave(Caller *caller) {
         caller->state = CALLER_STATE_LEFT;
 }
 
-/* Standard error is written in full, whatever flags others have set on it; a failure is logged only (5.4 rule 4). */
-static void caller_write_err(int fd, const uint8_t *data, size_t n) {
-        while (n > 0) {
-                ssize_t n_written = write(fd, data, n);
-
-                if (n_written < 0 && errno == EAGAIN) {
-                        struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
-
-                        (void)poll(&poll_fd, 1, -1);
-                        continue;
-                }
-                if (n_written < 0 && errno == EINTR)
-                        continue;
-                if (n_written < 0) {
-                        log_error("cannot write to standard error: %s", strerror(errno));
-                        return;
-                }
-                data += n_written;
-                n -= (size_t)n_written;
-        }
-}
-
 static int caller_on_data(Caller *caller, const FrameEvent *event) {
-        bool to_err = event->type == WIRE_TYPE_DATA_STDERR;
+        uint8_t *data = data_stream_received(caller->pump.stream, event->data);
 
-        if (to_err ? caller->options->filter_stderr : caller->options->filter_stdout)
-                data_filter(data_stream_received(caller->pump.stream, event->data), event->n_data);
-        if (to_err)
-                caller_write_err(caller->options->err_fd, event->data, event->n_data);
-        else
-                caller->pump.pending = (WireSlice){ event->data, event->n_data };
+        if (event->type == WIRE_TYPE_DATA_STDERR) {
+                data_complaint_write(caller->options->err_fd, data, event->n_data, caller->options->filter_stderr);
+                return 0;
+        }
+        if (caller->options->filter_stdout)
+                data_filter(data, event->n_data);
+        caller->pump.pending = (WireSlice){ data, event->n_data };
         return 0;
 }
 
