@@ -36,6 +36,17 @@ void data_end_init(DataEnd *end, int fd, bool writable, bool inherited) {
                 end->own_fd = data_end_reopen(fd, writable);
 }
 
+void data_end_init_own(DataEnd *end, int fd) {
+        struct stat status;
+
+        *end = (DataEnd){ .fd = fd, .own_fd = -1, .kind = DATA_END_KIND_OTHER };
+        if (fd < 0 || fstat(fd, &status) < 0)
+                return;
+        if (S_ISSOCK(status.st_mode))
+                end->kind = DATA_END_KIND_SOCKET;
+        (void)fd_set_nonblocking(fd, true);
+}
+
 void data_end_deinit(DataEnd *end) {
         end->own_fd = fd_close(end->own_fd);
         end->fd = fd_close(end->fd);

@@ -44,6 +44,9 @@ typedef struct DataEnd {
  */
 void data_end_init(DataEnd *end, int fd, bool writable, bool inherited);
 
+/** data_end_init_own() - the same where nobody else has its open file description: O_NONBLOCK is set; cannot fail */
+void data_end_init_own(DataEnd *end, int fd);
+
 /** data_end_deinit() - close it; harmless when repeated */
 void data_end_deinit(DataEnd *end);
 

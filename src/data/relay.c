@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "data/filter.h"
+
+/** Splices before others get their turn. */
+#define DATA_RELAY_TURN_MAX 4
+
+enum {
+        RELAY_FROM,
+        RELAY_TO,
+};
+
+/* Can splice(2) take part in this, as far as one can tell without trying, and without ever blocking? */
+static bool relay_can_splice(int fd, DataRelayKind kind, bool writable, bool *ret_socket) {
+        struct stat status;
+
+        *ret_socket = false;
+        if (fd < 0 || fstat(fd, &status) < 0)
+                return false;
+        *ret_socket = S_ISSOCK(status.st_mode);
+        if (*ret_socket)
+                return !writable || kind == DATA_RELAY_KIND_OURS;
+        return S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
+}
+
+/* From now on bytes go through a buffer. */
+static void relay_copy(DataRelay *relay) {
+        relay->copies = true;
+        if (relay->from_kind == DATA_RELAY_KIND_OURS)
+                data_end_init_own(&relay->from, relay->from.fd);
+        else
+                data_end_init(&relay->from, relay->from.fd, false, true);
+        if (relay->to_kind == DATA_RELAY_KIND_OURS)
+                data_end_init_own(&relay->to, relay->to.fd);
+        else
+                data_end_init(&relay->to, relay->to.fd, true, true);
+}
+
+void data_relay_init(DataRelay *relay, int from_fd, DataRelayKind from_kind, int to_fd, DataRelayKind to_kind) {
+        bool from_socket, to_socket;
+        bool from_splices = relay_can_splice(from_fd, from_kind, false, &from_socket);
+        bool to_splices = relay_can_splice(to_fd, to_kind, true, &to_socket);
+
+        relay->from_kind = from_kind;
+        relay->to_kind = to_kind;
+        relay->from = (DataEnd){ .fd = from_fd, .own_fd = -1, .kind = DATA_END_KIND_OTHER };
+        relay->to = (DataEnd){ .fd = to_fd, .own_fd = -1, .kind = DATA_END_KIND_OTHER };
+        relay->waits_for_to = relay->pending.n > 0;
+        if (from_fd < 0) {
+                data_relay_close(relay);
+                return;
+        }
+        if (relay->filter || !from_splices || !to_splices) {
+                relay_copy(relay);
+                return;
+        }
+        /* To a pipe one can say with each splice that it must not block; a socket looks at its flag alone. */
+        if (to_socket || relay->pending.n > 0)
+                data_end_init_own(&relay->to, to_fd);
+        if (from_socket && from_kind == DATA_RELAY_KIND_OURS)
+                data_end_init_own(&relay->from, from_fd);
+}
+
+static void relay_close_end(DataEnd *end, DataRelayKind kind, int how) {
+        /* ENOTSOCK, ENOTCONN: what is no socket is closed, and the other end may have been faster. */
+        if (end->fd >= 0 && kind != DATA_RELAY_KIND_INHERITED)
+                (void)shutdown(end->fd, how);
+        data_end_deinit(end);
+}
+
+void data_relay_close(DataRelay *relay) {
+        relay_close_end(&relay->from, relay->from_kind, SHUT_RD);
+        relay_close_end(&relay->to, relay->to_kind, SHUT_WR);
+        relay->pending.n = 0;
+        free(relay->buffer);
+        relay->buffer = NULL;
+}
+
+void data_relay_close_to(DataRelay *relay) {
+        if (!relay->drain) {
+                data_relay_close(relay);
+                return;
+        }
+        relay_close_end(&relay->to, relay->to_kind, SHUT_WR);
+        relay->pending.n = 0;
+        relay->waits_for_to = false;
+        relay_copy(relay);
+}
+
+static void relay_end(DataRelay *relay) {
+        relay->ended = true;
+        if (!relay->lingers)
+                data_relay_close(relay);
+}
+
+void data_relay_switch(DataRelay *relay, int from_fd) {
+        relay_close_end(&relay->from, relay->from_kind, SHUT_RD);
+        relay->from_kind = DATA_RELAY_KIND_OURS;
+        data_end_init_own(&relay->from, from_fd);
+        relay->waits_for_to = relay->pending.n > 0;
+        relay->ended = false;
+}
+
+/*
+ * Whichever of both ends held us up is waited for. The writable one is always watched, since a hang-up there ends the
+ * direction whatever is to be read; the readable one is not while it cannot be read, or poll() would come back at once.
+ */
+void data_relay_want(const DataRelay *relay, struct pollfd ret_sources[static 2]) {
+        ret_sources[RELAY_FROM] = (struct pollfd){ .fd = -1 };
+        ret_sources[RELAY_TO] = (struct pollfd){ .fd = -1 };
+        if (!data_relay_is_open(relay))
+                return;
+        if (!relay->waits_for_to && !relay->ended)
+                ret_sources[RELAY_FROM] = (struct pollfd){ .fd = data_end_poll_fd(&relay->from), .events = POLLIN };
+        if (relay->to.fd >= 0)
+                ret_sources[RELAY_TO] = (struct pollfd){ .fd = data_end_poll_fd(&relay->to),
+                                                         .events = relay->waits_for_to ? POLLOUT : 0 };
+}
+
+/* What is no pipe of ours says EBADF or EPERM; more pages than our account may have, EPERM: the pipe serves as it is. */
+static void relay_count(DataRelay *relay, size_t n) {
+        relay->n_moved += n;
+        if (relay->grown || relay->n_moved < DATA_RELAY_STREAM_MIN)
+                return;
+        relay->grown = true;
+        if (relay->from_kind == DATA_RELAY_KIND_OURS)
+                (void)fcntl(relay->from.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
+        if (relay->to_kind == DATA_RELAY_KIND_OURS)
+                (void)fcntl(relay->to.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
+}
+
+/* Return: 0, or DATA_END_E_AGAIN */
+static int relay_flush(DataRelay *relay) {
+        while (relay->pending.n > 0) {
+                size_t n;
+                int r;
+
+                r = data_end_write(&relay->to, relay->pending.data, relay->pending.n, &n);
+                if (r == DATA_END_E_AGAIN) {
+                        relay->waits_for_to = true;
+                        return r;
+                }
+                if (r) {
+                        data_relay_close_to(relay);
+                        return 0;
+                }
+                relay->pending.data += n;
+                relay->pending.n -= n;
+        }
+        relay->waits_for_to = false;
+        return 0;
+}
+
+/* One buffer: what poll() promised, and no more, since not every end can be asked again without blocking. */
+static int relay_run_copy(DataRelay *relay) {
+        size_t n;
+        int r;
+
+        if (!relay->buffer) {
+                relay->buffer = malloc(DATA_RELAY_BUFFER);
+                if (!relay->buffer)
+                        return error_origin(-ENOMEM);
+        }
+        r = data_end_read(&relay->from, relay->buffer, DATA_RELAY_BUFFER, &n);
+        if (r == DATA_END_E_AGAIN)
+                return 0;
+        if (r) {
+                relay_end(relay);
+                return 0;
+        }
+        if (relay->to.fd < 0)
+                return 0;
+        if (relay->filter)
+                data_filter(relay->buffer, n);
+        relay_count(relay, n);
+        relay->pending = (WireSlice){ relay->buffer, n };
+        (void)relay_flush(relay);
+        return 0;
+}
+
+static void relay_run_splice(DataRelay *relay) {
+        for (unsigned i = 0; i < DATA_RELAY_TURN_MAX; ++i) {
+                ssize_t n = splice(relay->from.fd, NULL, relay->to.fd, NULL, DATA_RELAY_SPLICE_MAX, SPLICE_F_NONBLOCK);
+
+                if (n > 0) {
+                        relay->waits_for_to = false;
+                        relay_count(relay, (size_t)n);
+                        continue;
+                }
+                if (n == 0) {
+                        relay_end(relay);
+                        return;
+                }
+                switch (errno) {
+                case EINTR:
+                        continue;
+                case EAGAIN:
+                        /* It does not say which of both: the one that poll() has not just told us about. */
+                        relay->waits_for_to = i == 0 && !relay->waits_for_to;
+                        return;
+                case EPIPE:
+                        data_relay_close_to(relay);
+                        return;
+                default:
+                        /* EINVAL where it cannot serve. Any other error comes again from what copies, with a side. */
+                        relay_copy(relay);
+                        relay->waits_for_to = false;
+                        return;
+                }
+        }
+}
+
+int data_relay_run(DataRelay *relay, const struct pollfd sources[static 2]) {
+        if (!data_relay_is_open(relay))
+                return 0;
+        if (sources[RELAY_TO].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+                data_relay_close_to(relay);
+                return 0;
+        }
+        if (relay->pending.n > 0)
+                return sources[RELAY_TO].revents ? (void)relay_flush(relay), 0 : 0;
+        if (!sources[relay->waits_for_to ? RELAY_TO : RELAY_FROM].revents)
+                return 0;
+        if (relay->copies)
+                return error_trace(relay_run_copy(relay));
+        relay_run_splice(relay);
+        return 0;
+}
