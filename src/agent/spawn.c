@@ -2,6 +2,8 @@
 #include "agent/spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -28,6 +30,46 @@ typedef struct SpawnChild {
         volatile int error; /* errno of what failed; 0 after a successful exec */
 } SpawnChild;
 
+int spawn_slots_init(SpawnSlots *slots) {
+        *slots = SPAWN_SLOTS_INIT;
+        slots->spare_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+        if (slots->spare_fd < 0)
+                return error_origin(-errno);
+        for (size_t i = 0; i < ARRAY_SIZE(slots->fds); ++i) {
+                slots->fds[i] = fcntl(slots->spare_fd, F_DUPFD_CLOEXEC, 3);
+                if (slots->fds[i] < 0) {
+                        int error = errno;
+
+                        spawn_slots_deinit(slots);
+                        return error_origin(-error);
+                }
+        }
+        return 0;
+}
+
+void spawn_slots_deinit(SpawnSlots *slots) {
+        for (size_t i = 0; i < ARRAY_SIZE(slots->fds); ++i)
+                slots->fds[i] = fd_close(slots->fds[i]);
+        slots->spare_fd = fd_close(slots->spare_fd);
+}
+
+/* The three ends, in the order of 0, 1, 2, or what stands for them between two starts. Return: 0 or -errno */
+static int spawn_slots_fill(const SpawnSlots *slots, const int fds[static 3]) {
+        for (size_t i = 0; i < ARRAY_SIZE(slots->fds); ++i)
+                if (dup3(fds[i], slots->fds[i], O_CLOEXEC) < 0)
+                        return -errno;
+        return 0;
+}
+
+static unsigned spawn_slots_end(const SpawnSlots *slots) {
+        int highest = slots->fds[0];
+
+        for (size_t i = 1; i < ARRAY_SIZE(slots->fds); ++i)
+                if (slots->fds[i] > highest)
+                        highest = slots->fds[i];
+        return (unsigned)highest + 1;
+}
+
 /* Ignored signals survive exec; those that have a handler fall back by themselves. */
 static int spawn_reset_signals(void) {
         struct sigaction action = { .sa_handler = SIG_DFL };
@@ -47,13 +89,20 @@ static int spawn_reset_signals(void) {
 __attribute__((no_sanitize_address)) static int spawn_child(void *userdata) {
         SpawnChild *child = userdata;
         const Spawn *spawn = child->spawn;
+        const SpawnSlots *slots = spawn->slots;
+        int stdin_fd = slots ? slots->fds[0] : spawn->stdin_fd;
+        int stdout_fd = slots ? slots->fds[1] : spawn->stdout_fd;
+        int stderr_fd = slots ? slots->fds[2] : spawn->stderr_fd;
 
+        /* The table is the parent's until here: before this nothing may be opened, closed or moved. */
+        if (slots && close_range(spawn_slots_end(slots), ~0U, CLOSE_RANGE_UNSHARE) < 0)
+                goto failed;
         (void)setsid();
         /* A home that is gone keeps nobody from being served: 6.9 only warns. */
         if (spawn->directory)
                 (void)!chdir(spawn->directory);
-        if (dup2(spawn->stdin_fd, STDIN_FILENO) < 0 || dup2(spawn->stdout_fd, STDOUT_FILENO) < 0 ||
-            dup2(spawn->stderr_fd, STDERR_FILENO) < 0)
+        if (dup2(stdin_fd, STDIN_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0 ||
+            dup2(stderr_fd, STDERR_FILENO) < 0)
                 goto failed;
         /* Whatever the agent, or a library, forgot to mark close-on-exec, no service must inherit. */
         if (close_range(3, ~0U, 0) < 0)
@@ -68,39 +117,60 @@ failed:
         _exit(125);
 }
 
-int spawn_process(const Spawn *spawn, int *reterr_errno, pid_t *ret_pid, int *ret_pidfd) {
-        SpawnChild child = { .spawn = spawn };
-        _cleanup_fd_ int pidfd = -1;
+static int spawn_clone(SpawnChild *child, pid_t *ret_pid, int *ret_pidfd) {
+        int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
         sigset_t all, before;
         void *stack;
         int error;
         pid_t pid;
 
-        if (spawn->stdin_fd < 3 || spawn->stdout_fd < 3 || spawn->stderr_fd < 3)
-                return error_origin(-EINVAL);
-
         stack = mmap(NULL, SPAWN_STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
         if (stack == MAP_FAILED)
-                return error_origin(-errno);
+                return -errno;
+        if (child->spawn->slots)
+                flags |= CLONE_FILES;
 
         sigfillset(&all);
         sigprocmask(SIG_SETMASK, &all, &before);
-        pid = clone(spawn_child, (uint8_t *)stack + SPAWN_STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-                    &child, &pidfd);
-        error = pid < 0 ? errno : child.error;
+        pid = clone(spawn_child, (uint8_t *)stack + SPAWN_STACK_SIZE, flags, child, ret_pidfd);
+        error = pid < 0 ? errno : 0;
         sigprocmask(SIG_SETMASK, &before, NULL);
         munmap(stack, SPAWN_STACK_SIZE);
+        *ret_pid = pid;
+        return -error;
+}
 
-        if (error)
-                *reterr_errno = error;
-        if (pid < 0)
+int spawn_process(const Spawn *spawn, int *reterr_errno, pid_t *ret_pid, int *ret_pidfd) {
+        const int ends[] = { spawn->stdin_fd, spawn->stdout_fd, spawn->stderr_fd };
+        SpawnChild child = { .spawn = spawn };
+        _cleanup_fd_ int pidfd = -1;
+        pid_t pid;
+        int r = 0;
+
+        if (spawn->stdin_fd < 3 || spawn->stdout_fd < 3 || spawn->stderr_fd < 3)
+                return error_origin(-EINVAL);
+
+        if (spawn->slots)
+                r = spawn_slots_fill(spawn->slots, ends);
+        if (!r)
+                r = spawn_clone(&child, &pid, &pidfd);
+        if (spawn->slots) {
+                const int spare[] = { spawn->slots->spare_fd, spawn->slots->spare_fd, spawn->slots->spare_fd };
+
+                /* Or the ends of this program would stay open in us. On an occupied slot it cannot fail. */
+                (void)spawn_slots_fill(spawn->slots, spare);
+        }
+        if (r < 0) {
+                *reterr_errno = -r;
                 return SPAWN_E_LIMIT;
-        if (error) {
+        }
+        if (child.error) {
                 siginfo_t info;
 
+                *reterr_errno = child.error;
                 while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
                         ;
-                return error == ENOENT ? SPAWN_E_NOT_FOUND : SPAWN_E_FAILED;
+                return child.error == ENOENT ? SPAWN_E_NOT_FOUND : SPAWN_E_FAILED;
         }
         *ret_pid = pid;
         *ret_pidfd = fd_steal(&pidfd);

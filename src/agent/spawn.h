@@ -20,14 +20,33 @@ enum {
         SPAWN_E_LIMIT,     /* there is no new process: too many, or no memory: 125 */
 };
 
+/**
+ * Three low descriptors that a process with many open ones keeps occupied. A start puts the program's ends there, and the
+ * new process takes over only the table's beginning; so what it costs does not grow with what else is open. Without them
+ * the kernel copies the whole table for each start.
+ */
+typedef struct SpawnSlots {
+        int fds[3];   /* -1: none */
+        int spare_fd; /* what fills them in between */
+} SpawnSlots;
+
+#define SPAWN_SLOTS_INIT ((SpawnSlots){ .fds = { -1, -1, -1 }, .spare_fd = -1 })
+
 typedef struct Spawn {
         const char *program; /* a path; PATH is not searched */
         char *const *argv;
         char *const *environment;
         const char *directory;              /* NULL, or one that cannot be entered: stay where we are */
         int stdin_fd, stdout_fd, stderr_fd; /* 3 or above; not owned */
+        const SpawnSlots *slots;            /* NULL: few descriptors are open */
         const struct rlimit *files;         /* RLIMIT_NOFILE of the program; NULL: ours */
 } Spawn;
+
+/** spawn_slots_init() - occupy them; early, while few descriptors are open. Return: 0 or a negative error */
+int spawn_slots_init(SpawnSlots *slots);
+
+/** spawn_slots_deinit() - harmless when repeated */
+void spawn_slots_deinit(SpawnSlots *slots);
 
 /**
  * spawn_process() - start it
