@@ -19,6 +19,7 @@ typedef enum ConfigKey {
         CONFIG_KEY_SKIP_SERVICE_DESCRIPTOR,
         CONFIG_KEY_EXIT_ON_SERVICE_EOF,
         CONFIG_KEY_EXIT_ON_CLIENT_EOF,
+        CONFIG_KEY_DIRECT,
         _CONFIG_KEY_N,
 } ConfigKey;
 
@@ -50,6 +51,7 @@ static const char *const config_keys[_CONFIG_KEY_N] = {
         [CONFIG_KEY_SKIP_SERVICE_DESCRIPTOR] = "skip-service-descriptor",
         [CONFIG_KEY_EXIT_ON_SERVICE_EOF] = "exit-on-service-eof",
         [CONFIG_KEY_EXIT_ON_CLIENT_EOF] = "exit-on-client-eof",
+        [CONFIG_KEY_DIRECT] = "direct",
 };
 
 void config_deinit(Config *config) {
@@ -162,6 +164,8 @@ static int config_take(const ConfigLine *line, ConfigKey key, const ConfigValue 
                 return config_take_boolean(line, value, false, &config->exit_on_service_eof);
         case CONFIG_KEY_EXIT_ON_CLIENT_EOF:
                 return config_take_boolean(line, value, false, &config->exit_on_client_eof);
+        case CONFIG_KEY_DIRECT:
+                return config_take_boolean(line, value, false, &config->direct);
         case CONFIG_KEY_FORCE_USER:
                 if (value->type != CONFIG_TYPE_STRING)
                         return config_fail(line, "this key takes 'text' in single quotes");

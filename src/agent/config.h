@@ -10,7 +10,7 @@
 #include "base/diagnostic.h"
 #include "wire/command.h"
 
-/** Nobody needs a larger configuration file: five keys and some comments. */
+/** Nobody needs a larger configuration file: six keys and some comments. */
 #define CONFIG_SIZE_MAX 65536
 
 enum {
@@ -23,11 +23,12 @@ typedef struct Config {
         bool skip_service_descriptor;
         bool exit_on_service_eof;
         bool exit_on_client_eof;
+        bool direct;      /* a program is given the caller's pipes as they are */
         char *force_user; /* NULL: the user of the command; may be empty */
 } Config;
 
 /** What holds for a service without a configuration file. */
-#define CONFIG_INIT ((Config){ 0 })
+#define CONFIG_INIT ((Config){ .direct = true })
 
 /** config_deinit() - harmless on CONFIG_INIT, and when repeated */
 void config_deinit(Config *config);

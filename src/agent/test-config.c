@@ -20,10 +20,12 @@
 #define SEOF  4U
 #define CEOF  8U
 #define ERROR 16U
+#define INDIR 32U
 
 static unsigned flags_of(const Config *config) {
         return (config->wait_for_session ? WAIT : 0) | (config->skip_service_descriptor ? SKIP : 0) |
-               (config->exit_on_service_eof ? SEOF : 0) | (config->exit_on_client_eof ? CEOF : 0);
+               (config->exit_on_service_eof ? SEOF : 0) | (config->exit_on_client_eof ? CEOF : 0) |
+               (config->direct ? 0 : INDIR);
 }
 
 static void test_parse(void **state) {
@@ -50,6 +52,9 @@ static void test_parse(void **state) {
                      "wait-for-session=false\nskip-service-descriptor=false\n"
                      "exit-on-service-eof=false\nexit-on-client-eof=false\n",
                      0, NULL),
+                CASE("pipes", "direct=true\n", 0, NULL),
+                CASE("no pipes", "direct=false\n", INDIR, NULL),
+                CASE("no pipes and a user", "direct=false\nforce-user='u'\n", INDIR, "u"),
                 CASE("109: no newline at the end", "wait-for-session=true", WAIT, NULL),
                 CASE("CRLF", "wait-for-session=true\r\nexit-on-client-eof=true\r\n", WAIT | CEOF, NULL),
                 CASE("blanks around =", "wait-for-session \t=\t true", WAIT, NULL),
@@ -94,6 +99,8 @@ static void test_parse(void **state) {
                 WRONG("110: 01", "wait-for-session=01\n", 1),
                 WRONG("110: 2", "wait-for-session = 2\n", 1),
                 WRONG("110: 1 for another key", "skip-service-descriptor = 1\n", 1),
+                WRONG("0 for pipes", "direct = 0\n", 1),
+                WRONG("a word for pipes", "direct = no\n", 1),
                 WRONG("0 for another key", "exit-on-client-eof = 0\n", 1),
                 WRONG("a sign", "wait-for-session=+1\n", 1),
                 WRONG("a negative number", "unknown=-1\n", 1),
