@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/calls.h"
+#include "agent/direct.h"
 #include "agent/link.h"
 #include "agent/notify.h"
 #include "base/clock.h"
@@ -36,23 +37,23 @@ typedef struct AgentReport {
 } AgentReport;
 
 struct Agent {
-        const HandlerSettings *settings;
+        const ServiceSettings *settings;
         Link link;
         Calls calls;
+        DirectTable direct;
         int epoll_fd;
         int signal_fd;
         int report_read_fd, report_write_fd; /* all handlers write into one pipe */
-        const char *notify;                  /* NULL once READY=1 was sent */
+        Watch link_watch, signal_watch, report_watch;
+        const char *notify; /* NULL once READY=1 was sent */
         bool stopping;
         uint8_t packet[ORDER_SIZE_MAX]; /* the order in hand; also the CALL_LIST being sent */
 };
 
-/* epoll's data.ptr tells sources apart: these two addresses, the link, or else a call. */
-static int agent_signal_source, agent_report_source;
-
 Agent *agent_free(Agent *agent) {
         if (!agent)
                 return NULL;
+        direct_table_deinit(&agent->direct);
         calls_deinit(&agent->calls);
         link_deinit(&agent->link);
         fd_close(agent->report_read_fd);
@@ -64,8 +65,8 @@ Agent *agent_free(Agent *agent) {
 }
 DEFINE_CLEANUP(Agent *, agent_free)
 
-static int agent_watch(Agent *agent, int operation, int fd, uint32_t events, void *source) {
-        struct epoll_event event = { .events = events, .data.ptr = source };
+static int agent_watch(Agent *agent, int operation, int fd, uint32_t events, Watch *watch) {
+        struct epoll_event event = { .events = events, .data.ptr = watch };
 
         return epoll_ctl(agent->epoll_fd, operation, fd, &event) < 0 ? error_origin(-errno) : 0;
 }
@@ -85,7 +86,7 @@ static int agent_open_signals(Agent *agent) {
         agent->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         if (agent->signal_fd < 0)
                 return error_origin(-errno);
-        return agent_watch(agent, EPOLL_CTL_ADD, agent->signal_fd, EPOLLIN, &agent_signal_source);
+        return agent_watch(agent, EPOLL_CTL_ADD, agent->signal_fd, EPOLLIN, &agent->signal_watch);
 }
 
 static int agent_open_reports(Agent *agent) {
@@ -99,10 +100,10 @@ static int agent_open_reports(Agent *agent) {
         r = fd_set_nonblocking(agent->report_read_fd, true);
         if (r)
                 return error_origin(r);
-        return agent_watch(agent, EPOLL_CTL_ADD, agent->report_read_fd, EPOLLIN, &agent_report_source);
+        return agent_watch(agent, EPOLL_CTL_ADD, agent->report_read_fd, EPOLLIN, &agent->report_watch);
 }
 
-int agent_new(const HandlerSettings *settings, const char *link_path, const char *notify, Agent **ret_agent) {
+int agent_new(const ServiceSettings *settings, const char *link_path, const char *notify, Agent **ret_agent) {
         _cleanup_(agent_freep)
         Agent *agent = NULL;
         int r;
@@ -112,6 +113,10 @@ int agent_new(const HandlerSettings *settings, const char *link_path, const char
                 return error_origin(-ENOMEM);
         agent->settings = settings;
         agent->epoll_fd = agent->signal_fd = agent->report_read_fd = agent->report_write_fd = -1;
+        agent->direct = DIRECT_TABLE_INIT;
+        agent->link_watch = (Watch){ WATCH_KIND_LINK };
+        agent->signal_watch = (Watch){ WATCH_KIND_SIGNALS };
+        agent->report_watch = (Watch){ WATCH_KIND_REPORTS };
         agent->notify = notify;
         agent->stopping = false;
         link_init(&agent->link, link_path);
@@ -120,6 +125,9 @@ int agent_new(const HandlerSettings *settings, const char *link_path, const char
         agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (agent->epoll_fd < 0)
                 return error_origin(-errno);
+        r = direct_table_init(&agent->direct, agent->epoll_fd, settings);
+        if (r)
+                return r;
         r = agent_open_signals(agent);
         if (r)
                 return r;
@@ -154,7 +162,7 @@ static int agent_send_ended(Agent *agent, const CallEnded *ended) {
 /* While a broker does not take what we tell it, nothing more is taken from it. */
 static int agent_watch_link(Agent *agent) {
         return agent_watch(agent, EPOLL_CTL_MOD, agent->link.fd, agent->calls.ended_first ? EPOLLOUT : EPOLLIN,
-                           &agent->link);
+                           &agent->link_watch);
 }
 
 static int agent_flush_ended(Agent *agent) {
@@ -185,7 +193,7 @@ static int agent_connect(Agent *agent) {
         r = link_connect(&agent->link, clock_now());
         switch (r) {
         case 0:
-                return agent_watch(agent, EPOLL_CTL_ADD, agent->link.fd, EPOLLIN, &agent->link);
+                return agent_watch(agent, EPOLL_CTL_ADD, agent->link.fd, EPOLLIN, &agent->link_watch);
         case LINK_E_LOST:
                 return 0;
         default:
@@ -272,60 +280,127 @@ static int agent_refuse_call(Agent *agent, uint32_t id) {
         }
 }
 
-/* Close everything above standard error but two descriptors. */
-static int agent_close_others(int one, int other) {
-        unsigned low = (unsigned)(one < other ? one : other), high = (unsigned)(one < other ? other : one);
+/* Close everything above standard error but these; -1 is none. */
+static int agent_close_others(const int *keep, size_t n_keep) {
+        unsigned low = 3;
 
-        if ((low > 3 && close_range(3, low - 1, 0) < 0) || (high > low + 1 && close_range(low + 1, high - 1, 0) < 0) ||
-            close_range(high + 1, ~0U, 0) < 0)
-                return error_origin(-errno);
-        return 0;
+        for (;;) {
+                unsigned next = ~0U;
+
+                for (size_t i = 0; i < n_keep; ++i)
+                        if (keep[i] >= 0 && (unsigned)keep[i] >= low && (unsigned)keep[i] < next)
+                                next = (unsigned)keep[i];
+                if (next > low && close_range(low, next == ~0U ? next : next - 1, 0) < 0)
+                        return error_origin(-errno);
+                if (next == ~0U)
+                        return 0;
+                low = next + 1;
+        }
 }
 
 /* In the forked process; does not return. */
-__attribute__((noreturn)) static void agent_become_handler(Agent *agent, const Order *order, int stream_fd) {
-        int report_fd = agent->report_write_fd;
+__attribute__((noreturn)) static void agent_become_handler(Agent *agent, const Order *order, HandlerChannel *channel,
+                                                           const Service *service) {
+        int keep[] = { channel->stream_fd, channel->stdin_fd, channel->stdout_fd, agent->report_write_fd };
         DataOutcome outcome;
         AgentReport report;
         sigset_t none;
 
         /* SIGTERM first finds its default action again; one that came meanwhile ends us here. */
         sigemptyset(&none);
-        if (agent_close_others(stream_fd, report_fd) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        if (agent_close_others(keep, ARRAY_SIZE(keep)) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
                 _exit(1);
 
-        handler_run(agent->settings, order, stream_fd, &outcome);
+        handler_run(agent->settings, order, channel, service, &outcome);
         report = (AgentReport){ .call_id = order->call_id, .how = outcome.how, .status = outcome.status };
         /* Where the agent is gone nobody needs it. */
-        (void)!write(report_fd, &report, sizeof(report));
+        (void)!write(agent->report_write_fd, &report, sizeof(report));
         _exit(0);
 }
 
-static int agent_fork_handler(Agent *agent, const Order *order, int stream_fd, Call *call) {
+/* Return: 0, or -errno (logged) */
+static int agent_fork_handler(Agent *agent, const Order *order, HandlerChannel *channel, const Service *service,
+                              Call *call) {
         pid_t pid;
 
         pid = fork();
-        if (pid < 0)
-                return -errno;
         if (pid == 0)
-                agent_become_handler(agent, order, stream_fd);
-
-        call->handler_pidfd = pidfd_open(pid, 0);
-        if (call->handler_pidfd < 0 || agent_watch(agent, EPOLL_CTL_ADD, call->handler_pidfd, EPOLLIN, call) < 0) {
+                agent_become_handler(agent, order, channel, service);
+        if (pid > 0)
+                call->handler_pidfd = pidfd_open(pid, 0);
+        if (pid < 0 || call->handler_pidfd < 0 ||
+            agent_watch(agent, EPOLL_CTL_ADD, call->handler_pidfd, EPOLLIN, &call->watch) < 0) {
                 int error = errno;
 
-                /* A handler that we cannot watch must not run. It is ours, so its pid cannot be another's yet. */
-                (void)kill(pid, SIGKILL);
-                while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                        ;
+                if (pid > 0) {
+                        /* A handler that we cannot watch must not run. It is ours: its pid is nobody else's yet. */
+                        (void)kill(pid, SIGKILL);
+                        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                                ;
+                }
+                log_warning("call %u: refused: cannot start its handler: %s", order->call_id, strerror(error));
                 return -error;
         }
         return 0;
 }
 
+/* Takes the descriptors. */
+static int agent_start_framed(Agent *agent, const Order *order, int *fds, Call *call, DataOutcome *ret_outcome) {
+        HandlerChannel channel = { .stream_fd = fd_steal(&fds[0]), .stdin_fd = -1, .stdout_fd = -1 };
+        int r;
+
+        r = agent_fork_handler(agent, order, &channel, NULL, call);
+        if (r < 0) {
+                agent_refuse_stream(channel.stream_fd, order->just_exec);
+                *ret_outcome = (DataOutcome){ .how = CALL_HOW_NOT_STARTED, .status = 125 };
+        }
+        handler_channel_close(&channel);
+        return r < 0 ? DIRECT_E_ENDED : 0;
+}
+
+/* Programs need no handler, but where their configuration says so; sockets do. Takes the descriptors. */
+static int agent_start_direct(Agent *agent, const Order *order, int *fds, Call *call, DataOutcome *ret_outcome) {
+        DirectChannel pipes = { fd_steal(&fds[0]), fd_steal(&fds[1]), fd_steal(&fds[2]) };
+        Service service;
+        int r;
+
+        r = service_resolve(agent->settings, order->call_id, order->text, &service);
+        if (r) {
+                service_failure(r, &ret_outcome->status, &ret_outcome->how);
+                direct_refuse(&pipes, ret_outcome->status);
+                r = DIRECT_E_ENDED;
+        } else if (service_is_program(&service) && service.config.direct) {
+                r = direct_start(&agent->direct, &service, &pipes, order->just_exec, &call->direct, ret_outcome);
+        } else {
+                HandlerChannel channel = { pipes.status_fd, pipes.stdin_fd, pipes.stdout_fd };
+
+                r = agent_fork_handler(agent, order, &channel, &service, call);
+                if (r < 0) {
+                        *ret_outcome = (DataOutcome){ .how = CALL_HOW_NOT_STARTED, .status = 125 };
+                        direct_refuse(&pipes, ret_outcome->status);
+                        r = DIRECT_E_ENDED;
+                } else {
+                        handler_channel_close(&channel);
+                }
+        }
+        service_deinit(&service);
+        return r;
+}
+
+/* Tell a caller whose call is not even entered that nothing was started. */
+static void agent_refuse_data(const Order *order, LinkPacket *packet) {
+        if (order->mode == WIRE_DOMAIN_FRAMED && packet->n_fds > 0)
+                agent_refuse_stream(packet->fds[0], order->just_exec);
+        if (order->mode == WIRE_DOMAIN_DIRECT && packet->n_fds > 0) {
+                DirectChannel pipes = { fd_steal(&packet->fds[0]), -1, -1 };
+
+                direct_refuse(&pipes, 125);
+        }
+}
+
 /* Takes the descriptors of the packet that it wants. */
 static int agent_on_exec(Agent *agent, const Order *order, LinkPacket *packet) {
-        _cleanup_fd_ int stream_fd = -1;
+        DataOutcome outcome = { .how = CALL_HOW_NOT_STARTED, .status = 125 };
         Call *call;
         int r;
 
@@ -333,33 +408,30 @@ static int agent_on_exec(Agent *agent, const Order *order, LinkPacket *packet) {
         if (r == CALLS_E_EXISTS) {
                 /* Its end, told under this id, would be taken for the running one's. */
                 log_warning("call %u: the broker gave this id to a second call, which is refused", order->call_id);
-                if (packet->n_fds > 0)
-                        agent_refuse_stream(packet->fds[0], order->just_exec);
+                agent_refuse_data(order, packet);
                 return 0;
         }
         if (r) {
                 log_warning("call %u: refused: %s", order->call_id,
                             r == CALLS_E_FULL ? "too many calls are running" : "out of memory");
-                if (packet->n_fds > 0)
-                        agent_refuse_stream(packet->fds[0], order->just_exec);
+                agent_refuse_data(order, packet);
                 return agent_refuse_call(agent, order->call_id);
         }
 
-        if (order->mode != WIRE_DOMAIN_FRAMED || packet->n_fds != 1 || packet->lost_fds) {
+        if (order->mode == WIRE_DOMAIN_FRAMED && packet->n_fds == 1 && !packet->lost_fds) {
+                r = agent_start_framed(agent, order, packet->fds, call, &outcome);
+        } else if (order->mode == WIRE_DOMAIN_DIRECT && packet->n_fds == 3 && !packet->lost_fds) {
+                r = agent_start_direct(agent, order, packet->fds, call, &outcome);
+        } else {
                 log_warning("call %u: refused: its data comes in a way we do not understand (mode 0x%x, %zu "
                             "descriptors%s)",
                             order->call_id, order->mode, packet->n_fds, packet->lost_fds ? ", some lost" : "");
-                r = -EINVAL;
-        } else {
-                stream_fd = fd_steal(&packet->fds[0]);
-                r = agent_fork_handler(agent, order, stream_fd, call);
-                if (r < 0) {
-                        log_warning("call %u: refused: cannot start its handler: %s", order->call_id, strerror(-r));
-                        agent_refuse_stream(stream_fd, order->just_exec);
-                }
+                r = DIRECT_E_ENDED;
         }
-        if (r < 0) {
-                calls_end(&agent->calls, call, CALL_HOW_NOT_STARTED, 125, clock_now());
+        if (r < 0)
+                return r;
+        if (r == DIRECT_E_ENDED) {
+                calls_end(&agent->calls, call, outcome.how, outcome.status, clock_now());
                 return agent_flush_ended(agent);
         }
         return 0;
@@ -372,6 +444,10 @@ static int agent_on_kill(Agent *agent, const Order *order) {
         if (!call || call->state != CALL_STATE_RUNNING)
                 return 0;
         call->killed = true;
+        if (call->direct) {
+                direct_kill(&agent->direct, call->direct, clock_now());
+                return 0;
+        }
         if (pidfd_send_signal(call->handler_pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
                 return error_origin(-errno);
         return 0;
@@ -401,6 +477,13 @@ static int agent_on_reports(Agent *agent) {
         return n < 0 && errno != EAGAIN ? error_origin(-errno) : 0;
 }
 
+static int agent_end_call(Agent *agent, Call *call, CallHow how, int status) {
+        calls_end(&agent->calls, call, how, status, clock_now());
+        if (agent->link.state != LINK_STATE_UP)
+                calls_remove(&agent->calls, call);
+        return agent_flush_ended(agent);
+}
+
 /* A handler ended; what it had to say is in the pipe before that. */
 static int agent_on_handler(Agent *agent, Call *call) {
         CallHow how = CALL_HOW_SIGNALLED; /* a handler that dies without a word was not meant to */
@@ -427,11 +510,20 @@ static int agent_on_handler(Agent *agent, Call *call) {
         } else if (call->killed && info.si_code != CLD_EXITED) {
                 status = 128 + info.si_status;
         }
-        calls_end(&agent->calls, call, call->killed ? CALL_HOW_KILLED : how, status, clock_now());
+        return agent_end_call(agent, call, call->killed ? CALL_HOW_KILLED : how, status);
+}
 
-        if (agent->link.state != LINK_STATE_UP)
-                calls_remove(&agent->calls, call);
-        return agent_flush_ended(agent);
+static int agent_on_direct(Agent *agent, Watch *watch) {
+        DataOutcome outcome;
+        uint32_t call_id;
+        Call *call;
+        int r;
+
+        r = direct_on_event(&agent->direct, watch, &call_id, &outcome);
+        if (r != DIRECT_E_ENDED)
+                return error_trace(r);
+        call = calls_lookup(&agent->calls, call_id);
+        return call ? agent_end_call(agent, call, outcome.how, outcome.status) : 0;
 }
 
 /* --- the loop --------------------------------------------------------------------------------------------------- */
@@ -489,7 +581,10 @@ static int agent_on_link(Agent *agent) {
 }
 
 static int agent_on_deadline(Agent *agent) {
-        if (agent->link.deadline_usec > clock_now())
+        uint64_t now = clock_now();
+
+        direct_table_on_deadline(&agent->direct, now);
+        if (agent->link.deadline_usec > now)
                 return 0;
         switch (agent->link.state) {
         case LINK_STATE_DOWN:
@@ -504,26 +599,35 @@ static int agent_on_deadline(Agent *agent) {
 }
 
 static int agent_timeout(const Agent *agent) {
-        uint64_t now = clock_now(), left;
+        uint64_t now = clock_now(), deadline = direct_table_deadline(&agent->direct), left;
 
-        if (agent->link.deadline_usec == UINT64_MAX)
+        if (agent->link.deadline_usec < deadline)
+                deadline = agent->link.deadline_usec;
+        if (deadline == UINT64_MAX)
                 return -1;
-        if (agent->link.deadline_usec <= now)
+        if (deadline <= now)
                 return 0;
-        left = (agent->link.deadline_usec - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
+        left = (deadline - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
         return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-static int agent_on_event(Agent *agent, void *source) {
-        if (source == &agent_signal_source) {
+static int agent_on_event(Agent *agent, Watch *watch) {
+        switch (watch->kind) {
+        case WATCH_KIND_SIGNALS:
                 agent->stopping = true;
                 return 0;
-        }
-        if (source == &agent_report_source)
+        case WATCH_KIND_REPORTS:
                 return agent_on_reports(agent);
-        if (source == &agent->link)
+        case WATCH_KIND_LINK:
                 return agent->link.state == LINK_STATE_DOWN ? 0 : agent_on_link(agent);
-        return agent_on_handler(agent, source);
+        case WATCH_KIND_HANDLER:
+                return agent_on_handler(agent, container_of(watch, Call, watch));
+        case WATCH_KIND_PROGRAM:
+        case WATCH_KIND_STDERR:
+        case WATCH_KIND_STATUS:
+                return agent_on_direct(agent, watch);
+        }
+        return 0;
 }
 
 int agent_run(Agent *agent) {
@@ -543,6 +647,7 @@ int agent_run(Agent *agent) {
                         if (r)
                                 return r;
                 }
+                direct_table_collect(&agent->direct);
         }
         return 0;
 }

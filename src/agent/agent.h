@@ -21,7 +21,7 @@ typedef struct Agent Agent;
  * Blocks SIGTERM and SIGINT, which end agent_run().
  * Return: 0 or a negative error.
  */
-int agent_new(const HandlerSettings *settings, const char *link_path, const char *notify, Agent **ret_agent);
+int agent_new(const ServiceSettings *settings, const char *link_path, const char *notify, Agent **ret_agent);
 
 /** agent_free() - accepts NULL. Running handlers and services are left alone. Return: NULL */
 Agent *agent_free(Agent *agent);

@@ -93,7 +93,13 @@ int calls_add(Calls *calls, uint32_t id, uint64_t now_usec, Call **ret_call) {
         call = malloc(sizeof(*call));
         if (!call)
                 return error_origin(-ENOMEM);
-        *call = (Call){ .id = id, .state = CALL_STATE_RUNNING, .handler_pidfd = -1, .started_usec = now_usec };
+        *call = (Call){
+                .id = id,
+                .state = CALL_STATE_RUNNING,
+                .handler_pidfd = -1,
+                .watch = { WATCH_KIND_HANDLER },
+                .started_usec = now_usec,
+        };
         calls_link(calls, call);
         ++calls->n_calls;
         *ret_call = call;
@@ -102,6 +108,7 @@ int calls_add(Calls *calls, uint32_t id, uint64_t now_usec, Call **ret_call) {
 
 void calls_end(Calls *calls, Call *call, CallHow how, int status, uint64_t now_usec) {
         call->handler_pidfd = fd_close(call->handler_pidfd);
+        call->direct = NULL;
         call->state = CALL_STATE_ENDED;
         call->ended =
                 (CallEnded){ .id = call->id, .how = how, .status = status, .run_usec = now_usec - call->started_usec };

@@ -3,7 +3,7 @@
  * The calls of an agent, by id. A call is in the table from the message that starts it until the broker has been told
  * its end, so that no id is taken twice and no end is told twice.
  *
- *   RUNNING -- its handler exited --> ENDED -- CALL_ENDED sent, or the link was lost --> (removed)
+ *   RUNNING -- its handler or program exited --> ENDED -- CALL_ENDED sent, or the link was lost --> (removed)
  */
 #pragma once
 
@@ -12,7 +12,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/watch.h"
 #include "wire/call.h"
+
+typedef struct Direct Direct;
 
 enum {
         _CALLS_E_SUCCESS,
@@ -28,11 +31,13 @@ typedef enum CallState {
 typedef struct Call {
         uint32_t id;
         CallState state;
-        int handler_pidfd; /* RUNNING; owned */
+        int handler_pidfd; /* RUNNING, with a handler; owned; else -1 */
+        Direct *direct;    /* RUNNING, without one; not owned; else NULL */
         uint64_t started_usec;
         bool killed;     /* the broker wanted it so */
         bool reported;   /* the handler said how it ended, in @ended */
         CallEnded ended; /* valid if reported, or in ENDED */
+        Watch watch;     /* of handler_pidfd */
         struct Call *next_same_bucket;
         struct Call *next_ended;
 } Call;

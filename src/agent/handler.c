@@ -10,10 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/config.h"
 #include "agent/dial.h"
-#include "agent/environment.h"
-#include "agent/lookup.h"
 #include "agent/servicelog.h"
 #include "agent/spawn.h"
 #include "agent/tcp.h"
@@ -21,27 +18,16 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "data/bridge.h"
 #include "data/prepare.h"
-
-#define HANDLER_SHELL "/bin/sh"
-
-enum {
-        _HANDLER_E_SUCCESS,
-        HANDLER_E_NOT_FOUND, /* no such service: 127 */
-        HANDLER_E_FAILED,    /* anything else, logged: 125 */
-        /* there was a process, but no program in it: one who does not wait for the end is not told (5.9) */
-        HANDLER_E_EXEC_NOT_FOUND,
-        HANDLER_E_EXEC_FAILED,
-};
+#include "data/status.h"
 
 typedef struct Handler {
-        const HandlerSettings *settings;
-        uint32_t call_id;
+        const Service *service;
         bool just_exec;
-        Command command;
-        Config config;
+        ServicelogSink sink;
         Servicelog log;
-        int stream_fd;
+        HandlerChannel channel;
 
         /* the program that was started; sockets have none */
         pid_t program_pid;
@@ -50,63 +36,10 @@ typedef struct Handler {
         bool killing;      /* SIGTERM was passed on */
 } Handler;
 
-#define HANDLER_LOG(_handler, _format, ...) log_notice("call %u: " _format, (_handler)->call_id, ##__VA_ARGS__)
-
-/* --- what is asked for ------------------------------------------------------------------------------------------ */
-
-static void handler_log_diagnostics(const Handler *handler, const Diagnostics *diagnostics) {
-        for (size_t i = 0; i < diagnostics->n_entries; ++i) {
-                _cleanup_free_ char *text = diagnostic_format(&diagnostics->entries[i]);
-
-                HANDLER_LOG(handler, "%s", text ?: diagnostics->entries[i].text);
-        }
-}
-
-static int handler_load_config(Handler *handler) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
-        int r;
-
-        r = config_load(handler->settings->config_path, &handler->command, &errors, &notices, &handler->config);
-        handler_log_diagnostics(handler, &errors);
-        handler_log_diagnostics(handler, &notices);
-        if (r)
-                return HANDLER_E_FAILED;
-        if (handler->config.wait_for_session)
-                log_debug("call %u: wait-for-session: the supervisor holds a session of this account",
-                          handler->call_id);
-        return 0;
-}
-
-static int handler_check_user(const Handler *handler) {
-        const char *account = handler->settings->account;
-        const CommandPart *user = &handler->command.user;
-        CommandPart forced = {};
-
-        if (handler->config.force_user) {
-                forced = (CommandPart){ .text = handler->config.force_user, .n = strlen(handler->config.force_user) };
-                user = &forced;
-        }
-        if (user->n == strlen(account) && memcmp(user->text, account, user->n) == 0)
-                return 0;
-        HANDLER_LOG(handler, "refused: it asks for user \"%s\", but this domain is the account \"%s\" and no other",
-                    ESCAPED(user->text, user->n), account);
-        return HANDLER_E_FAILED;
-}
-
-static int handler_lookup(const Handler *handler, Lookup *ret_lookup) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT;
-        int r;
-
-        r = lookup_service(handler->settings->service_path, &handler->command, &errors, ret_lookup);
-        handler_log_diagnostics(handler, &errors);
-        if (r == LOOKUP_E_NOT_FOUND) {
-                HANDLER_LOG(handler, "there is no service \"%s\" here",
-                            ESCAPED(handler->command.descriptor.text, handler->command.descriptor.n));
-                return HANDLER_E_NOT_FOUND;
-        }
-        return r ? HANDLER_E_FAILED : 0;
+void handler_channel_close(HandlerChannel *channel) {
+        channel->stream_fd = fd_close(channel->stream_fd);
+        channel->stdin_fd = fd_close(channel->stdin_fd);
+        channel->stdout_fd = fd_close(channel->stdout_fd);
 }
 
 /* --- programs --------------------------------------------------------------------------------------------------- */
@@ -163,8 +96,8 @@ static int handler_open_streams(const Handler *handler, HandlerStreams *streams)
                 if (!r)
                         r = handler_open_null(&streams->stdout_fd);
                 if (!r)
-                        r = handler->command.is_service ? handler_open_stderr(streams)
-                                                        : handler_open_null(&streams->stderr_fd);
+                        r = handler->service->command.is_service ? handler_open_stderr(streams)
+                                                                 : handler_open_null(&streams->stderr_fd);
                 return r;
         }
         r = handler_open_pair(&streams->in_fd, &streams->stdin_fd);
@@ -175,58 +108,21 @@ static int handler_open_streams(const Handler *handler, HandlerStreams *streams)
         return r;
 }
 
-static int handler_spawn(Handler *handler, const char *program, char *const *argv, const HandlerStreams *streams,
-                         int *ret_pidfd) {
-        const HandlerSettings *settings = handler->settings;
-        char **environment = NULL;
-        int error, r;
+static int handler_start(Handler *handler, const HandlerStreams *streams, int *ret_pidfd) {
+        ServiceProgram program = {
+                .stdin_fd = streams->stdin_fd,
+                .stdout_fd = streams->stdout_fd,
+                .stderr_fd = streams->stderr_fd,
+                .agent_pid = getpid(),
+        };
+        int r;
 
-        r = environment_new(settings->environment, &handler->command, getpid(), &environment);
+        r = service_spawn(handler->service, &program);
         if (r)
-                return HANDLER_E_FAILED;
-        r = spawn_process(&(Spawn){ .program = program,
-                                    .argv = argv,
-                                    .environment = environment,
-                                    .directory = settings->home,
-                                    .stdin_fd = streams->stdin_fd,
-                                    .stdout_fd = streams->stdout_fd,
-                                    .stderr_fd = streams->stderr_fd,
-                                    .files = settings->files },
-                          &error, &handler->program_pid, ret_pidfd);
-        environment_free(environment);
-        if (r > 0)
-                HANDLER_LOG(handler, "cannot run %s: %s", ESCAPED(program, strlen(program)), strerror(error));
-        switch (r) {
-        case 0:
-                return 0;
-        case SPAWN_E_NOT_FOUND:
-                return HANDLER_E_EXEC_NOT_FOUND;
-        case SPAWN_E_FAILED:
-                return HANDLER_E_EXEC_FAILED;
-        default:
-                return HANDLER_E_FAILED;
-        }
-}
-
-static int handler_start_program(Handler *handler, const Lookup *lookup, const HandlerStreams *streams,
-                                 int *ret_pidfd) {
-        const Command *command = &handler->command;
-        _cleanup_free_ char *argument = NULL;
-        char *argv[] = { (char *)lookup->path, NULL, NULL };
-
-        if (command->has_argument && command->argument.n > 0) {
-                argument = strndup(command->argument.text, command->argument.n);
-                if (!argument)
-                        return HANDLER_E_FAILED;
-                argv[1] = argument;
-        }
-        return handler_spawn(handler, lookup->path, argv, streams, ret_pidfd);
-}
-
-static int handler_start_shell(Handler *handler, const HandlerStreams *streams, int *ret_pidfd) {
-        char *argv[] = { (char *)"sh", (char *)"-c", (char *)handler->command.shell.text, NULL };
-
-        return handler_spawn(handler, HANDLER_SHELL, argv, streams, ret_pidfd);
+                return r;
+        handler->program_pid = program.pid;
+        *ret_pidfd = program.pidfd;
+        return 0;
 }
 
 /* --- the end of a program by order ------------------------------------------------------------------------------ */
@@ -284,24 +180,46 @@ static void handler_on_stderr(void *userdata, const void *untrusted_data, size_t
         servicelog_write(&handler->log, untrusted_data, n);
 }
 
-static DataOutcome handler_outcome(int r) {
-        if (r == HANDLER_E_NOT_FOUND || r == HANDLER_E_EXEC_NOT_FOUND)
-                return (DataOutcome){ .status = 127, .how = CALL_HOW_NOT_FOUND };
-        return (DataOutcome){ .status = 125, .how = CALL_HOW_NOT_STARTED };
-}
-
 /* --- ways through a call ---------------------------------------------------------------------------------------- */
 
+static bool handler_is_direct(const Handler *handler) {
+        return handler->channel.stdin_fd >= 0;
+}
+
 static int handler_run_data(Handler *handler, DataCallee *callee, DataOutcome *outcome) {
+        HandlerChannel *channel = &handler->channel;
         int r;
 
-        callee->stream_fd = fd_steal(&handler->stream_fd);
+        callee->stream_fd = fd_steal(&channel->stream_fd);
         callee->userdata = handler;
-        r = data_callee_run(callee, outcome);
+        if (handler_is_direct(handler))
+                r = data_bridge_run(callee, fd_steal(&channel->stdin_fd), fd_steal(&channel->stdout_fd), outcome);
+        else
+                r = data_callee_run(callee, outcome);
         /* How the service ended is lost; that the call ended is not. */
         if (r < 0)
                 *outcome = (DataOutcome){ .status = 125, .how = CALL_HOW_ABANDONED };
         return 0;
+}
+
+/* The one message of a call without data, or without a service. */
+static void handler_answer(Handler *handler, int status) {
+        int stream_fd = fd_steal(&handler->channel.stream_fd);
+
+        if (handler_is_direct(handler)) {
+                DataStatus stream = { .fd = stream_fd };
+
+                (void)data_status_exit(&stream, status);
+                data_status_deinit(&stream);
+        } else if (handler->just_exec) {
+                (void)data_callee_detached(stream_fd, status);
+        } else {
+                (void)data_callee_fail(stream_fd, status);
+        }
+}
+
+static void handler_set_outcome(int r, DataOutcome *outcome) {
+        service_failure(r, &outcome->status, &outcome->how);
 }
 
 /*
@@ -330,18 +248,19 @@ static void handler_fork_logger(Handler *handler, int err_fd) {
 
 /* @r: how the start went. Whoever does not wait learns only that there was a process (5.9); the broker learns all. */
 static int handler_detach(Handler *handler, int r, HandlerStreams *streams, DataOutcome *outcome) {
-        if (r == HANDLER_E_FAILED)
+        if (r == SERVICE_E_FAILED)
                 return r;
         if (r == 0 && streams->err_fd >= 0)
                 handler_fork_logger(handler, streams->err_fd);
         handler_streams_close(streams);
-        (void)data_callee_detached(fd_steal(&handler->stream_fd), 0);
-        *outcome = r ? handler_outcome(r) : (DataOutcome){ .how = CALL_HOW_DETACHED };
+        handler_answer(handler, 0);
+        *outcome = (DataOutcome){ .how = CALL_HOW_DETACHED };
+        if (r)
+                handler_set_outcome(r, outcome);
         return 0;
 }
 
-/* @lookup: NULL for a shell command */
-static int handler_run_program(Handler *handler, const Lookup *lookup, DataOutcome *outcome) {
+static int handler_run_program(Handler *handler, DataOutcome *outcome) {
         _cleanup_(handler_streams_close)
         HandlerStreams streams = HANDLER_STREAMS_INIT;
         DataCallee callee = DATA_CALLEE_INIT;
@@ -350,12 +269,11 @@ static int handler_run_program(Handler *handler, const Lookup *lookup, DataOutco
 
         r = handler_open_streams(handler, &streams);
         if (r)
-                return HANDLER_E_FAILED;
+                return SERVICE_E_FAILED;
         if (!handler->just_exec && handler_watch_signals(handler) < 0)
-                return HANDLER_E_FAILED;
+                return SERVICE_E_FAILED;
 
-        r = lookup ? handler_start_program(handler, lookup, &streams, &pidfd)
-                   : handler_start_shell(handler, &streams, &pidfd);
+        r = handler_start(handler, &streams, &pidfd);
         if (handler->just_exec)
                 return handler_detach(handler, r, &streams, outcome);
         if (r)
@@ -364,13 +282,13 @@ static int handler_run_program(Handler *handler, const Lookup *lookup, DataOutco
         handler->program_pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
         if (handler->program_pidfd < 0) {
                 spawn_signal_group(handler->program_pid, pidfd, SIGKILL);
-                return HANDLER_E_FAILED;
+                return SERVICE_E_FAILED;
         }
         callee.in_fd = fd_steal(&streams.in_fd);
         callee.out_fd = fd_steal(&streams.out_fd);
         callee.err_fd = fd_steal(&streams.err_fd);
         callee.child_pidfd = fd_steal(&pidfd);
-        callee.on_stderr = lookup ? handler_on_stderr : NULL;
+        callee.on_stderr = handler->service->command.is_service ? handler_on_stderr : NULL;
         callee.watch_fd = handler->kill_fd;
         callee.on_watch = handler_on_signal;
         /* The program's own ends must be closed here, or their end-of-file never comes. */
@@ -378,22 +296,9 @@ static int handler_run_program(Handler *handler, const Lookup *lookup, DataOutco
         return handler_run_data(handler, &callee, outcome);
 }
 
-static int handler_run_executable(Handler *handler, const Lookup *lookup, DataOutcome *outcome) {
-        const Config *config = &handler->config;
-
-        if (handler->command.n_tokens != 2 && handler->command.n_tokens != 4) {
-                HANDLER_LOG(handler, "a program is called with 2 or 4 words, not with %u", handler->command.n_tokens);
-                return HANDLER_E_FAILED;
-        }
-        if (config->skip_service_descriptor || config->exit_on_client_eof || config->exit_on_service_eof)
-                HANDLER_LOG(handler,
-                            "%s is a program: skip-service-descriptor, exit-on-service-eof and "
-                            "exit-on-client-eof are ignored",
-                            ESCAPED(lookup->path, strlen(lookup->path)));
-        return handler_run_program(handler, lookup, outcome);
-}
-
-static int handler_dial(const Handler *handler, const Lookup *lookup, int *ret_fd) {
+static int handler_dial(const Handler *handler, int *ret_fd) {
+        const Service *service = handler->service;
+        const Lookup *lookup = &service->lookup;
         char text[TCP_ADDRESS_TEXT_MAX];
         TcpAddress address;
         int error, r;
@@ -401,134 +306,94 @@ static int handler_dial(const Handler *handler, const Lookup *lookup, int *ret_f
         if (lookup->kind == LOOKUP_KIND_SOCKET) {
                 r = dial_unix(lookup->path, DIAL_LIMIT_USEC, &error, ret_fd);
                 if (r > 0)
-                        HANDLER_LOG(handler, "cannot connect to %s: %s", ESCAPED(lookup->path, strlen(lookup->path)),
+                        SERVICE_LOG(service, "cannot connect to %s: %s", ESCAPED(lookup->path, strlen(lookup->path)),
                                     strerror(error));
-                return r ? HANDLER_E_FAILED : 0;
+                return r ? SERVICE_E_FAILED : 0;
         }
-        if (tcp_address_parse(lookup->tcp, &handler->command, &address)) {
-                HANDLER_LOG(handler, "link \"%s\" and argument make no numeric address and port (qubes-rpc(5))",
+        if (tcp_address_parse(lookup->tcp, &service->command, &address)) {
+                SERVICE_LOG(service, "link \"%s\" and argument make no numeric address and port (qubes-rpc(5))",
                             ESCAPED(lookup->tcp, strlen(lookup->tcp)));
-                return HANDLER_E_FAILED;
+                return SERVICE_E_FAILED;
         }
         r = dial_tcp(&address, DIAL_LIMIT_USEC, &error, ret_fd);
         if (r > 0)
-                HANDLER_LOG(handler, "cannot connect to %s: %s", tcp_address_format(&address, text), strerror(error));
-        return r ? HANDLER_E_FAILED : 0;
+                SERVICE_LOG(service, "cannot connect to %s: %s", tcp_address_format(&address, text), strerror(error));
+        return r ? SERVICE_E_FAILED : 0;
 }
 
 /* What a socket is told first: the command's own words and one NUL, of which the text has one already (6.7). */
 static void handler_descriptor(const Handler *handler, const void **ret_data, size_t *ret_n) {
-        const CommandPart *metadata = &handler->command.metadata;
+        const CommandPart *metadata = &handler->service->command.metadata;
+        bool skip = handler->service->config.skip_service_descriptor;
 
-        *ret_data = handler->config.skip_service_descriptor ? NULL : metadata->text;
-        *ret_n = handler->config.skip_service_descriptor ? 0 : metadata->n + 1;
+        *ret_data = skip ? NULL : metadata->text;
+        *ret_n = skip ? 0 : metadata->n + 1;
 }
 
-static int handler_run_socket(Handler *handler, const Lookup *lookup, DataOutcome *outcome) {
+static int handler_run_socket(Handler *handler, DataOutcome *outcome) {
         DataCallee callee = DATA_CALLEE_INIT;
         _cleanup_fd_ int fd = -1;
         const void *descriptor;
         size_t n_descriptor;
         int r;
 
-        r = handler_dial(handler, lookup, &fd);
+        r = handler_dial(handler, &fd);
         if (r)
                 return r;
         handler_descriptor(handler, &descriptor, &n_descriptor);
 
         if (handler->just_exec) {
                 if (fd_write_full(fd, descriptor, n_descriptor) < 0)
-                        return HANDLER_E_FAILED;
+                        return SERVICE_E_FAILED;
                 fd = fd_close(fd);
                 return handler_detach(handler, 0, &(HandlerStreams)HANDLER_STREAMS_INIT, outcome);
         }
         callee.in_fd = callee.out_fd = fd_steal(&fd);
         callee.prefix = descriptor;
         callee.n_prefix = n_descriptor;
-        callee.exit_on_client_eof = handler->config.exit_on_client_eof;
-        callee.exit_on_service_eof = handler->config.exit_on_service_eof;
+        callee.exit_on_client_eof = handler->service->config.exit_on_client_eof;
+        callee.exit_on_service_eof = handler->service->config.exit_on_service_eof;
         return handler_run_data(handler, &callee, outcome);
 }
 
-static int handler_run_service(Handler *handler, DataOutcome *outcome) {
-        Lookup lookup;
-        int r;
-
-        r = handler_load_config(handler);
-        if (r)
-                return r;
-        r = handler_lookup(handler, &lookup);
-        if (r)
-                return r;
-        r = handler_check_user(handler);
-        if (r)
-                return r;
-        servicelog_init(&handler->log, &handler->command, handler->call_id, handler->settings->journal,
-                        handler->settings->syslog);
-
-        switch (lookup.kind) {
-        case LOOKUP_KIND_EXECUTABLE:
-                return handler_run_executable(handler, &lookup, outcome);
-        case LOOKUP_KIND_SOCKET:
-        case LOOKUP_KIND_TCP:
-                return handler_run_socket(handler, &lookup, outcome);
-        }
-        return error_origin(-EINVAL);
-}
-
-static int handler_run_command(Handler *handler, const char *text, DataOutcome *outcome) {
-        int r;
-
-        if (command_parse(text, true, &handler->command)) {
-                HANDLER_LOG(handler, "this is no command: \"%s\"", ESCAPED(text, strlen(text)));
-                return HANDLER_E_FAILED;
-        }
-        if (handler->command.is_service)
-                return handler_run_service(handler, outcome);
-
-        if (!handler->settings->shell) {
-                HANDLER_LOG(handler, "a shell command was refused: the inventory does not say shell=yes");
-                return HANDLER_E_FAILED;
-        }
-        r = handler_check_user(handler);
-        if (r)
-                return r;
-        return handler_run_program(handler, NULL, outcome);
-}
-
-static void handler_fail(Handler *handler, int r, DataOutcome *outcome) {
-        /* Nothing was started, but the caller may be slow to hear it: an order to end that ends this process. */
-        handler_unblock(SIGTERM);
-        *outcome = handler_outcome(r);
-        if (handler->just_exec)
-                (void)data_callee_detached(fd_steal(&handler->stream_fd), outcome->status);
-        else
-                (void)data_callee_fail(fd_steal(&handler->stream_fd), outcome->status);
-}
-
-void handler_run(const HandlerSettings *settings, const Order *order, int stream_fd, DataOutcome *ret_outcome) {
+void handler_run(const ServiceSettings *settings, const Order *order, HandlerChannel *channel, const Service *service,
+                 DataOutcome *ret_outcome) {
         Handler handler = {
-                .settings = settings,
-                .call_id = order->call_id,
+                .service = service,
                 .just_exec = order->just_exec,
-                .config = CONFIG_INIT,
-                .log.fd = -1,
-                .stream_fd = stream_fd,
+                .sink = SERVICELOG_SINK_INIT,
+                .channel = *channel,
                 .program_pidfd = -1,
                 .kill_fd = -1,
         };
         DataOutcome outcome = {};
+        Service own = {};
         int r;
 
+        *channel = (HandlerChannel){ -1, -1, -1 };
         r = data_prepare();
-        if (!r)
-                r = handler_run_command(&handler, order->text, &outcome);
-        if (r)
-                handler_fail(&handler, r, &outcome);
+        if (!r && !service) {
+                handler.service = &own;
+                r = service_resolve(settings, order->call_id, order->text, &own);
+        }
+        if (!r) {
+                servicelog_sink_init(&handler.sink, settings->journal, settings->syslog);
+                if (handler.service->command.is_service)
+                        servicelog_init(&handler.log, &handler.sink, &handler.service->command, order->call_id);
+                r = service_is_program(handler.service) ? handler_run_program(&handler, &outcome)
+                                                        : handler_run_socket(&handler, &outcome);
+        }
+        if (r) {
+                /* Nothing was started, but the caller may be slow to hear it: an order to end that ends this process. */
+                handler_unblock(SIGTERM);
+                handler_set_outcome(r, &outcome);
+                handler_answer(&handler, outcome.status);
+        }
 
         servicelog_deinit(&handler.log);
-        config_deinit(&handler.config);
-        fd_close(handler.stream_fd);
+        servicelog_sink_deinit(&handler.sink);
+        service_deinit(&own);
+        handler_channel_close(&handler.channel);
         fd_close(handler.program_pidfd);
         fd_close(handler.kill_fd);
         *ret_outcome = outcome;

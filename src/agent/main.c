@@ -145,7 +145,7 @@ static const char *environment_or(const char *variable, const char *otherwise) {
 
 static int run(void) {
         _cleanup_free_ char *link_buffer = NULL, *notify = NULL, *account = NULL;
-        HandlerSettings settings = { .shell = arg_shell };
+        ServiceSettings settings = { .shell = arg_shell };
         struct rlimit files, more_files;
         const char *link_path;
         Agent *agent = NULL;

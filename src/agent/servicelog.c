@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,31 +18,42 @@
 /** A whole record: the escaped line, and what stands around it. */
 #define SERVICELOG_RECORD_MAX (ESCAPE_MAX(SERVICELOG_LINE_MAX) + SERVICELOG_NAME_MAX + 256)
 
-void servicelog_init(Servicelog *log, const Command *command, uint32_t call_id, const char *journal,
-                     const char *syslog) {
-        char descriptor[SERVICELOG_NAME_MAX + 1], source[SERVICELOG_NAME_MAX + 1];
+void servicelog_sink_init(ServicelogSink *sink, const char *journal, const char *syslog) {
+        *sink = (ServicelogSink){ .fd = -1, .journal = journal, .syslog = syslog };
+}
 
-        *log = (Servicelog){ .fd = -1, .call_id = call_id, .journal = journal, .syslog = syslog };
+void servicelog_sink_deinit(ServicelogSink *sink) {
+        sink->fd = fd_close(sink->fd);
+        sink->kind = SERVICELOG_KIND_UNKNOWN;
+}
+
+void servicelog_init(Servicelog *log, ServicelogSink *sink, const Command *command, uint32_t call_id) {
+        char descriptor[SERVICELOG_NAME_MAX + 1], source[SERVICELOG_NAME_MAX + 1];
+        char name[SERVICELOG_NAME_MAX + 1];
+
         escape(descriptor, sizeof(descriptor), command->descriptor.text, command->descriptor.n);
         escape(source, sizeof(source), command->source.text, command->source.n);
         /* The source is the half that nobody may lose: it is short, so the descriptor makes room for it. */
-        snprintf(log->name, sizeof(log->name), "%.*s-%.127s", SERVICELOG_NAME_MAX - 128, descriptor, source);
+        snprintf(name, sizeof(name), "%.*s-%.127s", SERVICELOG_NAME_MAX - 128, descriptor, source);
+        *log = (Servicelog){ .call_id = call_id, .name = strdup(name) };
+        if (log->name)
+                log->sink = sink;
 }
 
-static bool servicelog_open_socket(Servicelog *log, ServicelogKind kind, const char *path) {
-        if (access(path, W_OK) < 0 || socket_address(path, &log->address, &log->n_address))
+static bool servicelog_open_socket(ServicelogSink *sink, ServicelogKind kind, const char *path) {
+        if (access(path, W_OK) < 0 || socket_address(path, &sink->address, &sink->n_address))
                 return false;
-        log->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (log->fd < 0)
+        sink->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (sink->fd < 0)
                 return false;
-        log->kind = kind;
+        sink->kind = kind;
         return true;
 }
 
-static void servicelog_open(Servicelog *log) {
-        if (!servicelog_open_socket(log, SERVICELOG_KIND_JOURNAL, log->journal) &&
-            !servicelog_open_socket(log, SERVICELOG_KIND_SYSLOG, log->syslog))
-                log->kind = SERVICELOG_KIND_STDERR;
+static void servicelog_open(ServicelogSink *sink) {
+        if (!servicelog_open_socket(sink, SERVICELOG_KIND_JOURNAL, sink->journal) &&
+            !servicelog_open_socket(sink, SERVICELOG_KIND_SYSLOG, sink->syslog))
+                sink->kind = SERVICELOG_KIND_STDERR;
 }
 
 static int servicelog_format_journal(const Servicelog *log, const char *text, char *record, size_t n_max) {
@@ -68,7 +80,7 @@ static bool servicelog_send(Servicelog *log, const char *text) {
         ssize_t sent;
         int n = -1;
 
-        switch (log->kind) {
+        switch (log->sink->kind) {
         case SERVICELOG_KIND_JOURNAL:
                 n = servicelog_format_journal(log, text, record, sizeof(record));
                 break;
@@ -84,8 +96,8 @@ static bool servicelog_send(Servicelog *log, const char *text) {
         if (n < 0 || (size_t)n >= sizeof(record))
                 return false;
         do
-                sent = sendto(log->fd, record, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT,
-                              (const struct sockaddr *)&log->address, log->n_address);
+                sent = sendto(log->sink->fd, record, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT,
+                              (const struct sockaddr *)&log->sink->address, log->sink->n_address);
         while (sent < 0 && errno == EINTR);
         return sent >= 0;
 }
@@ -100,49 +112,74 @@ static void servicelog_report_dropped(Servicelog *log) {
                 log->n_dropped = 0;
 }
 
-static void servicelog_flush(Servicelog *log) {
+static void servicelog_flush(Servicelog *log, const char *line, size_t n_line) {
         char text[ESCAPE_MAX(SERVICELOG_LINE_MAX)];
 
-        if (log->kind == SERVICELOG_KIND_UNKNOWN)
-                servicelog_open(log);
-        escape(text, sizeof(text), log->line, log->n_line);
-        log->n_line = 0;
+        if (log->sink->kind == SERVICELOG_KIND_UNKNOWN)
+                servicelog_open(log->sink);
+        escape(text, sizeof(text), line, n_line);
 
         servicelog_report_dropped(log);
         if (log->n_dropped > 0 || !servicelog_send(log, text))
                 ++log->n_dropped;
 }
 
+static void servicelog_flush_kept(Servicelog *log) {
+        if (!log->line)
+                return;
+        servicelog_flush(log, log->line, log->n_line);
+        free(log->line);
+        log->line = NULL;
+        log->n_line = 0;
+}
+
+/* The beginning of a line, or more of one. */
+static void servicelog_keep(Servicelog *log, const char *data, size_t n) {
+        if (n == 0)
+                return;
+        if (!log->line)
+                log->line = malloc(SERVICELOG_LINE_MAX);
+        if (!log->line) {
+                ++log->n_dropped;
+                return;
+        }
+        memcpy(log->line + log->n_line, data, n);
+        log->n_line += n;
+}
+
 void servicelog_write(Servicelog *log, const void *untrusted_data, size_t n) {
         const char *data = untrusted_data;
 
-        while (n > 0) {
+        while (log->sink && n > 0) {
                 const char *newline = memchr(data, '\n', n);
                 size_t n_piece = newline ? (size_t)(newline - data) : n;
-                size_t n_room = sizeof(log->line) - log->n_line;
+                size_t n_room = SERVICELOG_LINE_MAX - log->n_line;
+                bool full = n_piece > n_room;
 
-                if (n_piece > n_room) {
-                        /* Only what comes after a full line shows that it goes on. */
-                        newline = NULL;
+                /* Only what comes after a full line shows that it goes on. */
+                if (full)
                         n_piece = n_room;
+                if ((newline || full) && !log->line) {
+                        servicelog_flush(log, data, n_piece);
+                } else {
+                        servicelog_keep(log, data, n_piece);
+                        if (newline || full)
+                                servicelog_flush_kept(log);
                 }
-                memcpy(log->line + log->n_line, data, n_piece);
-                log->n_line += n_piece;
                 data += n_piece;
                 n -= n_piece;
-                if (newline) {
+                if (newline && !full) {
                         ++data;
                         --n;
-                        servicelog_flush(log);
-                } else if (n > 0) {
-                        servicelog_flush(log);
                 }
         }
 }
 
 void servicelog_deinit(Servicelog *log) {
-        if (log->n_line > 0)
-                servicelog_flush(log);
-        servicelog_report_dropped(log);
-        log->fd = fd_close(log->fd);
+        if (log->sink) {
+                servicelog_flush_kept(log);
+                servicelog_report_dropped(log);
+        }
+        free(log->name);
+        *log = (Servicelog){ .sink = NULL };
 }

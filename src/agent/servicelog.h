@@ -31,29 +31,47 @@ typedef enum ServicelogKind {
         SERVICELOG_KIND_STDERR,  /* base/log.h */
 } ServicelogKind;
 
-typedef struct Servicelog {
+/** Where records go: one for all services of a process. */
+typedef struct ServicelogSink {
         ServicelogKind kind;
         int fd;
         struct sockaddr_un address;
         socklen_t n_address;
         const char *journal, *syslog;
+} ServicelogSink;
+
+#define SERVICELOG_SINK_INIT ((ServicelogSink){ .fd = -1 })
+
+/**
+ * servicelog_sink_init() - nothing is opened before the first record
+ * @journal, @syslog: SERVICELOG_JOURNAL, SERVICELOG_SYSLOG, or what a test puts in their places; not owned
+ */
+void servicelog_sink_init(ServicelogSink *sink, const char *journal, const char *syslog);
+
+/** servicelog_sink_deinit() - close it; harmless when repeated */
+void servicelog_sink_deinit(ServicelogSink *sink);
+
+/** The log of one call. It is small: a line is kept only while its end has not come. */
+typedef struct Servicelog {
+        ServicelogSink *sink; /* NULL: nothing is logged */
         uint32_t call_id;
         unsigned long n_dropped;
+        char *name;
+        char *line; /* NULL, or SERVICELOG_LINE_MAX bytes */
         size_t n_line;
-        char name[SERVICELOG_NAME_MAX + 1];
-        char line[SERVICELOG_LINE_MAX];
 } Servicelog;
 
 /**
- * servicelog_init() - prepare a log; nothing is opened before the first record
- * @command:           a service call, for the name
- * @journal, @syslog:  SERVICELOG_JOURNAL, SERVICELOG_SYSLOG, or what a test puts in their places; not owned
+ * servicelog_init() - prepare a log
+ * @sink:    must outlive it
+ * @command: a service call, for the name
+ *
+ * Where there is no memory, nothing is logged.
  */
-void servicelog_init(Servicelog *log, const Command *command, uint32_t call_id, const char *journal,
-                     const char *syslog);
+void servicelog_init(Servicelog *log, ServicelogSink *sink, const Command *command, uint32_t call_id);
 
 /** servicelog_write() - take @n bytes as they come; whole lines are logged. Never blocks, never fails */
 void servicelog_write(Servicelog *log, const void *untrusted_data, size_t n);
 
-/** servicelog_deinit() - log a last line without its end, and what was dropped; close */
+/** servicelog_deinit() - log a last line without its end, and what was dropped; harmless when repeated */
 void servicelog_deinit(Servicelog *log);

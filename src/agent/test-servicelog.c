@@ -21,6 +21,7 @@ typedef struct World {
         char folder[32];
         char journal[64], syslog[64];
         int fd;
+        ServicelogSink sink;
 } World;
 
 static int setup(void **state) {
@@ -55,12 +56,13 @@ static void world_listen(World *world, const char *path) {
         assert_int_equal(bind(world->fd, (struct sockaddr *)&address, n_address), 0);
 }
 
-static Servicelog world_log(const World *world) {
+static Servicelog world_log(World *world) {
         Command command;
         Servicelog log;
 
         assert_int_equal(command_parse("u:QUBESRPC my.svc+arg work", true, &command), 0);
-        servicelog_init(&log, &command, 17, world->journal, world->syslog);
+        servicelog_sink_init(&world->sink, world->journal, world->syslog);
+        servicelog_init(&log, &world->sink, &command, 17);
         return log;
 }
 
@@ -101,6 +103,7 @@ static void test_journal(void **state) {
         servicelog_write(&log, "end", 3);
         expect_no_record(world);
         servicelog_deinit(&log);
+        servicelog_sink_deinit(&world->sink);
         expect_record(world, JOURNAL("end"));
         expect_no_record(world);
 }
@@ -131,6 +134,7 @@ static void test_long_lines(void **state) {
         expect_record(world, JOURNAL("y"));
         expect_no_record(world);
         servicelog_deinit(&log);
+        servicelog_sink_deinit(&world->sink);
         expect_no_record(world);
 }
 
@@ -159,6 +163,7 @@ static void test_full(void **state) {
         assert_int_equal(n_told, n_dropped);
         expect_record(world, JOURNAL("after"));
         servicelog_deinit(&log);
+        servicelog_sink_deinit(&world->sink);
         expect_no_record(world);
 }
 
@@ -177,6 +182,7 @@ static void test_restart(void **state) {
         expect_record(world, JOURNAL("1 lines were lost: the log took no more"));
         expect_record(world, JOURNAL("after"));
         servicelog_deinit(&log);
+        servicelog_sink_deinit(&world->sink);
 }
 
 static void test_syslog(void **state) {
@@ -195,6 +201,7 @@ static void test_syslog(void **state) {
         rest = record + 4 + 16;
         assert_string_equal(rest, "my.svc+arg-work: to syslog");
         servicelog_deinit(&log);
+        servicelog_sink_deinit(&world->sink);
 }
 
 static void test_stderr(void **state) {
@@ -215,6 +222,7 @@ static void test_stderr(void **state) {
         text[n] = '\0';
         assert_non_null(strstr(text, "call 17: my.svc+arg-work: to us\n"));
         servicelog_deinit(&log);
+        servicelog_sink_deinit(&world->sink);
         fd_close(saved);
         fd_close(pipe_fds[0]);
         fd_close(pipe_fds[1]);
@@ -231,11 +239,13 @@ static void test_name(void **state) {
         filler[sizeof(filler) - 1] = '\0';
         snprintf(text, sizeof(text), "u:QUBESRPC svc+%s work", filler);
         assert_int_equal(command_parse(text, true, &command), 0);
-        servicelog_init(&log, &command, 1, world->journal, world->syslog);
+        servicelog_sink_init(&world->sink, world->journal, world->syslog);
+        servicelog_init(&log, &world->sink, &command, 1);
         assert_true(strlen(log.name) <= SERVICELOG_NAME_MAX);
         assert_memory_equal(log.name, "svc+aaa", 7);
         assert_string_equal(log.name + strlen(log.name) - 5, "-work");
         servicelog_deinit(&log);
+        servicelog_sink_deinit(&world->sink);
 }
 
 int main(void) {

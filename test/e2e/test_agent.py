@@ -888,8 +888,9 @@ def test_descriptors_that_do_not_match(agent):
         {"n_fds": 3},
         {"n_fds": 4},
         {"n_fds": 50},
-        {"n_fds": 3, "mode": DIRECT},
         {"n_fds": 1, "mode": DIRECT},
+        {"n_fds": 2, "mode": DIRECT},
+        {"n_fds": 4, "mode": DIRECT},
         {"n_fds": 0, "mode": 43},
     ):
         call_id, stream = agent.order(text, **options)
@@ -903,10 +904,10 @@ def test_descriptors_that_do_not_match(agent):
 @pytest.mark.parametrize("room", [0, 1])
 def test_no_room_for_descriptors(room):
     """A call whose stream (0) or handler's pidfd (1) finds no room ends, and the agent lives."""
-    world = World(limit=8 + room)
+    world = World(limit=12 + room)
     try:
         world.start()
-        assert len(world.agent_fds()) == 8
+        assert len(world.agent_fds()) == 12
         for _ in range(3):
             call_id, stream = world.order(f"{ACCOUNT}:QUBESRPC svc+ work")
             assert world.ended() == (call_id, NOT_STARTED, 125)
@@ -915,7 +916,7 @@ def test_no_room_for_descriptors(room):
             else:
                 assert stream.recv(100) == b""
                 stream.close()
-        assert len(world.agent_fds()) == 8
+        assert len(world.agent_fds()) == 12
     finally:
         world.stop()
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The direct calls of an agent: programs that have the caller's pipes as stdin and stdout. Nobody carries their data;
+ * what is left is their stderr, a pipe that the agent reads, and their end.
+ *
+ *   RUNNING -- the program exited --> DRAINING -- what it had written to stderr is sent --> TELLING
+ *   TELLING -- the exit code is sent, or nobody wants it: the call is over --> TAIL -- stderr has no writer --> freed
+ *
+ *   RUNNING    the program owes output to stderr, and its exit; both are events
+ *   DRAINING   the caller owes room for what was in the pipe at the exit, and not for more: a process that the program
+ *              left behind may hold its stderr for ever, and must not hold up the exit code
+ *   TELLING    the caller owes room for the exit code
+ *   TAIL       the call is over; what such processes still write goes to the log alone
+ *
+ * A caller that does not read its status stream stops the reading of that one service's stderr, and nothing else.
+ * A call costs less than a KiB here, three descriptors, and no process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/service.h"
+#include "agent/servicelog.h"
+#include "agent/watch.h"
+#include "data/callee.h"
+
+/** After CALL_KILL has sent SIGTERM, a service has this long before SIGKILL. */
+#define DIRECT_KILL_USEC UINT64_C(5000000)
+/** Processes left behind whose stderr is kept open for them; those of more calls lose it. */
+#define DIRECT_TAILS_MAX 1024
+
+enum {
+        _DIRECT_E_SUCCESS,
+        DIRECT_E_ENDED, /* the call is over, how is in the outcome; the object lives on as a tail */
+};
+
+typedef enum DirectState {
+        DIRECT_STATE_RUNNING,
+        DIRECT_STATE_DRAINING,
+        DIRECT_STATE_TELLING,
+        DIRECT_STATE_TAIL,
+        DIRECT_STATE_GONE, /* nothing is left; freed by direct_table_collect() */
+} DirectState;
+
+typedef struct Direct Direct;
+
+/** All of them, and what they share. It must not move. */
+typedef struct DirectTable {
+        int epoll_fd; /* not owned */
+        ServicelogSink sink;
+        SpawnSlots slots;
+        Direct *first;                       /* all that are not GONE */
+        Direct *killed_first, **killed_last; /* SIGTERM was sent, in the order of their deadlines */
+        Direct *gone;
+        size_t n_tails;
+} DirectTable;
+
+#define DIRECT_TABLE_INIT ((DirectTable){ .epoll_fd = -1, .sink = SERVICELOG_SINK_INIT, .slots = SPAWN_SLOTS_INIT })
+
+/** direct_table_init() - early, while few descriptors are open. Return: 0 or a negative error */
+int direct_table_init(DirectTable *table, int epoll_fd, const ServiceSettings *settings);
+
+/** direct_table_deinit() - forget all; what runs goes on, without its stderr. Harmless on DIRECT_TABLE_INIT */
+void direct_table_deinit(DirectTable *table);
+
+/** direct_table_collect() - free what is GONE: after all events that were taken from the kernel together */
+void direct_table_collect(DirectTable *table);
+
+/** direct_table_deadline() - when direct_table_on_deadline() is due; UINT64_MAX: never */
+uint64_t direct_table_deadline(const DirectTable *table);
+void direct_table_on_deadline(DirectTable *table, uint64_t now_usec);
+
+/** What came with the order; owned by whoever has it. */
+typedef struct DirectChannel {
+        int status_fd, stdin_fd, stdout_fd;
+} DirectChannel;
+
+/**
+ * direct_start() - start a program
+ * @service:   resolved, and a program
+ * @channel:   all three are closed on return, or taken
+ * @ret_direct: set for 0
+ *
+ * Return: 0; DIRECT_E_ENDED: not started, or (@just_exec) nobody waits for its end; the caller has been told.
+ */
+int direct_start(DirectTable *table, const Service *service, DirectChannel *channel, bool just_exec,
+                 Direct **ret_direct, DataOutcome *ret_outcome);
+
+/**
+ * direct_on_event() - something happened to what @watch belongs to
+ * @ret_call_id, @ret_outcome: set for DIRECT_E_ENDED
+ *
+ * Return: 0, DIRECT_E_ENDED, or a negative error.
+ */
+int direct_on_event(DirectTable *table, Watch *watch, uint32_t *ret_call_id, DataOutcome *ret_outcome);
+
+/** direct_kill() - CALL_KILL: SIGTERM to its process group now, SIGKILL later; its end is an event as any other */
+void direct_kill(DirectTable *table, Direct *direct, uint64_t now_usec);
+
+/** direct_refuse() - tell a caller that nothing was started: the exit code alone; the channel is closed */
+void direct_refuse(DirectChannel *channel, int status);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/environment.h"
+#include "base/cleanup.h"
+#include "base/escape.h"
+
+#define SERVICE_SHELL "/bin/sh"
+
+static void service_log_diagnostics(const Service *service, const Diagnostics *diagnostics) {
+        for (size_t i = 0; i < diagnostics->n_entries; ++i) {
+                _cleanup_free_ char *text = diagnostic_format(&diagnostics->entries[i]);
+
+                SERVICE_LOG(service, "%s", text ?: diagnostics->entries[i].text);
+        }
+}
+
+static int service_load_config(Service *service) {
+        _cleanup_(diagnostics_deinit)
+        Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
+        int r;
+
+        r = config_load(service->settings->config_path, &service->command, &errors, &notices, &service->config);
+        service_log_diagnostics(service, &errors);
+        service_log_diagnostics(service, &notices);
+        if (r)
+                return SERVICE_E_FAILED;
+        if (service->config.wait_for_session)
+                log_debug("call %u: wait-for-session: the supervisor holds a session of this account",
+                          service->call_id);
+        return 0;
+}
+
+static int service_check_user(const Service *service) {
+        const char *account = service->settings->account;
+        const CommandPart *user = &service->command.user;
+        CommandPart forced = {};
+
+        if (service->config.force_user) {
+                forced = (CommandPart){ .text = service->config.force_user, .n = strlen(service->config.force_user) };
+                user = &forced;
+        }
+        if (user->n == strlen(account) && memcmp(user->text, account, user->n) == 0)
+                return 0;
+        SERVICE_LOG(service, "refused: it asks for user \"%s\", but this domain is the account \"%s\" and no other",
+                    ESCAPED(user->text, user->n), account);
+        return SERVICE_E_FAILED;
+}
+
+static int service_find(Service *service) {
+        _cleanup_(diagnostics_deinit)
+        Diagnostics errors = DIAGNOSTICS_INIT;
+        int r;
+
+        r = lookup_service(service->settings->service_path, &service->command, &errors, &service->lookup);
+        service_log_diagnostics(service, &errors);
+        if (r == LOOKUP_E_NOT_FOUND) {
+                SERVICE_LOG(service, "there is no service \"%s\" here",
+                            ESCAPED(service->command.descriptor.text, service->command.descriptor.n));
+                return SERVICE_E_NOT_FOUND;
+        }
+        return r ? SERVICE_E_FAILED : 0;
+}
+
+static int service_check_program(const Service *service) {
+        const Config *config = &service->config;
+        const char *path = service->lookup.path;
+
+        if (service->command.n_tokens != 2 && service->command.n_tokens != 4) {
+                SERVICE_LOG(service, "a program is called with 2 or 4 words, not with %u", service->command.n_tokens);
+                return SERVICE_E_FAILED;
+        }
+        if (config->skip_service_descriptor || config->exit_on_client_eof || config->exit_on_service_eof)
+                SERVICE_LOG(service,
+                            "%s is a program: skip-service-descriptor, exit-on-service-eof and "
+                            "exit-on-client-eof are ignored",
+                            ESCAPED(path, strlen(path)));
+        return 0;
+}
+
+int service_resolve(const ServiceSettings *settings, uint32_t call_id, const char *text, Service *ret_service) {
+        Service *service = ret_service;
+        int r;
+
+        *service = (Service){ .settings = settings, .call_id = call_id, .config = CONFIG_INIT };
+        if (command_parse(text, true, &service->command)) {
+                SERVICE_LOG(service, "this is no command: \"%s\"", ESCAPED(text, strlen(text)));
+                return SERVICE_E_FAILED;
+        }
+        if (!service->command.is_service) {
+                if (settings->shell)
+                        return service_check_user(service);
+                SERVICE_LOG(service, "a shell command was refused: the inventory does not say shell=yes");
+                return SERVICE_E_FAILED;
+        }
+        r = service_load_config(service);
+        if (!r)
+                r = service_find(service);
+        if (!r)
+                r = service_check_user(service);
+        if (!r && service_is_program(service))
+                r = service_check_program(service);
+        return r;
+}
+
+void service_deinit(Service *service) {
+        config_deinit(&service->config);
+}
+
+bool service_is_program(const Service *service) {
+        return !service->command.is_service || service->lookup.kind == LOOKUP_KIND_EXECUTABLE;
+}
+
+static int service_exec(const Service *service, const char *path, char *const *argv, ServiceProgram *program) {
+        const ServiceSettings *settings = service->settings;
+        char **environment = NULL;
+        int error, r;
+
+        r = environment_new(settings->environment, &service->command, program->agent_pid, &environment);
+        if (r)
+                return SERVICE_E_FAILED;
+        r = spawn_process(&(Spawn){ .program = path,
+                                    .argv = argv,
+                                    .environment = environment,
+                                    .directory = settings->home,
+                                    .stdin_fd = program->stdin_fd,
+                                    .stdout_fd = program->stdout_fd,
+                                    .stderr_fd = program->stderr_fd,
+                                    .slots = program->slots,
+                                    .files = settings->files },
+                          &error, &program->pid, &program->pidfd);
+        environment_free(environment);
+        if (r > 0)
+                SERVICE_LOG(service, "cannot run %s: %s", ESCAPED(path, strlen(path)), strerror(error));
+        switch (r) {
+        case 0:
+                return 0;
+        case SPAWN_E_NOT_FOUND:
+                return SERVICE_E_EXEC_NOT_FOUND;
+        case SPAWN_E_FAILED:
+                return SERVICE_E_EXEC_FAILED;
+        default:
+                return SERVICE_E_FAILED;
+        }
+}
+
+int service_spawn(const Service *service, ServiceProgram *program) {
+        const Command *command = &service->command;
+        _cleanup_free_ char *argument = NULL;
+        char *argv[] = { (char *)service->lookup.path, NULL, NULL };
+        char *shell_argv[] = { (char *)"sh", (char *)"-c", (char *)command->shell.text, NULL };
+
+        if (!command->is_service)
+                return service_exec(service, SERVICE_SHELL, shell_argv, program);
+        if (command->has_argument && command->argument.n > 0) {
+                argument = strndup(command->argument.text, command->argument.n);
+                if (!argument)
+                        return SERVICE_E_FAILED;
+                argv[1] = argument;
+        }
+        return service_exec(service, service->lookup.path, argv, program);
+}
+
+void service_failure(int r, int *ret_status, CallHow *ret_how) {
+        bool not_found = r == SERVICE_E_NOT_FOUND || r == SERVICE_E_EXEC_NOT_FOUND;
+
+        *ret_status = not_found ? 127 : 125;
+        *ret_how = not_found ? CALL_HOW_NOT_FOUND : CALL_HOW_NOT_STARTED;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The service that a call asks for, found and ready to be started.
+ *
+ * What a call may do is decided here, with the rights of the domain's account and no others:
+ *   - a service: only a name found in the service directories, never a path from the wire (agent/lookup.h);
+ *   - its argument: one word of argv and variables of the environment, never text that a shell reads;
+ *   - a user: only the account that the agent runs as; there is no way to another one;
+ *   - a shell command: only if the administrator said so (ServiceSettings.shell).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "agent/config.h"
+#include "agent/lookup.h"
+#include "agent/spawn.h"
+#include "base/log.h"
+#include "wire/call.h"
+#include "wire/command.h"
+
+enum {
+        _SERVICE_E_SUCCESS,
+        SERVICE_E_NOT_FOUND, /* no such service: 127 */
+        SERVICE_E_FAILED,    /* anything else, logged: 125 */
+        /* there was a process, but no program in it: one who does not wait for the end is not told (5.9) */
+        SERVICE_E_EXEC_NOT_FOUND,
+        SERVICE_E_EXEC_FAILED,
+};
+
+/** How this agent was started: the same for all its calls. Nothing of it is owned. */
+typedef struct ServiceSettings {
+        const char *account;                    /* whom USER of a command must name */
+        const char *home;                       /* working directory of programs; NULL: the agent's */
+        const char *service_path, *config_path; /* colon lists, agent/lookup.h */
+        const char *journal, *syslog;           /* agent/servicelog.h */
+        char *const *environment;               /* agent/environment.h */
+        const struct rlimit *files;             /* limit of open files for programs; NULL: ours */
+        bool shell;                             /* shell commands are allowed */
+} ServiceSettings;
+
+typedef struct Service {
+        const ServiceSettings *settings;
+        uint32_t call_id;
+        Command command; /* points into the order's text */
+        Config config;
+        Lookup lookup; /* valid if command.is_service */
+} Service;
+
+/** A call's line in the log; callers escape what is foreign. */
+#define SERVICE_LOG(_service, _format, ...) log_notice("call %u: " _format, (_service)->call_id, ##__VA_ARGS__)
+
+/**
+ * service_resolve() - find what @text asks for; it may be started
+ * @text:        the command, NUL-terminated; borrowed as long as the service is used
+ * @ret_service: initialised in every case: the caller calls service_deinit()
+ *
+ * Reads files, and blocks on nothing else. Return: 0, SERVICE_E_NOT_FOUND or SERVICE_E_FAILED (logged).
+ */
+int service_resolve(const ServiceSettings *settings, uint32_t call_id, const char *text, Service *ret_service);
+
+/** service_deinit() - harmless when repeated */
+void service_deinit(Service *service);
+
+/** service_is_program() - a program is started, else a socket is connected to */
+bool service_is_program(const Service *service);
+
+/** What service_spawn() starts a program with, and what it returns. */
+typedef struct ServiceProgram {
+        int stdin_fd, stdout_fd, stderr_fd; /* not owned */
+        pid_t agent_pid;                    /* agent/environment.h */
+        const SpawnSlots *slots;            /* agent/spawn.h */
+        pid_t pid;                          /* receives: the process and its group */
+        int pidfd;                          /* receives: the caller's */
+} ServiceProgram;
+
+/** service_spawn() - start the program or shell command. Return: 0 or SERVICE_E_… (logged) */
+int service_spawn(const Service *service, ServiceProgram *program);
+
+/** service_failure() - what a caller, and the broker, are told of SERVICE_E_…: 127 or 125 */
+void service_failure(int r, int *ret_status, CallHow *ret_how);
