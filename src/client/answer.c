@@ -4,18 +4,21 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/socket.h"
+#include "wire/header.h"
 
 void answer_deinit(Answer *answer) {
-        answer->fd = fd_close(answer->fd);
+        while (answer->n_fds > 0)
+                fd_close(answer->fds[--answer->n_fds]);
 }
 
 int answer_receive(Answer *answer, int socket_fd, size_t n_max) {
         struct pollfd poll_fd = { .fd = socket_fd, .events = POLLIN };
+        int fds[SOCKET_FDS_MAX];
         size_t n, n_fds;
-        int fds[1];
         int r;
 
         if (n_max > sizeof(answer->data) || n_max <= answer->n)
@@ -23,7 +26,8 @@ int answer_receive(Answer *answer, int socket_fd, size_t n_max) {
         do {
                 if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
                         return error_origin(-errno);
-                r = socket_receive(socket_fd, answer->data + answer->n, n_max - answer->n, &n, fds, 1, &n_fds);
+                r = socket_receive(socket_fd, answer->data + answer->n, n_max - answer->n, &n, fds, ARRAY_SIZE(fds),
+                                   &n_fds);
         } while (r == SOCKET_E_AGAIN);
 
         switch (r) {
@@ -38,12 +42,30 @@ int answer_receive(Answer *answer, int socket_fd, size_t n_max) {
                 return error_fold(r);
         }
         answer->n += n;
-        if (n_fds == 0)
-                return 0;
-        if (answer->fd >= 0) {
-                fd_close(fds[0]);
+        for (size_t i = 0; i < n_fds; ++i) {
+                if (answer->n_fds < ARRAY_SIZE(answer->fds)) {
+                        answer->fds[answer->n_fds++] = fds[i];
+                } else {
+                        fd_close(fds[i]);
+                        r = ANSWER_E_BROKEN;
+                }
+        }
+        return r;
+}
+
+int answer_take_channel(Answer *answer, uint32_t mode, Channel *ret_channel) {
+        Channel channel = CHANNEL_INIT;
+
+        if (mode == WIRE_DOMAIN_FRAMED && answer->n_fds == 1) {
+                channel.stream_fd = answer->fds[0];
+        } else if (mode == WIRE_DOMAIN_DIRECT && answer->n_fds == 3) {
+                channel.stream_fd = answer->fds[0];
+                channel.stdin_fd = answer->fds[1];
+                channel.stdout_fd = answer->fds[2];
+        } else {
                 return ANSWER_E_BROKEN;
         }
-        answer->fd = fds[0];
+        answer->n_fds = 0;
+        *ret_channel = channel;
         return 0;
 }

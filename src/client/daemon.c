@@ -58,11 +58,16 @@ static int daemon_greet(int fd) {
         return r == -EPIPE || r == -ECONNRESET ? 0 : error_fold(r);
 }
 
+/* A command that is only started has no data for which pipes would be worth making. */
+static uint32_t daemon_mode(WireType type) {
+        return type == WIRE_TYPE_JUST_EXEC ? WIRE_DOMAIN_FRAMED : WIRE_DOMAIN_DIRECT;
+}
+
 static int daemon_ask(int fd, WireType type, const char *command) {
         _cleanup_free_ uint8_t *data = NULL;
         Exec exec = {
-                /* Where upstream's client says 0: it can be handed a descriptor. */
-                .params = { .connect_domain = WIRE_DOMAIN_FRAMED },
+                /* Where upstream's client says 0: it can be handed descriptors. */
+                .params = { .connect_domain = daemon_mode(type) },
                 .text = command,
                 .n_text = strlen(command),
         };
@@ -79,7 +84,7 @@ static int daemon_ask(int fd, WireType type, const char *command) {
         return r == -EPIPE || r == -ECONNRESET ? 0 : error_fold(r);
 }
 
-static int daemon_answer(int fd, WireType type, int *ret_stream_fd) {
+static int daemon_answer(int fd, WireType type, Channel *ret_channel) {
         _cleanup_(answer_deinit)
         Answer answer = ANSWER_INIT;
         WireHeader header;
@@ -102,15 +107,14 @@ static int daemon_answer(int fd, WireType type, int *ret_stream_fd) {
         if (wire_header_decode(answer.data, answer.n, &header) || header.type != type ||
             header.length != EXEC_PARAMS_SIZE ||
             exec_params_decode(answer.data + WIRE_HEADER_SIZE, EXEC_PARAMS_SIZE, &params) ||
-            params.connect_domain != WIRE_DOMAIN_FRAMED || answer.fd < 0) {
+            answer_take_channel(&answer, params.connect_domain, ret_channel)) {
                 log_error("the daemon's answer is of a kind that this program does not understand");
                 return DAEMON_E_FAILED;
         }
-        *ret_stream_fd = fd_steal(&answer.fd);
         return 0;
 }
 
-int daemon_call(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd, int *ret_stream_fd) {
+int daemon_call(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd, Channel *ret_channel) {
         _cleanup_fd_ int fd = -1;
         int r;
 
@@ -120,7 +124,7 @@ int daemon_call(const char *socket_path, WireType type, const char *command, int
         if (!r)
                 r = daemon_ask(fd, type, command);
         if (!r)
-                r = daemon_answer(fd, type, ret_stream_fd);
+                r = daemon_answer(fd, type, ret_channel);
         if (r)
                 return error_trace(r);
         *ret_daemon_fd = fd_steal(&fd);

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "client/channel.h"
 #include "wire/header.h"
 
 enum {
@@ -19,12 +20,12 @@ enum {
  * @type:    WIRE_TYPE_EXEC_CMDLINE or WIRE_TYPE_JUST_EXEC
  * @command: USER ":" and what to run, at most DAEMON_COMMAND_MAX bytes
  * @ret_daemon_fd: the connection to the daemon; to be closed when the call is over
- * @ret_stream_fd: the data connection
+ * @ret_channel:   our ends: pipes, or one framed connection for JUST_EXEC
  *
- * Both descriptors are the caller's to close. Waits for the answer without limit.
+ * All descriptors are the caller's to close. Waits for the answer without limit.
  * Return: 0, DAEMON_E_FAILED, or a negative error.
  */
-int daemon_call(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd, int *ret_stream_fd);
+int daemon_call(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd, Channel *ret_channel);
 
 /** Longest command a client can send: the message's payload has at most 65 535 bytes (2.5). */
 #define DAEMON_COMMAND_MAX (65535 - 8 - 1)

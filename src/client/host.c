@@ -13,59 +13,31 @@
 #include "base/log.h"
 #include "client/daemon.h"
 #include "client/program.h"
+#include "client/session.h"
 #include "client/stdin.h"
-#include "data/caller.h"
 #include "data/prepare.h"
 
 #define HOST_SHELL "/bin/bash"
 
-/* Where a program of ours takes the place of standard input and output. Return: 0 or an exit status */
-static int host_start_local(const HostOptions *options, ProgramEnds *ret_ends) {
+static int host_data(const HostOptions *options, const Channel *channel) {
         const char *argv[] = { "bash", "-c", options->local_command, NULL };
-        Program program = {
-                .path = HOST_SHELL,
-                .argv = (char **)argv,
-                .remote_domain = options->target,
+        const Program program = { .path = HOST_SHELL, .argv = (char **)argv, .remote_domain = options->target };
+        Session session = {
+                .channel = *channel,
+                .program = options->local_command ? &program : NULL,
+                .detached = options->just_exec,
+                .use_stdin_socket = options->use_stdin_socket,
+                .prefix = options->prefix,
+                .hello_usec = options->wait_seconds * USEC_PER_SEC,
+                .filter_stdout = options->filter_stdout,
+                .filter_stderr = options->filter_stderr,
         };
-
-        return program_start(&program, ret_ends) ? HOST_STATUS_FAILED : 0;
-}
-
-static int host_data(const HostOptions *options, int stream_fd) {
-        DataCaller caller = DATA_CALLER_INIT;
         int status;
-        int r;
 
-        if (options->local_command) {
-                ProgramEnds ends;
-
-                r = host_start_local(options, &ends);
-                if (r) {
-                        fd_close(stream_fd);
-                        return r;
-                }
-                caller.in_fd = ends.in_fd;
-                caller.out_fd = ends.out_fd;
-                caller.child_pidfd = ends.pidfd;
-        } else if (!options->just_exec) {
-                caller.in_fd = STDIN_FILENO;
-                caller.out_fd = options->use_stdin_socket ? STDIN_FILENO : STDOUT_FILENO;
-                caller.inherited = true;
-        }
-        caller.stream_fd = stream_fd;
-        caller.hello_usec = options->wait_seconds * USEC_PER_SEC;
-        if (options->prefix && !options->just_exec) {
-                caller.prefix = options->prefix;
-                caller.n_prefix = strlen(options->prefix);
-        }
-        caller.filter_stdout = options->filter_stdout;
-        caller.filter_stderr = options->filter_stderr;
-
-        r = data_caller_run(&caller, &status);
-        switch (r) {
+        switch (session_run(&session, &status)) {
         case 0:
                 return options->ignore_status ? 0 : status;
-        case DATA_CALLER_E_PROTOCOL:
+        case SESSION_E_PROTOCOL:
                 return HOST_STATUS_INVALID;
         default:
                 return HOST_STATUS_FAILED;
@@ -85,7 +57,7 @@ int host_run(const HostOptions *options) {
         _cleanup_free_ char *path = NULL;
         _cleanup_fd_ int daemon_fd = -1;
         const char *unsupported = host_unsupported(options);
-        int stream_fd;
+        Channel channel;
         int r;
 
         if (unsupported) {
@@ -105,8 +77,8 @@ int host_run(const HostOptions *options) {
                 return HOST_STATUS_FAILED;
         }
         r = daemon_call(path, options->just_exec ? WIRE_TYPE_JUST_EXEC : WIRE_TYPE_EXEC_CMDLINE, options->command,
-                        &daemon_fd, &stream_fd);
+                        &daemon_fd, &channel);
         if (r)
                 return HOST_STATUS_FAILED;
-        return host_data(options, stream_fd);
+        return host_data(options, &channel);
 }

@@ -42,9 +42,11 @@ static int program_set_up(const Program *program, int in_fd, int out_fd, pid_t c
                         r = program_save_fd(STDOUT_FILENO, "SAVED_FD_1");
                 if (!r && getenv("PASS_LOCAL_STDERR"))
                         r = program_save_fd(STDERR_FILENO, "SAVED_FD_2");
-                if (!r)
+                if (!r && caller_pid > 0)
                         r = program_setenv_number("QREXEC_AGENT_PID", caller_pid);
         }
+        if (caller_pid == 0)
+                (void)unsetenv("QREXEC_AGENT_PID");
         if (!r && program->remote_domain && setenv("QREXEC_REMOTE_DOMAIN", program->remote_domain, 1) < 0)
                 r = -errno;
         /* The ends of the pairs are not among 0 to 2: fd_ensure_standard() saw to that. dup2() clears close-on-exec. */
@@ -67,11 +69,41 @@ static int program_run(const Program *program, int in_fd, int out_fd, pid_t call
         return PROGRAM_STATUS_FAILED;
 }
 
+/* @ours: ends that the program must not have, whose numbers are then free for what it shall have; or NULL */
+static int program_fork(const Program *program, int stdin_fd, int stdout_fd, const ProgramEnds *ours, int *ret_pidfd) {
+        /* Who takes SIGUSR1 for the switch to one socket. */
+        pid_t caller_pid = ours ? getpid() : 0;
+        pid_t pid;
+        int pidfd;
+
+        pid = fork();
+        if (pid < 0)
+                return error_origin(-errno);
+        if (pid == 0) {
+                /* Room for the duplicates below ten: POSIX shells redirect by one digit only. */
+                if (ours) {
+                        fd_close(ours->in_fd);
+                        fd_close(ours->out_fd);
+                }
+                _exit(program_run(program, stdin_fd, stdout_fd, caller_pid));
+        }
+
+        /* Our child, not yet waited for: its pid cannot have become another's. */
+        pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (pidfd < 0)
+                return error_origin(-errno);
+        *ret_pidfd = pidfd;
+        return 0;
+}
+
+int program_start_with(const Program *program, int stdin_fd, int stdout_fd, int *ret_pidfd) {
+        return error_trace(program_fork(program, stdin_fd, stdout_fd, NULL, ret_pidfd));
+}
+
 int program_start(const Program *program, ProgramEnds *ret_ends) {
         _cleanup_fd_ int in_ours = -1, in_theirs = -1, out_ours = -1, out_theirs = -1;
-        pid_t caller_pid = getpid(), pid;
         int fds[2];
-        int pidfd;
+        int pidfd, r;
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return error_origin(-errno);
@@ -82,20 +114,10 @@ int program_start(const Program *program, ProgramEnds *ret_ends) {
         in_ours = fds[0];
         out_theirs = fds[1];
 
-        pid = fork();
-        if (pid < 0)
-                return error_origin(-errno);
-        if (pid == 0) {
-                /* Room for the duplicates below ten: POSIX shells redirect by one digit only. */
-                in_ours = fd_close(in_ours);
-                out_ours = fd_close(out_ours);
-                _exit(program_run(program, in_theirs, out_theirs, caller_pid));
-        }
-
-        /* Our child, not yet waited for: its pid cannot have become another's. */
-        pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-        if (pidfd < 0)
-                return error_origin(-errno);
+        r = program_fork(program, in_theirs, out_theirs, &(ProgramEnds){ .in_fd = in_ours, .out_fd = out_ours },
+                         &pidfd);
+        if (r)
+                return error_trace(r);
         *ret_ends = (ProgramEnds){
                 .in_fd = fd_steal(&in_ours),
                 .out_fd = fd_steal(&out_ours),

@@ -27,3 +27,12 @@ typedef struct ProgramEnds {
  * executed says so on stderr and ends with 255. Return: 0 or a negative error.
  */
 int program_start(const Program *program, ProgramEnds *ret_ends);
+
+/**
+ * program_start_with() - start it with these as its stdin and stdout; there is no single-socket mode then
+ * @stdin_fd, @stdout_fd: 3 or above; stay the caller's
+ * @ret_pidfd: the caller's to close
+ *
+ * Otherwise as program_start().
+ */
+int program_start_with(const Program *program, int stdin_fd, int stdout_fd, int *ret_pidfd);

@@ -54,7 +54,7 @@ static int request_connect(const char *path, int *ret_fd) {
         return REQUEST_E_UNREACHABLE;
 }
 
-static int request_answer(int fd, Reply *ret_reply, int *ret_stream_fd) {
+static int request_answer(int fd, Reply *ret_reply, Channel *ret_channel) {
         _cleanup_(answer_deinit)
         Answer answer = ANSWER_INIT;
         Reply reply;
@@ -82,17 +82,16 @@ static int request_answer(int fd, Reply *ret_reply, int *ret_stream_fd) {
                 *ret_reply = reply;
                 return REQUEST_E_REFUSED;
         }
-        if (reply.connect_domain != WIRE_DOMAIN_FRAMED || answer.fd < 0) {
+        if (answer_take_channel(&answer, reply.connect_domain, ret_channel)) {
                 log_error("the answer to the request is of a kind that this program does not understand");
                 return REQUEST_E_ANSWER;
         }
         *ret_reply = reply;
-        *ret_stream_fd = fd_steal(&answer.fd);
         return 0;
 }
 
 int request_call(const char *socket_path, const char *source, const char *target, const char *service, Reply *ret_reply,
-                 int *ret_stream_fd) {
+                 Channel *ret_channel) {
         _cleanup_free_ uint8_t *data = NULL;
         _cleanup_fd_ int fd = -1;
         size_t n_data;
@@ -111,5 +110,5 @@ int request_call(const char *socket_path, const char *source, const char *target
         /* A broker that refuses before it has read everything closes: what it said, if anything, is still there. */
         if (r && r != -EPIPE && r != -ECONNRESET)
                 return error_origin(r);
-        return error_trace(request_answer(fd, ret_reply, ret_stream_fd));
+        return error_trace(request_answer(fd, ret_reply, ret_channel));
 }

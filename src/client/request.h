@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/channel.h"
 #include "wire/reply.h"
 
 enum {
@@ -20,11 +21,11 @@ enum {
 /**
  * request_call() - ask for a call, and wait for the answer without limit
  * @source: whom a relay speaks for; "": itself
- * @ret_reply:     the answer; set for 0 and REQUEST_E_REFUSED
- * @ret_stream_fd: the data connection; the caller's to close
+ * @ret_reply:   the answer; set for 0 and REQUEST_E_REFUSED
+ * @ret_channel: our ends; the caller's to close
  *
  * The connection is closed on return: before the answer, that is what cancels a request.
  * Return: 0, REQUEST_E_…, or a negative error.
  */
 int request_call(const char *socket_path, const char *source, const char *target, const char *service, Reply *ret_reply,
-                 int *ret_stream_fd);
+                 Channel *ret_channel);

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/socket.h"
 #include "client/answer.h"
+#include "wire/header.h"
 
 static void pair(int ret_fds[2]) {
         assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_fds), errno);
@@ -27,8 +28,8 @@ static void test_pieces(void **state) {
         assert_int_equal(socket_send(fds[0], "abc", 3, &null, 1, NULL), 0);
         assert_int_equal(answer_receive(&answer, fds[1], 8), 0);
         assert_int_equal(answer.n, 3);
-        assert_true(answer.fd >= 0);
-        assert_true(fcntl(answer.fd, F_GETFD) & FD_CLOEXEC);
+        assert_int_equal(answer.n_fds, 1);
+        assert_true(fcntl(answer.fds[0], F_GETFD) & FD_CLOEXEC);
 
         /* No byte more than asked for is taken. */
         assert_int_equal(socket_send(fds[0], "defghXYZ", 8, NULL, 0, NULL), 0);
@@ -40,36 +41,70 @@ static void test_pieces(void **state) {
         fd_close(fds[0]);
         assert_int_equal(answer_receive(&answer, fds[1], 16), ANSWER_E_END);
         answer_deinit(&answer);
-        assert_int_equal(answer.fd, -1);
+        assert_int_equal(answer.n_fds, 0);
         fd_close(fds[1]);
         fd_close(null);
 }
 
 static void test_too_many(void **state) {
-        int fds[2], null[2];
+        int fds[2], null[3];
         Answer answer = ANSWER_INIT;
 
-        null[0] = null[1] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        null[0] = null[1] = null[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
         pair(fds);
-        assert_int_equal(socket_send(fds[0], "ab", 2, null, 2, NULL), 0);
-        assert_int_equal(answer_receive(&answer, fds[1], 8), ANSWER_E_BROKEN);
-        assert_int_equal(answer.fd, -1);
-
-        /* One after the other is one too many, too. */
-        assert_int_equal(socket_send(fds[0], "a", 1, null, 1, NULL), 0);
+        assert_int_equal(socket_send(fds[0], "ab", 2, null, 3, NULL), 0);
         assert_int_equal(answer_receive(&answer, fds[1], 8), 0);
-        assert_int_equal(socket_send(fds[0], "b", 1, null, 1, NULL), 0);
+        assert_int_equal(answer.n_fds, 3);
+
+        /* One more on a later byte is one too many, too. */
+        assert_int_equal(socket_send(fds[0], "c", 1, null, 1, NULL), 0);
         assert_int_equal(answer_receive(&answer, fds[1], 8), ANSWER_E_BROKEN);
         answer_deinit(&answer);
+        assert_int_equal(answer.n_fds, 0);
         fd_close(fds[0]);
         fd_close(fds[1]);
         fd_close(null[0]);
+}
+
+static void test_channel(void **state) {
+        static const struct {
+                const char *name;
+                uint32_t mode;
+                size_t n_fds;
+                int expect;
+        } cases[] = {
+                { "framed", WIRE_DOMAIN_FRAMED, 1, 0 },
+                { "framed without a descriptor", WIRE_DOMAIN_FRAMED, 0, ANSWER_E_BROKEN },
+                { "framed with two", WIRE_DOMAIN_FRAMED, 2, ANSWER_E_BROKEN },
+                { "direct", WIRE_DOMAIN_DIRECT, 3, 0 },
+                { "direct with one", WIRE_DOMAIN_DIRECT, 1, ANSWER_E_BROKEN },
+                { "direct with two", WIRE_DOMAIN_DIRECT, 2, ANSWER_E_BROKEN },
+                { "a domain", 43, 1, ANSWER_E_BROKEN },
+                { "refused", WIRE_DOMAIN_REFUSED, 1, ANSWER_E_BROKEN },
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
+                Answer answer = { .n_fds = cases[i].n_fds, .fds = { 1001, 1002, 1003 } };
+                Channel channel = CHANNEL_INIT;
+                int r = answer_take_channel(&answer, cases[i].mode, &channel);
+
+                if (r != cases[i].expect)
+                        fail_msg("%s: got %d, want %d", cases[i].name, r, cases[i].expect);
+                if (answer.n_fds != (r ? cases[i].n_fds : 0))
+                        fail_msg("%s: %zu descriptors are left in the answer", cases[i].name, answer.n_fds);
+                if (r)
+                        continue;
+                assert_int_equal(channel.stream_fd, 1001);
+                assert_int_equal(channel.stdin_fd, cases[i].n_fds == 3 ? 1002 : -1);
+                assert_int_equal(channel.stdout_fd, cases[i].n_fds == 3 ? 1003 : -1);
+        }
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_pieces),
                 cmocka_unit_test(test_too_many),
+                cmocka_unit_test(test_channel),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

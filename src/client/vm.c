@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/vm.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,12 +9,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "client/program.h"
 #include "client/request.h"
+#include "client/session.h"
 #include "client/stdin.h"
-#include "data/caller.h"
 #include "data/prepare.h"
 
 /** dom0's own socket: its directory is root's alone, so who can see it is root on the host. */
@@ -58,12 +58,19 @@ static void vm_say_refused(const Reply *reply) {
 }
 
 /* --buffer-size asks for a minimum (protocol specification, 5.6); the kernel's default is rarely less. */
-static void vm_grow_buffer(int stream_fd, size_t size) {
+static void vm_grow_buffer(const Channel *channel, size_t size) {
         int wanted = (int)size, current;
         socklen_t n = sizeof(current);
 
-        if (getsockopt(stream_fd, SOL_SOCKET, SO_SNDBUF, &current, &n) == 0 && current < wanted)
-                (void)setsockopt(stream_fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
+        if (channel->stdin_fd >= 0) {
+                if (fcntl(channel->stdin_fd, F_GETPIPE_SZ) < wanted)
+                        (void)fcntl(channel->stdin_fd, F_SETPIPE_SZ, wanted);
+                if (fcntl(channel->stdout_fd, F_GETPIPE_SZ) < wanted)
+                        (void)fcntl(channel->stdout_fd, F_SETPIPE_SZ, wanted);
+                return;
+        }
+        if (getsockopt(channel->stream_fd, SOL_SOCKET, SO_SNDBUF, &current, &n) == 0 && current < wanted)
+                (void)setsockopt(channel->stream_fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
 }
 
 static bool vm_filters(FilterChoice choice, bool by_default) {
@@ -78,53 +85,33 @@ static bool vm_filters(FilterChoice choice, bool by_default) {
         return by_default;
 }
 
-/* argv[0] is the last component of the path; the path itself is executed (5.13). */
-static int vm_start_program(char **argv, ProgramEnds *ret_ends) {
-        Program program = { .path = argv[0], .argv = argv, .save_fds = true };
-        char *slash = strrchr(argv[0], '/');
-
-        if (slash)
-                argv[0] = slash + 1;
-        return program_start(&program, ret_ends);
-}
-
-static int vm_call(const VmOptions *options, int stream_fd) {
-        DataCaller caller = DATA_CALLER_INIT;
+static int vm_call(const VmOptions *options, const Channel *channel) {
+        Session session = {
+                .channel = *channel,
+                .use_stdin_socket = options->use_stdin_socket,
+                .prefix = options->prefix,
+                .hello_usec = VM_HELLO_USEC,
+                .filter_stdout = vm_filters(options->filter_stdout, !options->program && isatty(STDOUT_FILENO)),
+                .filter_stderr = vm_filters(options->filter_stderr, isatty(STDERR_FILENO)),
+        };
+        Program program;
         int status;
-        int r;
 
         if (options->program) {
-                ProgramEnds ends;
+                char *slash = strrchr(options->program[0], '/');
 
-                r = vm_start_program(options->program, &ends);
-                if (r) {
-                        fd_close(stream_fd);
-                        return VM_STATUS_FAILED;
-                }
-                caller.in_fd = ends.in_fd;
-                caller.out_fd = ends.out_fd;
-                caller.child_pidfd = ends.pidfd;
-        } else {
-                caller.in_fd = STDIN_FILENO;
-                caller.out_fd = options->use_stdin_socket ? STDIN_FILENO : STDOUT_FILENO;
-                caller.inherited = true;
+                program = (Program){ .path = options->program[0], .argv = options->program, .save_fds = true };
+                /* argv[0] is the last component of the path; the path itself is executed (5.13). */
+                if (slash)
+                        options->program[0] = slash + 1;
+                session.program = &program;
         }
-        caller.stream_fd = stream_fd;
-        caller.hello_usec = VM_HELLO_USEC;
-        if (options->prefix) {
-                caller.prefix = options->prefix;
-                caller.n_prefix = strlen(options->prefix);
-        }
-        caller.filter_stdout = vm_filters(options->filter_stdout, !options->program && isatty(STDOUT_FILENO));
-        caller.filter_stderr = vm_filters(options->filter_stderr, isatty(STDERR_FILENO));
-
-        r = data_caller_run(&caller, &status);
-        return r ? VM_STATUS_FAILED : status;
+        return session_run(&session, &status) ? VM_STATUS_FAILED : status;
 }
 
 int vm_run(const VmOptions *options) {
         Reply reply;
-        int stream_fd;
+        Channel channel;
         int r;
 
         if (options->use_stdin_socket && !stdin_is_stream_socket()) {
@@ -136,7 +123,7 @@ int vm_run(const VmOptions *options) {
                 return VM_STATUS_FAILED;
 
         r = request_call(options->socket_path ? options->socket_path : vm_default_socket(), options->source,
-                         options->target, options->service, &reply, &stream_fd);
+                         options->target, options->service, &reply, &channel);
         switch (r) {
         case 0:
                 break;
@@ -147,6 +134,6 @@ int vm_run(const VmOptions *options) {
                 return VM_STATUS_FAILED;
         }
         if (options->buffer_size > 0)
-                vm_grow_buffer(stream_fd, options->buffer_size);
-        return vm_call(options, stream_fd);
+                vm_grow_buffer(&channel, options->buffer_size);
+        return vm_call(options, &channel);
 }

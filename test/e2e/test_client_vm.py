@@ -25,7 +25,7 @@ CLIENT = os.path.abspath(os.path.join(BUILD, "src/client/qrexec-client"))
 
 STDIN, STDOUT, STDERR, EXIT_CODE = 0x190, 0x191, 0x192, 0x193
 EXEC_CMDLINE, JUST_EXEC, TRIGGER, HELLO = 0x200, 0x201, 0x213, 0x300
-REFUSED, FRAMED = 0x7fff0000, 0x7fff0001
+REFUSED, FRAMED, DIRECT = 0x7fff0000, 0x7fff0001, 0x7fff0003
 
 
 class Peer:
@@ -560,10 +560,12 @@ def run_host(daemon, *args, **kwargs):
 
 
 def daemon_request(daemon, command, kind=EXEC_CMDLINE):
+    """It says that it takes pipes; where there is no data, that it takes a stream. We may give it a stream each time."""
     client = daemon.accept()
     client.send(HELLO, struct.pack("<I", 3))
     client.expect(HELLO, struct.pack("<I", 3))
-    client.expect(kind, struct.pack("<II", FRAMED, 0) + command + b"\0")
+    mode = FRAMED if kind == JUST_EXEC else DIRECT
+    client.expect(kind, struct.pack("<II", mode, 0) + command + b"\0")
     return client
 
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/session.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "data/caller.h"
+#include "data/direct.h"
+
+static void channel_close(Channel *channel) {
+        channel->stream_fd = fd_close(channel->stream_fd);
+        channel->stdin_fd = fd_close(channel->stdin_fd);
+        channel->stdout_fd = fd_close(channel->stdout_fd);
+}
+
+static int session_run_framed(Session *session, int *ret_status) {
+        DataCaller caller = DATA_CALLER_INIT;
+
+        if (session->program) {
+                ProgramEnds ends;
+
+                if (program_start(session->program, &ends))
+                        return SESSION_E_FAILED;
+                caller.in_fd = ends.in_fd;
+                caller.out_fd = ends.out_fd;
+                caller.child_pidfd = ends.pidfd;
+        } else if (!session->detached) {
+                caller.in_fd = STDIN_FILENO;
+                caller.out_fd = session->use_stdin_socket ? STDIN_FILENO : STDOUT_FILENO;
+                caller.inherited = true;
+        }
+        caller.stream_fd = fd_steal(&session->channel.stream_fd);
+        caller.hello_usec = session->hello_usec;
+        if (session->prefix && !session->detached) {
+                caller.prefix = session->prefix;
+                caller.n_prefix = strlen(session->prefix);
+        }
+        caller.filter_stdout = session->filter_stdout;
+        caller.filter_stderr = session->filter_stderr;
+
+        switch (data_caller_run(&caller, ret_status)) {
+        case 0:
+                return 0;
+        case DATA_CALLER_E_PROTOCOL:
+                return SESSION_E_PROTOCOL;
+        default:
+                return SESSION_E_FAILED;
+        }
+}
+
+/*
+ * A local program has the pipes themselves. What goes before its own output is written before it starts: the pipe is
+ * made large enough, so that this does not depend on when the service reads. Only a filter needs us in between.
+ */
+static int session_start_program(Session *session, DataDirect *direct) {
+        Channel *channel = &session->channel;
+        _cleanup_fd_ int filtered_fd = -1;
+        int fds[2];
+
+        if (session->prefix) {
+                size_t n = strlen(session->prefix);
+
+                (void)fcntl(channel->stdin_fd, F_SETPIPE_SZ, 2 * n);
+                /* A service that does not read its stdin is no reason not to start. */
+                (void)fd_write_full(channel->stdin_fd, session->prefix, n);
+        }
+        if (session->filter_stdout) {
+                if (pipe2(fds, O_CLOEXEC) < 0)
+                        return SESSION_E_FAILED;
+                filtered_fd = fds[0];
+                direct->stdout_fd = fd_steal(&channel->stdout_fd);
+                direct->out_fd = fds[1];
+        }
+        if (program_start_with(session->program, session->filter_stdout ? filtered_fd : channel->stdout_fd,
+                               channel->stdin_fd, &direct->child_pidfd))
+                return SESSION_E_FAILED;
+        /* Or neither side would ever see the other's end. */
+        channel->stdin_fd = fd_close(channel->stdin_fd);
+        channel->stdout_fd = fd_close(channel->stdout_fd);
+        return 0;
+}
+
+static int session_run_direct(Session *session, int *ret_status) {
+        DataDirect direct = DATA_DIRECT_INIT;
+        int r;
+
+        if (session->program) {
+                r = session_start_program(session, &direct);
+                if (r)
+                        return r;
+        } else {
+                direct.stdin_fd = fd_steal(&session->channel.stdin_fd);
+                direct.stdout_fd = fd_steal(&session->channel.stdout_fd);
+                direct.in_fd = STDIN_FILENO;
+                direct.out_fd = session->use_stdin_socket ? STDIN_FILENO : STDOUT_FILENO;
+                direct.inherited = true;
+                if (session->prefix) {
+                        direct.prefix = session->prefix;
+                        direct.n_prefix = strlen(session->prefix);
+                }
+        }
+        direct.status_fd = fd_steal(&session->channel.stream_fd);
+        direct.filter_stdout = session->filter_stdout;
+        direct.filter_stderr = session->filter_stderr;
+
+        switch (data_direct_run(&direct, ret_status)) {
+        case 0:
+                return 0;
+        case DATA_DIRECT_E_PROTOCOL:
+                return SESSION_E_PROTOCOL;
+        default:
+                return SESSION_E_FAILED;
+        }
+}
+
+int session_run(Session *session, int *ret_status) {
+        int r;
+
+        r = session->channel.stdin_fd >= 0 ? session_run_direct(session, ret_status)
+                                           : session_run_framed(session, ret_status);
+        channel_close(&session->channel);
+        return r;
+}
