@@ -16,6 +16,7 @@
 #include "broker/audit.h"
 #include "broker/broker.h"
 #include "broker/callrecord.h"
+#include "broker/channel.h"
 #include "broker/config.h"
 #include "broker/link.h"
 #include "broker/management.h"
@@ -165,8 +166,7 @@ static Call *call_free(Call *call) {
                 --call->source->n_calls;
         call->source = domain_unref(call->source);
         call->target = domain_unref(call->target);
-        call->agent_fd = fd_close(call->agent_fd);
-        call->origin_fd = fd_close(call->origin_fd);
+        channel_close(&call->channel);
         free(call->command);
         free(call);
         return NULL;
@@ -196,8 +196,6 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
                 .broker = broker,
                 .id = id,
                 .target = domain_ref(target),
-                .agent_fd = -1,
-                .origin_fd = -1,
                 .start_usec = asked_usec,
                 .state_usec = asked_usec,
                 .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE },
@@ -255,34 +253,30 @@ static int call_connected(Call *call) {
 
         call_set_state(call, CALL_STATE_RUNNING);
         if (origin)
-                r = origin->connected(origin, call->id, WIRE_DOMAIN_FRAMED, &call->origin_fd, 1);
-        /* Both ends are with their owners now: what happens on them is none of our business. */
-        call->origin_fd = fd_close(call->origin_fd);
-        call->agent_fd = fd_close(call->agent_fd);
+                r = origin->connected(origin, call->id, call->mode, call->channel.origin_fds, call->channel.n_fds);
+        /* All ends are with their owners now: what happens on them is none of our business. */
+        channel_close(&call->channel);
         return error_trace(r);
 }
 
 /* The target runs: make the channel and tell the agent first, so that the caller never waits for one who knows nothing. */
 static int call_connect(Call *call) {
         _cleanup_free_ char *command = NULL;
-        int fds[2];
         int r;
 
         call_set_state(call, CALL_STATE_CONNECTING);
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
-                if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-                        return error_trace(call_refuse(call, REPLY_REASON_UNAVAILABLE, "out of descriptors"));
-                return error_origin(-errno);
-        }
-        call->agent_fd = fds[0];
-        call->origin_fd = fds[1];
+        r = channel_open(&call->channel, call->mode);
+        if (r == CHANNEL_E_LIMIT)
+                return error_trace(call_refuse(call, REPLY_REASON_UNAVAILABLE, "out of descriptors"));
+        if (r)
+                return error_fold(r);
 
         command = steal_ptr(&call->command);
         r = link_send_exec(call->target->link, call->just_exec ? WIRE_TYPE_JUST_EXEC : WIRE_TYPE_EXEC_CMDLINE,
-                           &(Exec){ .params = { .connect_domain = WIRE_DOMAIN_FRAMED, .connect_port = call->id },
+                           &(Exec){ .params = { .connect_domain = call->mode, .connect_port = call->id },
                                     .text = command,
                                     .n_text = strlen(command) },
-                           call->agent_fd);
+                           call->channel.agent_fds, call->channel.n_fds);
         switch (r) {
         case 0:
                 return error_trace(call_connected(call));
@@ -465,6 +459,7 @@ int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
         if (r)
                 return error_trace(r);
         call->origin = request->origin;
+        call->mode = request->mode;
         call->is_relayed = decision.is_relayed;
         call->source_name = decision.source;
         if (decision.is_remote)
@@ -539,6 +534,7 @@ int call_command(Broker *broker, const CallCommand *asked, Call **ret_call) {
         if (r)
                 return error_trace(r);
         call->origin = asked->origin;
+        call->mode = asked->mode;
         call->just_exec = asked->just_exec;
         call->command = steal_ptr(&command);
         call_count_time(call);

@@ -23,6 +23,7 @@
 
 #include "base/name.h"
 #include "broker/callids.h"
+#include "broker/channel.h"
 #include "broker/record.h"
 #include "wire/call.h"
 #include "wire/reply.h"
@@ -59,6 +60,7 @@ typedef struct CallRequest {
         const RequestName *requested_source; /* whom a relay speaks for; empty: for itself */
         const RequestName *requested_target; /* may be empty: the policy decides */
         const char *service;                 /* NAME or NAME+ARGUMENT */
+        uint32_t mode;                       /* WIRE_DOMAIN_FRAMED or WIRE_DOMAIN_DIRECT: how the data shall come */
         CallOrigin *origin;
 } CallRequest;
 
@@ -67,6 +69,7 @@ typedef struct CallCommand {
         Domain *source; /* dom0 */
         Domain *target;
         const char *command; /* USER:…, NUL-terminated */
+        uint32_t mode;       /* as in CallRequest */
         bool just_exec;
         CallOrigin *origin;
 } CallCommand;
@@ -84,7 +87,8 @@ struct Call {
         Domain *target;
         CallOrigin *origin;            /* NULL once it was told, or hung up */
         char *command;                 /* what the agent will be told; NULL once it was */
-        int agent_fd, origin_fd;       /* both ends while CONNECTING, else -1 */
+        uint32_t mode;                 /* how its ends get their data (wire/header.h) */
+        Channel channel;               /* while CONNECTING */
         uint64_t start_usec;           /* when it was asked for */
         uint64_t state_usec;           /* since when it is in its state */
         uint64_t stage_usec[_STAGE_N]; /* how long it was in the earlier ones; STAGE_NONE: it was not */

@@ -113,6 +113,7 @@ static int caller_handle(Caller *caller, const InboxMessage *message) {
                 .requested_source = &trigger->source,
                 .requested_target = &trigger->target,
                 .service = trigger->service,
+                .mode = WIRE_DOMAIN_DIRECT,
                 .origin = &caller->origin,
         };
         r = call_request(caller->broker, &request, &call);

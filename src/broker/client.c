@@ -96,6 +96,11 @@ static bool client_may_send_command(uint32_t type, size_t n) {
                n <= CLIENT_COMMAND_SIZE_MAX;
 }
 
+/* A client says which descriptors it can be handed; upstream's, which takes none, says 0. */
+static bool client_mode_is_served(uint32_t mode) {
+        return mode == WIRE_DOMAIN_FRAMED || mode == WIRE_DOMAIN_DIRECT;
+}
+
 /* Frees the client, or leaves it waiting for its call: it must not be touched afterwards. */
 static int client_handle_command(Client *client, const InboxMessage *message) {
         Domain *dom0 = domain_table_find(&client->broker->domains, DOM0_NAME);
@@ -105,7 +110,7 @@ static int client_handle_command(Client *client, const InboxMessage *message) {
         int r;
 
         if (!dom0 || domain_is_dom0(client->target) || exec_decode(message->payload, message->header.length, &exec) ||
-            exec.params.connect_domain != WIRE_DOMAIN_FRAMED || exec.params.connect_port != 0) {
+            !client_mode_is_served(exec.params.connect_domain) || exec.params.connect_port != 0) {
                 domain_note(client->target, "a client on its daemon socket asked for something that is not served");
                 client_free(client);
                 return 0;
@@ -117,6 +122,7 @@ static int client_handle_command(Client *client, const InboxMessage *message) {
                 .source = dom0,
                 .target = client->target,
                 .command = exec.text,
+                .mode = exec.params.connect_domain,
                 .just_exec = message->header.type == WIRE_TYPE_JUST_EXEC,
                 .origin = &client->origin,
         };

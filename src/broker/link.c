@@ -2,7 +2,6 @@
 #include "broker/link.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-event.h>
@@ -32,8 +31,8 @@ typedef enum LinkState {
 typedef struct LinkItem LinkItem;
 struct LinkItem {
         LinkItem *next;
-        uint32_t call_id;
-        int fd; /* of a command; -1: it is a CALL_KILL */
+        uint32_t call_id; /* whose channel goes with it, if it is still there */
+        bool is_kill;     /* a CALL_KILL: nothing goes with it */
         size_t n;
         uint8_t data[];
 };
@@ -55,12 +54,6 @@ enum {
         LINK_CLOSE_EOF,
 };
 
-static LinkItem *link_item_free(LinkItem *item) {
-        fd_close(item->fd);
-        free(item);
-        return NULL;
-}
-
 Link *link_free(Link *link) {
         if (!link)
                 return NULL;
@@ -70,7 +63,7 @@ Link *link_free(Link *link) {
                 LinkItem *item = link->queue;
 
                 link->queue = item->next;
-                link_item_free(item);
+                free(item);
         }
         fd_close(link->fd);
         --link->domain->n_connections;
@@ -85,7 +78,7 @@ static int link_watch(Link *link) {
         return r < 0 ? error_origin(r) : 0;
 }
 
-static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call_id, int fd) {
+static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call_id, bool is_kill) {
         LinkItem *item;
 
         if (link->n_queue >= LINK_QUEUE_MAX)
@@ -93,13 +86,8 @@ static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call
         item = malloc(sizeof(*item) + n);
         if (!item)
                 return error_origin(-ENOMEM);
-        *item = (LinkItem){ .call_id = call_id, .n = n };
+        *item = (LinkItem){ .call_id = call_id, .is_kill = is_kill, .n = n };
         memcpy(item->data, data, n);
-        item->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (fd >= 0 && item->fd < 0) {
-                free(item);
-                return LINK_E_FULL; /* out of descriptors: this call pays, not the others */
-        }
         *link->queue_end = item;
         link->queue_end = &item->next;
         ++link->n_queue;
@@ -120,7 +108,7 @@ static int link_send(Link *link, const uint8_t *data, size_t n, const int *fds, 
         }
 }
 
-int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd) {
+int link_send_exec(Link *link, uint32_t type, const Exec *exec, const int *fds, size_t n_fds) {
         uint8_t *data = link->broker->outgoing;
         size_t n;
         int r;
@@ -129,9 +117,9 @@ int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd) {
         if (r)
                 return error_trace(r);
         /* What was queued before goes first. */
-        r = link->queue ? LINK_E_QUEUED : link_send(link, data, n, &fd, 1);
+        r = link->queue ? LINK_E_QUEUED : link_send(link, data, n, fds, n_fds);
         if (r == LINK_E_QUEUED)
-                return link_enqueue(link, data, n, exec->params.connect_port, fd);
+                return link_enqueue(link, data, n, exec->params.connect_port, false);
         return r;
 }
 
@@ -142,7 +130,7 @@ int link_send_kill(Link *link, uint32_t call_id) {
         call_kill_encode(call_id, data);
         r = link->queue ? LINK_E_QUEUED : link_send(link, data, sizeof(data), NULL, 0);
         if (r == LINK_E_QUEUED)
-                return link_enqueue(link, data, sizeof(data), call_id, -1);
+                return link_enqueue(link, data, sizeof(data), call_id, true);
         return r;
 }
 
@@ -154,8 +142,10 @@ static int link_flush(Link *link) {
                 int r = 0;
 
                 /* A call that was cancelled meanwhile is not even started. */
-                if (call)
-                        r = link_send(link, item->data, item->n, &item->fd, item->fd >= 0 ? 1 : 0);
+                if (item->is_kill)
+                        r = link_send(link, item->data, item->n, NULL, 0);
+                else if (call)
+                        r = link_send(link, item->data, item->n, call->channel.agent_fds, call->channel.n_fds);
                 if (r == LINK_E_QUEUED)
                         return 0;
                 if (r == LINK_E_GONE)
@@ -167,9 +157,9 @@ static int link_flush(Link *link) {
                 if (!link->queue)
                         link->queue_end = &link->queue;
                 --link->n_queue;
-                if (item->fd < 0)
+                if (item->is_kill)
                         call = NULL; /* its end will come as CALL_ENDED */
-                link_item_free(item);
+                free(item);
                 if (call) {
                         r = call_on_sent(call);
                         if (r)

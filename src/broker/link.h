@@ -20,7 +20,7 @@ typedef struct Broker Broker;
 typedef struct Domain Domain;
 typedef struct Link Link;
 
-/** Messages that wait for room in the agent's socket, each with a descriptor: more than a burst, less than a leak. */
+/** Messages that wait for room in the agent's socket, each for a call that holds its channel: more than a burst, less than a leak. */
 #define LINK_QUEUE_MAX 256
 /** How long an agent may take from connecting to CALL_LIST. */
 #define LINK_HANDSHAKE_USEC (UINT64_C(10) * 1000000)
@@ -49,11 +49,13 @@ DEFINE_CLEANUP(Link *, link_free)
  * link_send_exec() - tell the agent to start a service
  * @type: EXEC_CMDLINE or JUST_EXEC
  * @exec: params.connect_port is the call's id
- * @fd:   the agent's end of the data connection; stays the caller's
+ * @fds:  the agent's ends of the call's channel; stay the caller's. A message that waits is sent with those that the
+ *        call has then
  *
  * Return: 0 (the agent has it), LINK_E_…, or a negative error.
  */
-int link_send_exec(Link *link, uint32_t type, const Exec *exec, int fd);
+int link_send_exec(Link *link, uint32_t type, const Exec *exec, const int *fds, size_t n_fds);
+
 
 /** link_send_kill() - tell the agent to end a call that it runs. Return: 0, LINK_E_…, or a negative error */
 int link_send_kill(Link *link, uint32_t call_id);

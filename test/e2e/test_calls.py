@@ -131,7 +131,8 @@ def test_calls_outlive_the_broker(two):
     two.restart_broker()
     stdout, _ = call.communicate(b"still here", timeout=30)
     assert (call.returncode, stdout) == (0, b"still here")
-    assert two.call("work", "vault", "my.Service", input="and again").stdout == b"started\nand again"
+    result = two.call("work", "vault", "my.Service", input="and again")
+    assert result.stdout == b"started\nand again", result
 
 
 def test_the_broker_has_no_privilege(two):

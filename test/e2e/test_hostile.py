@@ -261,8 +261,8 @@ def test_a_caller_that_hangs_up_while_its_target_starts(host, same_broker):
     with wire.Agent("evil", "evil") as agent:
         with wire.connect_as("work", wire.SHARED) as connection:
             connection.sendall(wire.trigger("evil", "my.Echo"))
-            _, _, _, _, stream = agent.receive_exec()
-        stream.close()
+            _, _, _, _, channel = agent.receive_exec()
+        channel.close()
     assert_others_are_served(host)
 
 
@@ -287,9 +287,9 @@ def test_an_agent_that_reports_calls_of_others(host, same_broker):
 def test_an_agent_that_ends_a_call_twice(host, same_broker):
     with wire.Agent("evil", "evil") as agent:
         call = host.start_call("work", "evil", "my.Echo")
-        _, mode, call_id, command, stream = agent.receive_exec()
-        assert (mode, command) == (wire.DOMAIN_FRAMED, "evil:QUBESRPC my.Echo+ work")
-        wire.finish_framed(stream, b"from evil", 3)
+        _, mode, call_id, command, channel = agent.receive_exec()
+        assert (mode, command) == (wire.DOMAIN_DIRECT, "evil:QUBESRPC my.Echo+ work")
+        wire.finish(channel, b"from evil", 3)
         agent.socket.send(wire.call_ended(call_id, status=3))
         agent.socket.send(wire.call_ended(call_id, status=0))
         stdout, _ = call.communicate(timeout=wire.TIMEOUT_SEC)
@@ -386,9 +386,9 @@ def test_garbage_instead_of_data(host, same_broker):
     with wire.Agent("evil", "evil") as agent:
         for data in (b"", os.urandom(5000), wire.hello() + wire.message(0x999), wire.hello() + struct.pack("<II", 0x191, 70000)):
             call = host.start_call("work", "evil", "my.Echo")
-            _, _, call_id, _, stream = agent.receive_exec()
-            with stream:
-                stream.sendall(data)
+            _, _, call_id, _, channel = agent.receive_exec()
+            with channel:
+                channel.stream.sendall(data)
             _, stderr = call.communicate(timeout=wire.TIMEOUT_SEC)
             assert call.returncode not in (0, 126), (data[:20], stderr)
             agent.socket.send(wire.call_ended(call_id, status=1))

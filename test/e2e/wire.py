@@ -22,6 +22,7 @@ DATA_EXIT_CODE = 0x193
 
 DOMAIN_REFUSED = 0x7FFF0000
 DOMAIN_FRAMED = 0x7FFF0001
+DOMAIN_DIRECT = 0x7FFF0003
 
 REFUSED, NOT_A_DOMAIN, TOO_MANY, UNAVAILABLE, NOT_UNDERSTOOD = 1, 2, 3, 4, 5
 
@@ -136,10 +137,11 @@ class Agent:
             self.socket.send(call_list())
 
     def receive_exec(self):
-        """(type, mode, call id, command, the stream that came with it)"""
+        """(type, mode, call id, command, the Channel that came with it)"""
         packet, fds, _, _ = socket.recv_fds(self.socket, 131072, 4)
-        assert len(fds) == 1, "an EXEC_CMDLINE carries one descriptor"
-        return (*parse_exec(packet), socket.socket(fileno=fds[0]))
+        kind, mode, call_id, command = parse_exec(packet)
+        assert len(fds) == {DOMAIN_FRAMED: 1, DOMAIN_DIRECT: 3}[mode]
+        return kind, mode, call_id, command, Channel(fds)
 
     def is_closed(self):
         """Wait until the broker closes the link."""
@@ -158,14 +160,38 @@ class Agent:
         self.close()
 
 
-def finish_framed(stream, stdout=b"", status=0):
-    """Play a whole service on a framed stream: HELLO, stdout, both ends of file, exit code."""
-    stream.settimeout(TIMEOUT_SEC)
-    stream.sendall(
-        hello()
-        + (message(DATA_STDOUT, stdout) if stdout else b"")
-        + message(DATA_STDOUT)
-        + message(DATA_STDERR)
-        + message(DATA_EXIT_CODE, struct.pack("<i", status))
-    )
-    stream.close()
+class Channel:
+    """One side's ends of a call: a framed connection as `stream`, or a status stream of that name and two pipes."""
+
+    def __init__(self, fds):
+        self.stream = socket.socket(fileno=fds[0])
+        self.stream.settimeout(TIMEOUT_SEC)
+        self.stdin, self.stdout = fds[1:] or (None, None)
+
+    def close(self):
+        self.stream.close()
+        for fd in (self.stdin, self.stdout):
+            if fd is not None:
+                os.close(fd)
+        self.stdin = self.stdout = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def exit_code(status):
+    return message(DATA_EXIT_CODE, struct.pack("<i", status))
+
+
+def finish(channel, stdout=b"", status=0):
+    """Play a whole service: stdout, its end, exit code."""
+    if channel.stdout is None:
+        data = message(DATA_STDOUT, stdout) if stdout else b""
+        channel.stream.sendall(hello() + data + message(DATA_STDOUT) + message(DATA_STDERR) + exit_code(status))
+    else:
+        os.write(channel.stdout, stdout)
+        channel.stream.sendall(hello() + exit_code(status))
+    channel.close()
