@@ -1,0 +1,616 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Direct mode: whole calls over plain pipes, between real processes."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import tty
+
+import processes
+import pytest
+import wire
+from world import AGENT, CLIENT
+
+LIMIT_SEC = 20
+SIZE = 64 << 20
+
+POLICY = "*  *  work  vault  allow\n"
+
+# What a service of these tests waits with: until its stdin ends.
+WAIT = "cat >/dev/null"
+
+
+@pytest.fixture
+def host(world):
+    world.add_domain("work", max_calls=2000)
+    world.add_domain("vault")
+    world.set_policy(POLICY)
+    world.start()
+    return world
+
+
+def agent_of(domain):
+    """The one agent whose account is DOMAIN."""
+    found = [process for process in processes.running(AGENT) if os.stat("/proc/%d" % process.pid).st_uid == uid(domain)]
+    (agent,) = [process for process in found if parent(process.pid) not in [other.pid for other in found]]
+    return agent
+
+
+def uid(account):
+    import pwd
+
+    return pwd.getpwnam(account).pw_uid
+
+
+# A local program that carries what it finds at the caller's stdin to the service, and back.
+BOTH_WAYS = """
+import os, threading
+
+def copy(source, target):
+    while data := os.read(source, 1 << 16):
+        while data:
+            data = data[os.write(target, data):]
+    os.close(target)
+
+thread = threading.Thread(target=copy, args=(int(os.environ["SAVED_FD_0"]), 1))
+thread.start()
+copy(0, int(os.environ["SAVED_FD_1"]))
+thread.join()
+"""
+
+
+def status_field(pid, key):
+    with open("/proc/%d/status" % pid) as file:
+        for line in file:
+            if line.startswith(key + ":"):
+                return line.split()[1]
+    return None
+
+
+def parent(pid):
+    return int(status_field(pid, "PPid"))
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(word) for word in file.read().split()]
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + LIMIT_SEC
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain for " + what
+        time.sleep(0.01)
+
+
+def pipes_of(pid):
+    """The pipes that a process holds, as {descriptor: name}."""
+    found = {}
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(OSError):
+            name = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+            if name.startswith("pipe:"):
+                found[int(fd)] = name
+    return found
+
+
+def feed(stream, blocks, digest):
+    for block in blocks:
+        digest.update(block)
+        with contextlib.suppress(BrokenPipeError):
+            stream.write(block)
+    stream.close()
+
+
+def drain(stream, digest):
+    while block := stream.read(1 << 20):
+        digest.update(block)
+
+
+def blocks(size):
+    """SIZE bytes that no two blocks have in common, cheaply."""
+    base = os.urandom(1 << 20)
+    return (bytes([number & 255]) + base[1:] for number in range(size >> 20))
+
+
+# Who touches the data
+
+
+def test_nobody_of_ours_has_the_pipes_of_a_program(host):
+    """With a local program, the pipes are the service's and the program's alone."""
+    host.add_service("my.Wait", "echo ready; read line; echo $line >&2; exit 3")
+    script = "read line; echo $line >&2; read line <&$SAVED_FD_0; echo $line"
+    call = host.start_call("work", "vault", "my.Wait", program=["/bin/sh", "-c", script])
+    assert call.stderr.readline() == b"ready\n"
+    (service,) = [process for process in processes.others() if process.command.endswith("/my.Wait")]
+    ours = {pipes_of(service.pid)[0], pipes_of(service.pid)[1]}
+    holders = [process.program for process in processes.others() if ours & set(pipes_of(process.pid).values())]
+    # The service and the local program, both of them shells: no client, no agent, no broker.
+    assert holders == 2 * [os.path.realpath("/bin/sh")]
+    stdout, stderr = call.communicate(b"now\n", timeout=LIMIT_SEC)
+    assert (call.returncode, stdout, stderr) == (3, b"", b"now\n")
+
+
+def test_no_process_but_the_service(host):
+    """A program is a child of the agent itself: there is no handler, and no QREXEC_AGENT_PID."""
+    host.add_service("my.Env", "echo $PPID; echo ${QREXEC_AGENT_PID-unset}; " + WAIT)
+    call = host.start_call("work", "vault", "my.Env")
+    assert int(call.stdout.readline()) == agent_of("vault").pid
+    assert call.stdout.readline() == b"unset\n"
+    call.stdin.close()
+    assert call.wait(LIMIT_SEC) == 0
+
+
+@pytest.mark.parametrize("program", [False, True], ids=["pumped", "program"])
+def test_every_byte_arrives_both_ways(host, program):
+    host.add_service("my.Cat", "exec cat")
+    call = host.start_call("work", "vault", "my.Cat", program=["/usr/bin/python3", "-c", BOTH_WAYS] if program else [])
+    sent, got = hashlib.sha256(), hashlib.sha256()
+    writer = threading.Thread(target=feed, args=(call.stdin, blocks(SIZE), sent))
+    writer.start()
+    drain(call.stdout, got)
+    writer.join()
+    assert call.wait(LIMIT_SEC) == 0
+    assert sent.digest() == got.digest()
+
+
+def test_files_at_both_ends(host, tmp_path):
+    host.add_service("my.Cat", "exec cat")
+    (tmp_path / "in").write_bytes(os.urandom(5 << 20))
+    with open(tmp_path / "in", "rb") as source, open(tmp_path / "out", "wb") as target:
+        call = host.start_call("work", "vault", "my.Cat", stdin=source, stdout=target)
+        assert call.wait(LIMIT_SEC) == 0
+    assert (tmp_path / "in").read_bytes() == (tmp_path / "out").read_bytes()
+
+
+def test_a_file_that_is_appended_to(host, tmp_path):
+    """splice(2) refuses O_APPEND; nothing that was there is overwritten."""
+    host.add_service("my.Data", "head -c 3000000 /dev/zero")
+    (tmp_path / "out").write_bytes(b"before")
+    with open(tmp_path / "out", "ab") as target:
+        call = host.start_call("work", "vault", "my.Data", stdout=target)
+        call.stdin.close()
+        assert call.wait(LIMIT_SEC) == 0
+    assert (tmp_path / "out").read_bytes() == b"before" + bytes(3000000)
+
+
+def test_a_socket_at_both_ends(host):
+    host.add_service("my.Cat", "exec cat")
+    ours, theirs = socket.socketpair()
+    data = os.urandom(3 << 20)
+    with ours:
+        call = host.start_call("work", "vault", "my.Cat", stdin=theirs, stdout=theirs)
+        theirs.close()
+        writer = threading.Thread(target=lambda: (ours.sendall(data), ours.shutdown(socket.SHUT_WR)))
+        writer.start()
+        ours.settimeout(LIMIT_SEC)
+        assert wire.receive_all(ours) == data
+        writer.join()
+        assert call.wait(LIMIT_SEC) == 0
+
+
+def test_use_stdin_socket(host):
+    """The service's end of output ends that direction alone; input goes on."""
+    host.add_service("my.Half", "echo out; exec >&-; cat >&2")
+    ours, theirs = socket.socketpair()
+    with ours:
+        call = host.start_call("work", "vault", "my.Half", options=["--use-stdin-socket"], stdin=theirs)
+        theirs.close()
+        ours.settimeout(LIMIT_SEC)
+        assert wire.receive_all(ours) == b"out\n"
+        ours.sendall(b"in")
+        ours.shutdown(socket.SHUT_WR)
+        assert call.stderr.read() == b"in"
+        assert call.wait(LIMIT_SEC) == 0
+
+
+def test_a_terminal_at_both_ends(host):
+    """What is typed arrives line by line, what comes back is filtered, and the terminal's flags stay as they were."""
+    host.add_service("my.Echo", "read line; printf '<%s>\\033[31m' \"$line\"; " + WAIT)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    before = fcntl.fcntl(slave, fcntl.F_GETFL)
+    call = host.start_call("work", "vault", "my.Echo", stdin=slave, stdout=slave)
+    os.write(master, b"typed\n")
+    got = b""
+    while len(got) < 12:
+        got += os.read(master, 100)
+    assert got == b"<typed>_[31m"
+    assert fcntl.fcntl(slave, fcntl.F_GETFL) == before
+    call.kill()
+    call.wait()
+    assert fcntl.fcntl(slave, fcntl.F_GETFL) == before
+    os.close(slave)
+    os.close(master)
+
+
+# Ends
+
+
+def test_the_end_of_input_reaches_the_service(host):
+    host.add_service("my.Count", "wc -c")
+    assert host.call("work", "vault", "my.Count", input=b"12345").stdout.strip() == b"5"
+    assert host.call("work", "vault", "my.Count").stdout.strip() == b"0"
+
+
+def test_a_service_that_closes_stdout_early(host):
+    """Its reader sees the end at once; the call goes on."""
+    host.add_service("my.Early", "echo out; exec >&-; read line; echo $line >&2; exit 4")
+    call = host.start_call("work", "vault", "my.Early")
+    assert call.stdout.read() == b"out\n"
+    assert call.poll() is None
+    call.stdin.write(b"go on\n")
+    call.stdin.flush()
+    assert call.stderr.read() == b"go on\n"
+    assert call.wait(LIMIT_SEC) == 4
+
+
+def test_a_service_that_does_not_read(host):
+    """Its exit is the end, however much input there is; what was not read is nobody's."""
+    host.add_service("my.Deaf", "exec <&-; echo done; exit 5")
+    call = host.start_call("work", "vault", "my.Deaf")
+    feed(call.stdin, blocks(4 << 20), hashlib.sha256())
+    assert call.stdout.read() == b"done\n"
+    assert call.wait(LIMIT_SEC) == 5
+
+
+def test_stdin_may_stay_open(host):
+    host.add_service("my.Quick", "echo done; exit 6")
+    call = host.start_call("work", "vault", "my.Quick")
+    assert call.wait(LIMIT_SEC) == 6
+    assert call.stdout.read() == b"done\n"
+
+
+def test_a_blocked_reader_holds_up_nothing_else(host):
+    """Output that nobody takes does not stop input, nor messages."""
+    host.add_service("my.Both", "head -c 10000000 /dev/zero & wc -c >&2; wait")
+    call = host.start_call("work", "vault", "my.Both")
+    feed(call.stdin, blocks(4 << 20), hashlib.sha256())
+    assert call.stderr.readline().strip() == b"%d" % (4 << 20)
+    assert len(call.stdout.read()) == 10000000
+    assert call.wait(LIMIT_SEC) == 0
+
+
+def test_blocked_input_holds_up_no_output(host):
+    """256 KiB and more of input to a service that is not yet reading (86)."""
+    host.add_service("my.Late", "head -c 5000000 /dev/zero; echo >&2; wc -c")
+    call = host.start_call("work", "vault", "my.Late")
+    writer = threading.Thread(target=feed, args=(call.stdin, blocks(6 << 20), hashlib.sha256()))
+    writer.start()
+    assert call.stdout.read(5000000) == bytes(5000000)
+    assert call.stderr.readline() == b"\n"
+    assert call.stdout.read().strip() == b"%d" % (6 << 20)
+    writer.join()
+    assert call.wait(LIMIT_SEC) == 0
+
+
+def test_a_reader_that_leaves(host):
+    """As in a shell's pipeline: the service finds nobody at its stdout, and the caller is told so."""
+    host.add_service("my.Yes", "exec yes")
+    call = host.start_call("work", "vault", "my.Yes")
+    assert call.stdout.read(4) == b"y\ny\n"
+    call.stdout.close()
+    assert call.wait(LIMIT_SEC) == 128 + signal.SIGPIPE
+
+
+def test_sigpipe_has_its_default_at_both_ends(host):
+    host.add_service("my.Sig", "grep SigIgn /proc/self/status; " + WAIT)
+    script = "cat >&$SAVED_FD_1; grep SigIgn /proc/self/status >&$SAVED_FD_1"
+    call = host.start_call("work", "vault", "my.Sig", program=["/bin/sh", "-c", "exec >&-; " + script])
+    # Its stdout is not the service's any more, so the service's input ends.
+    assert re.findall(rb"SigIgn:\s*(\w+)", call.stdout.read()) == [b"0" * 16, b"0" * 16]
+    assert call.wait(LIMIT_SEC) in (0, 1)
+
+
+def test_a_process_left_behind_with_stdout(host):
+    """Output goes on until its last writer is gone; the status is the service's own (67)."""
+    host.add_service("my.Daemon", "(read line </run/test/fifo; echo late) & exit 7")
+    os.mkfifo("/run/test/fifo")
+    os.chmod("/run/test/fifo", 0o666)
+    call = host.start_call("work", "vault", "my.Daemon")
+    host.wait_log("ended: exited, status 7")
+    assert call.poll() is None
+    with open("/run/test/fifo", "w") as fifo:
+        fifo.write("now\n")
+    assert call.stdout.read() == b"late\n"
+    assert call.wait(LIMIT_SEC) == 7
+
+
+def test_a_process_left_behind_with_stderr(host):
+    """It does not hold up the exit code; what it still writes goes to the log."""
+    host.add_service("my.Daemon", "#!/bin/bash\n(exec >&- <&-; read line </run/test/fifo; echo to the log >&2) & echo before >&2; exit 8")
+    os.mkfifo("/run/test/fifo")
+    os.chmod("/run/test/fifo", 0o666)
+    result = host.call("work", "vault", "my.Daemon")
+    assert (result.returncode, result.stdout, result.stderr) == (8, b"", "before\n")
+    with open("/run/test/fifo", "w") as fifo:
+        fifo.write("now\n")
+    host.wait_log("my.Daemon[^ ]*-work: to the log")
+
+
+def test_status_of_a_service(host):
+    host.add_service("my.Exit", 'case $1 in kill) kill -9 $$;; *) exit $1;; esac')
+    for argument, status in (("0", 0), ("42", 42), ("255", 255), ("kill", 128 + 9)):
+        assert host.call("work", "vault", "my.Exit+" + argument).returncode == status
+    assert host.call("work", "vault", "my.None").returncode == 127
+
+
+def test_status_of_a_local_program(host):
+    host.add_service("my.Exit", "exit $1")
+    for remote, local, status in ((0, 0, 0), (0, 3, 3), (4, 0, 4), (4, 3, 4)):
+        result = host.call("work", "vault", "my.Exit+%d" % remote, program=["/bin/sh", "-c", "exit %d" % local])
+        assert result.returncode == status, (remote, local)
+    assert host.call("work", "vault", "my.Exit+0", program=["/nonexistent"]).returncode == 255
+
+
+# stderr
+
+
+def test_stderr_is_forwarded_and_logged(host):
+    host.add_service("my.Err", "echo one >&2; echo two >/proc/self/fd/2; echo three >/dev/stderr; echo out >/dev/stdout")
+    result = host.call("work", "vault", "my.Err")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"out\n", "one\ntwo\nthree\n")
+    host.wait_log("my.Err[^ ]*-work: three")
+
+
+def test_much_stderr_arrives(host):
+    host.add_service("my.Err", "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 9")
+    result = host.call("work", "vault", "my.Err")
+    assert (result.returncode, len(result.stderr)) == (9, 3000000)
+
+
+def test_a_caller_that_does_not_read_its_status_stream(host):
+    """The one service stops at its stderr; other calls, their stderr included, go on, and nothing is lost."""
+    host.add_service("my.Err", "head -c 2000000 /dev/zero | tr '\\0' x >&2; exit 9")
+    with wire.connect_as("work", wire.SHARED) as connection:
+        connection.sendall(wire.trigger("vault", "my.Err"))
+        data, fds, _, _ = socket.recv_fds(connection, 100, 4)
+    assert len(data) == 8 and len(fds) == 3
+    with wire.Channel(fds) as channel:
+        for _ in range(3):
+            result = host.call("work", "vault", "my.Err")
+            assert (result.returncode, len(result.stderr)) == (9, 2000000)
+        data = wire.receive_all(channel.stream)
+    assert data.startswith(wire.hello()) and data.endswith(wire.exit_code(9)) and data.count(b"x") >= 2000000
+
+
+def test_a_caller_cannot_send_on_its_status_stream(host):
+    host.add_service("my.Wait", WAIT)
+    with wire.connect_as("work", wire.SHARED) as connection:
+        connection.sendall(wire.trigger("vault", "my.Wait"))
+        _, fds, _, _ = socket.recv_fds(connection, 100, 4)
+    with wire.Channel(fds) as channel:
+        with pytest.raises(BrokenPipeError):
+            channel.stream.send(b"x")
+
+
+def test_stderr_is_filtered_where_asked(host):
+    host.add_service("my.Err", "printf '\\033x' >&2; printf '\\033y'")
+    result = host.call("work", "vault", "my.Err", options=["-t", "-T"])
+    assert (result.stdout, result.stderr) == (b"_y", "_x")
+    result = host.call("work", "vault", "my.Err", options=["-t"], program=["/bin/sh", "-c", "cat >&$SAVED_FD_1"])
+    assert result.stdout == b"_y"
+
+
+def test_prefix(host):
+    host.add_service("my.Cat", "exec cat")
+    long = "p" * 100000
+    assert host.call("work", "vault", "my.Cat", options=["-p", "before "], input=b"after").stdout == b"before after"
+    assert host.call("work", "vault", "my.Cat", options=["-p", long]).stdout == long.encode()
+    script = "printf after; exec >&-; cat >&$SAVED_FD_1"
+    result = host.call("work", "vault", "my.Cat", options=["-p", long], program=["/bin/sh", "-c", script])
+    assert result.stdout == long.encode() + b"after"
+
+
+# What is not a program with pipes
+
+
+def test_single_socket_needs_direct_false(host):
+    script = "#!/bin/bash\nkill -USR1 $QREXEC_AGENT_PID; exec >&0; echo moved; exec cat"
+    host.add_service("my.Single", script, config="direct = false\n")
+    result = host.call("work", "vault", "my.Single", input=b"and back")
+    assert (result.returncode, result.stdout) == (0, b"moved\nand back"), result
+
+
+def test_direct_false_has_sockets(host):
+    host.add_service("my.Sockets", "readlink /proc/self/fd/0 /proc/self/fd/1; cat; echo err >&2; exit 3", config="direct=false\n")
+    result = host.call("work", "vault", "my.Sockets", input=b"in")
+    assert re.fullmatch(rb"socket:.*\nsocket:.*\nin", result.stdout), result
+    assert (result.returncode, result.stderr) == (3, "err\n")
+
+
+def test_direct_false_every_byte(host):
+    host.add_service("my.Cat", "exec cat", config="direct=false\n")
+    call = host.start_call("work", "vault", "my.Cat")
+    sent, got = hashlib.sha256(), hashlib.sha256()
+    writer = threading.Thread(target=feed, args=(call.stdin, blocks(SIZE), sent))
+    writer.start()
+    drain(call.stdout, got)
+    writer.join()
+    assert call.wait(LIMIT_SEC) == 0
+    assert sent.digest() == got.digest()
+
+
+def test_direct_false_drops_what_nobody_takes(host):
+    """A framed connection's rule: a reader who left is no reason for the service to end."""
+    host.add_service("my.Much", "head -c 3000000 /dev/zero; echo end >&2; exit 2", config="direct=false\n")
+    call = host.start_call("work", "vault", "my.Much")
+    call.stdout.close()
+    assert call.stderr.read() == b"end\n"
+    assert call.wait(LIMIT_SEC) == 2
+
+
+class SocketService:
+    """A service that is a socket, served by a thread."""
+
+    def __init__(self, listener, serve):
+        self.listener = listener
+        self.thread = threading.Thread(target=self._run, args=(serve,))
+        self.thread.start()
+
+    def _run(self, serve):
+        self.listener.settimeout(LIMIT_SEC)
+        connection, _ = self.listener.accept()
+        with connection:
+            connection.settimeout(LIMIT_SEC)
+            serve(connection)
+
+    def finish(self):
+        self.thread.join()
+        self.listener.close()
+
+
+def unix_service(name):
+    path = "/run/test/service"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    os.chmod(path, 0o666)
+    listener.listen()
+    os.symlink(path, "/etc/qubes-rpc/" + name)
+    return listener
+
+
+def echo(connection):
+    """What was said, in capitals, when all of it has been said."""
+    connection.sendall(wire.receive_all(connection).upper())
+
+
+def test_a_socket_service(host):
+    service = SocketService(unix_service("my.Socket"), echo)
+    result = host.call("work", "vault", "my.Socket+arg", input=b" hello")
+    assert (result.returncode, result.stdout) == (0, b"MY.SOCKET+ARG WORK\0 HELLO"), result
+    service.finish()
+
+
+def test_a_socket_service_with_much_data(host):
+    service = SocketService(unix_service("my.Socket"), lambda connection: connection.sendall(wire.receive_all(connection)))
+    host.write("/etc/qubes/rpc-config/my.Socket", "skip-service-descriptor = true\n")
+    data = os.urandom(16 << 20)
+    result = host.call("work", "vault", "my.Socket", input=data)
+    assert (result.returncode, result.stdout == data) == (0, True)
+    service.finish()
+
+
+def test_exit_on_client_eof(host):
+    done = threading.Event()
+    service = SocketService(unix_service("my.Socket"), lambda connection: done.wait(LIMIT_SEC))
+    host.write("/etc/qubes/rpc-config/my.Socket", "exit-on-client-eof = true\n")
+    assert host.call("work", "vault", "my.Socket").returncode == 0
+    done.set()
+    service.finish()
+
+
+def test_exit_on_service_eof(host):
+    service = SocketService(unix_service("my.Socket"), lambda connection: connection.shutdown(socket.SHUT_WR) or connection.recv(1000) and connection.recv(1000))
+    host.write("/etc/qubes/rpc-config/my.Socket", "exit-on-service-eof = true\n")
+    call = host.start_call("work", "vault", "my.Socket")
+    assert call.wait(LIMIT_SEC) == 0  # its stdin is still open
+    service.finish()
+
+
+def test_a_tcp_service(host):
+    listener = socket.create_server(("127.0.0.1", 0))
+    os.symlink("/dev/tcp/127.0.0.1", "/etc/qubes-rpc/my.Tcp")
+    host.write("/etc/qubes/rpc-config/my.Tcp", "skip-service-descriptor = true\n")
+    service = SocketService(listener, echo)
+    result = host.call("work", "vault", "my.Tcp+%d" % listener.getsockname()[1], input=b"hello" * 100000)
+    assert (result.returncode, result.stdout) == (0, b"HELLO" * 100000)
+    service.finish()
+
+
+def test_a_socket_service_that_is_not_there(host):
+    unix_service("my.Socket").close()
+    assert host.call("work", "vault", "my.Socket").returncode == 125
+
+
+# Deaths
+
+
+def test_a_client_that_is_killed(host):
+    """The service finds the end of its input and nobody at its output; flags of what the client had inherited stay."""
+    host.add_service("my.Stream", "cat >/dev/null; echo end of input >&2; yes; echo $? >&2")
+    ours, theirs = os.pipe(), os.pipe()
+    before = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (ours[0], theirs[1])]
+    call = host.start_call("work", "vault", "my.Stream", stdin=ours[0], stdout=theirs[1])
+    os.write(ours[1], b"x" * 30000)
+    wait_until(lambda: host.started("my.Stream"), "the service")
+    call.kill()
+    call.wait()
+    assert [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (ours[0], theirs[1])] == before
+    host.wait_log("my.Stream[^ ]*-work: end of input")
+    host.wait_log("my.Stream[^ ]*-work: 141")
+    host.wait_log("work -> vault: ended")
+    for fd in ours + theirs:
+        os.close(fd)
+
+
+def test_an_agent_that_dies(host):
+    """The caller is told 255; what the service still writes arrives."""
+    host.add_service("my.Slow", "echo first; read line; echo $line")
+    call = host.start_call("work", "vault", "my.Slow")
+    assert call.stdout.readline() == b"first\n"
+    agent_of("vault").kill()
+    stdout, _ = call.communicate(b"and last\n", timeout=LIMIT_SEC)
+    assert (call.returncode, stdout) == (255, b"and last\n")
+
+
+# Many
+
+
+def test_many_calls_at_once(host):
+    """300 open calls cost the agent three descriptors and less than a KiB each, and none of them is confused."""
+    host.add_service("my.Echo", "read line; echo $1 $line; exit 3")
+    assert host.call("work", "vault", "my.Echo+x", input=b"warm\n").returncode == 3
+    agent = agent_of("vault")
+    before_fds, before_kib = len(os.listdir("/proc/%d/fd" % agent.pid)), private_kib(agent.pid)
+    calls = [host.start_call("work", "vault", "my.Echo+%d" % number) for number in range(300)]
+    wait_until(lambda: len(children(agent.pid)) == 300, "300 services")
+    # Those of the last start are closed a moment after its process is there.
+    wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) - before_fds <= 3 * 300, "three descriptors a call")
+    assert private_kib(agent.pid) - before_kib <= 300
+    for number, call in enumerate(calls):
+        stdout, _ = call.communicate(b"line %d\n" % number, timeout=LIMIT_SEC)
+        assert (call.returncode, stdout) == (3, b"%d line %d\n" % (number, number))
+    wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) == before_fds, "the agent to close everything")
+
+
+def private_kib(pid):
+    with open("/proc/%d/smaps_rollup" % pid) as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Clean", "Private_Dirty")))
+
+
+def test_a_framed_call_of_the_host(host):
+    """Who asks for a stream on a daemon socket still gets one."""
+    host.add_service("my.Echo", "cat; exit 5")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(LIMIT_SEC)
+        connection.connect("/run/qubes/qrexec.vault")
+        assert connection.recv(100) == wire.hello(3)
+        command = wire.struct.pack("<II", wire.DOMAIN_FRAMED, 0) + b"DEFAULT:QUBESRPC my.Echo+ dom0\0"
+        connection.sendall(wire.hello(3) + wire.message(wire.EXEC_CMDLINE, command))
+        data, fds, _, _ = socket.recv_fds(connection, 16, 4)
+        assert wire.struct.unpack("<4I", data)[:3] == (wire.EXEC_CMDLINE, 8, wire.DOMAIN_FRAMED) and len(fds) == 1
+        with socket.socket(fileno=fds[0]) as stream:
+            stream.settimeout(LIMIT_SEC)
+            stream.sendall(wire.hello() + wire.message(wire.DATA_STDIN, b"in") + wire.message(wire.DATA_STDIN))
+            data = wire.receive_all(stream)
+    assert data.startswith(wire.hello()) and wire.message(wire.DATA_STDOUT, b"in") in data
+    assert data.endswith(wire.exit_code(5))
+
+
+def test_a_direct_call_of_the_host(host):
+    host.add_service("my.Echo", "cat; echo err >&2; exit 5")
+    with host.popen_as("root", ["/usr/bin/qrexec-client", "-d", "vault", "DEFAULT:QUBESRPC my.Echo+ dom0"]) as client:
+        stdout, stderr = client.communicate(b"in", timeout=LIMIT_SEC)
+    assert (client.returncode, stdout, stderr) == (5, b"in", b"err\n")
+    with host.popen_as("root", ["/usr/bin/qrexec-client", "-d", "vault", "-e", "DEFAULT:QUBESRPC my.Echo+ dom0"]) as client:
+        assert client.communicate(timeout=LIMIT_SEC) == (b"", b"")
+    assert client.returncode == 0
