@@ -31,6 +31,7 @@ LIBEXEC = "/usr/lib/qubes"
 BROKER = LIBEXEC + "/qrexecd"
 AGENT = LIBEXEC + "/qrexec-agent"
 CLIENT = "/usr/bin/qrexec-client-vm"
+QAIR = "/usr/bin/qair"
 
 REFUSED = 126
 NO_SERVICE = 127
@@ -229,6 +230,12 @@ class World:
         call = self.popen_as(self._account_of[source], command, **settings)
         self._calls.append(call)
         return call
+
+    def qair(self, *arguments, account="root"):
+        """Run qair, and wait for its end."""
+        with self.popen_as(account, [QAIR, *arguments]) as command:
+            stdout, stderr = command.communicate(timeout=CALL_TIMEOUT_SEC)
+        return Result(command.returncode, stdout, stderr)
 
     def popen_as(self, account, command, environment=None, **settings):
         """Start COMMAND as ACCOUNT, in its home, with nothing of ours but the three streams."""
