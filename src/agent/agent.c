@@ -140,16 +140,11 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
 
 /* --- the link --------------------------------------------------------------------------------------------------- */
 
-/*
- * Ends that nobody was told are forgotten with the link: the CALL_LIST of the next one says which calls still run, and
- * so which have ended.
- */
+/* Ends that nobody was told stay: the CALL_LIST of the next link names these calls too, and their ends follow it. */
 static void agent_lose_link(Agent *agent, const char *reason) {
         /* A handler that was just forked holds a copy for a moment: closing alone would not end the events. */
         (void)epoll_ctl(agent->epoll_fd, EPOLL_CTL_DEL, agent->link.fd, NULL);
         link_lose(&agent->link, clock_now(), reason);
-        while (agent->calls.ended_first)
-                calls_remove(&agent->calls, agent->calls.ended_first);
 }
 
 static int agent_send_ended(Agent *agent, const CallEnded *ended) {
@@ -209,7 +204,7 @@ static int agent_send_list(Agent *agent) {
         ids = malloc(CALL_LIST_MAX * sizeof(*ids));
         if (!ids)
                 return error_origin(-ENOMEM);
-        n_ids = calls_running(&agent->calls, ids);
+        n_ids = calls_list(&agent->calls, ids);
         r = call_list_encode(ids, n_ids, agent->packet, sizeof(agent->packet), &n);
         if (r)
                 return r;
@@ -235,7 +230,7 @@ static int agent_on_hello(Agent *agent) {
         if (agent->notify)
                 notify_ready(agent->notify);
         agent->notify = NULL;
-        return 0;
+        return agent_flush_ended(agent);
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
@@ -479,8 +474,6 @@ static int agent_on_reports(Agent *agent) {
 
 static int agent_end_call(Agent *agent, Call *call, CallHow how, int status) {
         calls_end(&agent->calls, call, how, status, clock_now());
-        if (agent->link.state != LINK_STATE_UP)
-                calls_remove(&agent->calls, call);
         return agent_flush_ended(agent);
 }
 
@@ -560,7 +553,8 @@ static int agent_on_link(Agent *agent) {
         for (unsigned i = 0; !r && i < AGENT_ORDERS_MAX; ++i) {
                 LinkPacket packet;
 
-                if (agent->link.state == LINK_STATE_DOWN || agent->calls.ended_first)
+                if (agent->link.state == LINK_STATE_DOWN ||
+                    (agent->link.state == LINK_STATE_UP && agent->calls.ended_first))
                         return 0;
                 r = link_receive(&agent->link, agent->packet, sizeof(agent->packet), &packet);
                 switch (r) {

@@ -131,12 +131,11 @@ void calls_remove(Calls *calls, Call *call) {
         call_free(call);
 }
 
-size_t calls_running(const Calls *calls, uint32_t *ret_ids) {
+size_t calls_list(const Calls *calls, uint32_t *ret_ids) {
         size_t n = 0;
 
         for (size_t i = 0; i < calls->n_buckets; ++i)
                 for (const Call *call = calls->buckets[i]; call; call = call->next_same_bucket)
-                        if (call->state == CALL_STATE_RUNNING)
-                                ret_ids[n++] = call->id;
+                        ret_ids[n++] = call->id;
         return n;
 }

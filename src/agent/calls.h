@@ -3,7 +3,7 @@
  * The calls of an agent, by id. A call is in the table from the message that starts it until the broker has been told
  * its end, so that no id is taken twice and no end is told twice.
  *
- *   RUNNING -- its handler or program exited --> ENDED -- CALL_ENDED sent, or the link was lost --> (removed)
+ *   RUNNING -- its handler or program exited --> ENDED -- CALL_ENDED sent --> (removed)
  */
 #pragma once
 
@@ -71,5 +71,10 @@ void calls_end(Calls *calls, Call *call, CallHow how, int status, uint64_t now_u
 /** calls_remove() - free a call: one that never began, or the first of the ended ones */
 void calls_remove(Calls *calls, Call *call);
 
-/** calls_running() - the ids of all RUNNING calls in @ret_ids, which holds CALL_LIST_MAX. Return: their number */
-size_t calls_running(const Calls *calls, uint32_t *ret_ids);
+/**
+ * calls_list() - the ids of all calls in @ret_ids, which holds CALL_LIST_MAX: those that run, and those whose end the
+ * broker has not been told
+ *
+ * Return: their number.
+ */
+size_t calls_list(const Calls *calls, uint32_t *ret_ids);

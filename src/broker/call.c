@@ -224,7 +224,7 @@ static void call_end(Call *call, const char *how, const char *reason, int status
         call_count_time(call);
         if (call->state == CALL_STATE_RUNNING && run_usec > 0)
                 call->stage_usec[STAGE_RUN] = run_usec;
-        if (call->source_name.text[0] == '\0')
+        else if (call->source_name.text[0] == '\0')
                 call->stage_usec[STAGE_RUN] = STAGE_NONE; /* its beginning was another broker's */
         r = call_record_end(call, how, reason, status);
         for (unsigned stage = 0; !r && call->service[0] != '\0' && stage < _STAGE_N; ++stage)

@@ -163,7 +163,7 @@ int call_table_on_start_failed(CallTable *table, Domain *target);
 /** call_table_on_link_lost() - refuse what was queued; what runs goes on. Return: 0 or a negative error */
 int call_table_on_link_lost(CallTable *table, Domain *target);
 /**
- * call_table_on_list() - the agent of @target says what runs there: all else that we thought ran there has ended;
+ * call_table_on_list() - the agent of @target says what runs there, or ended untold: all else that we thought ran there has ended;
  * what we do not know began under an earlier broker and is entered. @ids is sorted. Return: 0 or a negative error
  */
 int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n_ids);
