@@ -16,6 +16,10 @@ class Folder:
 
     def __init__(self, path):
         self._inotify = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.watch(path)
+
+    def watch(self, path):
+        """Watch PATH too."""
         if self._inotify < 0 or _libc.inotify_add_watch(self._inotify, os.fsencode(path), _IN_MODIFY) < 0:
             raise OSError(ctypes.get_errno(), "cannot watch " + path)
 
