@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <systemd/sd-event.h>
@@ -107,6 +109,13 @@ static int listener_shed(Listener *listener) {
         return 0;
 }
 
+/* Is there another? accept4() makes a socket before it looks, which costs several times as much as to ask. */
+static bool listener_has_more(int fd) {
+        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+        return poll(&poll_fd, 1, 0) == 1;
+}
+
 static int listener_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Listener *listener = userdata;
 
@@ -132,6 +141,8 @@ static int listener_on_io(sd_event_source *source, int fd, uint32_t revents, voi
                 r = listener_admit(listener, connection);
                 if (r)
                         return error_trace(r);
+                if (!listener_has_more(fd))
+                        return 0;
         }
         return 0;
 }
