@@ -8,7 +8,7 @@
 
 static const Command commands[] = {
         { "domain", "add|set|show|list|remove|check", "the domains of this host", command_domain },
-        { "policy", "explain|test|diff", "what the rules say", command_policy },
+        { "policy", "explain|test|lint|diff", "what the rules say", command_policy },
         { "status", "[--timing]", "the broker, and where time goes", command_status },
         { "calls", "", "the calls that are open", command_calls },
         { "kill", "ID ...", "end calls", command_kill },

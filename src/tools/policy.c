@@ -18,6 +18,7 @@ typedef struct Verb {
 static const Verb verbs[] = {
         { "explain", policy_verb_explain, 1, 3 },
         { "test", policy_verb_test, 1, SIZE_MAX },
+        { "lint", policy_verb_lint, 0, 0 },
         { "diff", policy_verb_diff, 2, 2 },
 };
 
@@ -26,6 +27,7 @@ static const Command descriptions[] = {
         { "explain", "SOURCE TARGET SERVICE[+ARG]", "which rule decides, and what kept others from it" },
         { "explain", "--all SERVICE[+ARG]", "who may call it where: a table" },
         { "test", "FILE ...", "check assertions such as 'work -> vault qubes.Ssh: allow'" },
+        { "lint", "", "find rules that surprise: that never match, that allow more than it seems" },
         { "diff", "OLD NEW", "which decisions differ between two folders" },
         {},
 };

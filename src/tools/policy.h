@@ -30,6 +30,7 @@ typedef struct PolicyOptions {
 /* The verbs. Return: a COMMAND_STATUS_… or a negative error. */
 int policy_verb_explain(const PolicyOptions *options);
 int policy_verb_test(const PolicyOptions *options);
+int policy_verb_lint(const PolicyOptions *options);
 int policy_verb_diff(const PolicyOptions *options);
 
 /**

@@ -7,7 +7,6 @@
  * Not looked at, because what they are about is not in the policy library:
  *   admin     the policy Admin API
  *   sockets   the conversations on the sockets of the policy daemon
- *   lint      the checker's output
  *   graph     the graph tool's output
  *   and of the cases about the whole request handler, `calls` to the agent and the `log`.
  *
@@ -29,6 +28,7 @@
 #include "policy/facts.h"
 #include "policy/policy.h"
 #include "policy/question.h"
+#include "policy-tools/check.h"
 #include "policy-tools/system.h"
 
 typedef struct Case {
@@ -502,6 +502,38 @@ static bool case_run(struct json_object *object, struct json_object *inventories
         return c.n_failed == 0;
 }
 
+/* A.5: the checker on one file, which it is given the name of. */
+static bool case_run_lint(struct json_object *object, struct json_object *inventories) {
+        Case c = { .id = text(object, "id"), .object = object };
+        struct json_object *arguments = member(object, "args"), *content = member(object, "text");
+        PolicyCheckOptions options = { .directories = (const char *const[]){ "/nonexistent", NULL } };
+        _cleanup_free_ char *got = NULL, *warnings = NULL;
+        size_t n_got = 0, n_warnings = 0, n_errors = 0;
+        FILE *stream = open_memstream(&got, &n_got), *warning_stream = open_memstream(&warnings, &n_warnings);
+
+        for (size_t i = 0; i < json_object_array_length(arguments); ++i) {
+                const char *argument = json_object_get_string(json_object_array_get_idx(arguments, i));
+
+                if (strcmp(argument, "-s") == 0)
+                        options.shows_line = true;
+                else if (strcmp(argument, "-i") == 0)
+                        options.is_old = true;
+                else
+                        case_fail(&c, "unknown argument %s", argument);
+        }
+        if (!stream || !warning_stream ||
+            policy_check(stream, warning_stream, &options, "{file}",
+                         (PolicySlice){ json_object_get_string(content), (size_t)json_object_get_string_len(content) },
+                         &n_errors) != 0)
+                die("policy_check");
+        fclose(stream);
+        fclose(warning_stream);
+        case_same(&c, "output", got, text(object, "stdout"));
+        if (json_object_get_int(member(object, "status")) != (n_errors > 0))
+                case_fail(&c, "%zu errors", n_errors);
+        return c.n_failed == 0;
+}
+
 static bool case_is_wanted(struct json_object *object, char **ids) {
         if (!*ids)
                 return true;
@@ -511,28 +543,50 @@ static bool case_is_wanted(struct json_object *object, char **ids) {
         return false;
 }
 
-int main(int argc, char **argv) {
-        static const char *const skipped[] = { "admin", "sockets", "lint", "graph" };
-        struct json_object *table = argc > 1 ? json_object_from_file(argv[1]) : NULL;
-        struct json_object *cases = member(table, "cases");
+typedef struct Part {
+        const char *member;
+        const char *name;
+        bool (*run)(struct json_object *object, struct json_object *inventories);
+} Part;
+
+static const Part parts[] = {
+        { "cases", "evaluation", case_run },
+        { "lint", "lint", case_run_lint },
+};
+
+/* Return: have all that were wanted passed? */
+static bool part_run(const Part *part, struct json_object *table, char **ids, size_t *n_run) {
+        struct json_object *cases = member(table, part->member);
         size_t n = 0, n_passed = 0;
 
-        if (!cases) {
+        for (size_t i = 0; cases && i < json_object_array_length(cases); ++i) {
+                struct json_object *object = json_object_array_get_idx(cases, i);
+
+                if (!case_is_wanted(object, ids))
+                        continue;
+                ++n;
+                if (part->run(object, member(table, "inventories")))
+                        ++n_passed;
+        }
+        printf("%s: %zu of %zu passed\n", part->name, n_passed, n);
+        *n_run += n;
+        return n_passed == n;
+}
+
+int main(int argc, char **argv) {
+        static const char *const skipped[] = { "admin", "sockets", "graph" };
+        struct json_object *table = argc > 1 ? json_object_from_file(argv[1]) : NULL;
+        bool passed = true;
+        size_t n = 0;
+
+        if (!member(table, "cases")) {
                 fprintf(stderr, "usage: qair-policy-cases FILE [ID…]: %s\n", json_util_get_last_err() ?: "no cases");
                 return 2;
         }
-        for (size_t i = 0; i < json_object_array_length(cases); ++i) {
-                struct json_object *object = json_object_array_get_idx(cases, i);
-
-                if (!case_is_wanted(object, argv + 2))
-                        continue;
-                ++n;
-                if (case_run(object, member(table, "inventories")))
-                        ++n_passed;
-        }
-        printf("evaluation: %zu of %zu passed\n", n_passed, n);
+        for (size_t i = 0; i < ARRAY_SIZE(parts); ++i)
+                passed = part_run(&parts[i], table, argv + 2, &n) && passed;
         for (size_t i = 0; i < ARRAY_SIZE(skipped); ++i)
                 printf("%s: %zu skipped\n", skipped[i], json_object_array_length(member(table, skipped[i])));
         json_object_put(table);
-        return n_passed == n && n > 0 ? 0 : 1;
+        return passed && n > 0 ? 0 : 1;
 }

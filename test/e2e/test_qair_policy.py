@@ -128,12 +128,44 @@ def test_test_of_nothing_is_no_success(host):
     assert f"{host.root / 't'}:1: write 'SOURCE -> TARGET" in broken.stderr
 
 
+def test_lint(host):
+    service = host.write(host.domains / "vault.rpc" / "s.Go+x", "#!/bin/sh\n").parent
+    service.chmod(0o755)
+    path = host.rules("s.Go * work vault deny\ns.Go * work vault allow\ns.Other * work vault allow\n")
+    assert host.done("lint", status=1) == (
+        f"{path}:2: never decides anything: what it matches is decided before, by line 1\n"
+        f"{path}:3: no domain of this host has a service 's.Other'\n"
+    )
+    host.rules("s.Go * work vault allow\n")
+    assert host.done("lint") == ""
+
+
 def test_diff(host):
     old = host.write(host.root / "old" / "a.policy", "s.Go * work vault deny\ns.Go * vault work allow\n").parent
     new = host.write(host.root / "new" / "b.policy", "s.Go * vault work allow\ns.Go * work vault allow\n").parent
     assert host.done("diff", old, new, status=1) == "work -> vault s.Go+*\n- deny\n+ allow target=vault\n"
     assert host.done("diff", old, old) == ""
     assert host.qair("diff", old, host.root / "missing").returncode == 2
+
+
+def test_qubes_policy_lint(tmp_path):
+    program = QAIR.parent / "qubes-policy-lint"
+    bad, good = tmp_path / "bad", tmp_path / "good"
+    bad.write_text("s.Go * a\tb\ns.Go * a b allow\n")
+    good.write_text("!compat-4.0\n")
+    missing = tmp_path / "missing"
+    result = run("-s", good, missing, bad, program=program)
+    assert result.stdout == f"{missing}:0: error: File does not exist.\n{bad}:1: error: wrong number of fields: s.Go * a\tb\n"
+    assert result.returncode == 1
+    assert result.stderr == f"warning: !compat-4.0 directive in file {good} line 1 is transitional and will be deprecated\n"
+    assert run(good, program=program).returncode == 0
+    assert run("--include-service", good, program=program).returncode == 1
+    with open(bad) as stream:
+        result = subprocess.run([program, "-"], stdin=stream, stdout=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stdout) == (1, "-:1: error: wrong number of fields\n")
+    assert run(program=program).returncode == 2
+    assert run("--bogus", program=program).returncode == 2
+    assert run("--help", program=program).returncode == 0
 
 
 @pytest.mark.parametrize(
