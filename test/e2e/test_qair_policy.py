@@ -168,6 +168,39 @@ def test_qubes_policy_lint(tmp_path):
     assert run("--help", program=program).returncode == 0
 
 
+def graph(host, *arguments):
+    return run(f"--policy-dir={host.policy}", f"--inventory={host.domains}", *arguments, program=QAIR.parent / "qrexec-policy-graph")
+
+
+def test_graph_of_any_service_and_of_some(host):
+    host.rules("* * vault work allow\ns.Go * work vault allow\n")
+    assert '"vault" -> "work" [label="None" color=red];' in graph(host).stdout
+    some = graph(host, "--source", "work", "vault", "--service", "s.Go")
+    assert '"work" -> "vault" [label="s.Go" color=red];' in some.stdout
+    assert "None" not in some.stdout
+
+
+def test_graph_in_a_file(host):
+    host.rules("s.Go * work vault allow\n")
+    file = host.root / "graph"
+    result = graph(host, "--output", file)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert file.read_text() == graph(host).stdout
+    host.rules("s.Go\n")
+    assert graph(host, "--output", file).returncode == 1
+    assert '"work" -> "vault"' in file.read_text()  # nothing is overwritten with half a graph
+
+
+def test_graph_without_graphviz(host):
+    result = run(
+        *[f"--policy-dir={host.policy}", f"--inventory={host.domains}", "--format=svg"],
+        program=QAIR.parent / "qrexec-policy-graph",
+        env={"PATH": "/nonexistent"},
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "needs Graphviz" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [[], ["explian"], ["explain"], ["explain", "a", "b"], ["explain", "--all", "a", "b", "c"], ["explain", "a", "b", "+x"], ["diff", "a"]],
