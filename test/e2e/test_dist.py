@@ -5,11 +5,24 @@ import ctypes
 import grp
 import os
 import pwd
+import resource
 import shutil
 import stat
 import subprocess
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_limits():
+    """A PAM session sets limits for the process that opens it, and here that is the one of all tests."""
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    before = {name: resource.getrlimit(getattr(resource, name)) for name in names}
+    yield
+    for name, (soft, hard) in before.items():
+        if resource.getrlimit(getattr(resource, name)) != (soft, hard):
+            resource.setrlimit(getattr(resource, name), (soft, hard))
+
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="needs systemd's tools")
 
