@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "data/bridge.h"
 #include "data/prepare.h"
 #include "wire/header.h"
 
@@ -206,7 +207,8 @@ static void close_others(const int *keep, size_t n_keep) {
         }
 }
 
-Running callee_start(const char *script, int stream_fd, DataCallee template) {
+/* @stdin_fd, @stdout_fd: the caller's pipes; -1: framed */
+static Running callee_fork(const char *script, int stream_fd, int stdin_fd, int stdout_fd, DataCallee template) {
         Running running;
         int report_fd;
 
@@ -215,7 +217,8 @@ Running callee_start(const char *script, int stream_fd, DataCallee template) {
                 DataOutcome outcome = {};
                 int r;
 
-                close_others((int[]){ report_fd, stream_fd, template.in_fd, template.watch_fd }, 4);
+                close_others((int[]){ report_fd, stream_fd, stdin_fd, stdout_fd, template.in_fd, template.watch_fd },
+                             6);
                 if (data_prepare())
                         _exit(97);
                 callee.stream_fd = stream_fd;
@@ -231,15 +234,26 @@ Running callee_start(const char *script, int stream_fd, DataCallee template) {
                         callee.err_fd = err[0];
                         callee.child_pidfd = program_start(script, in[1], out[1], err[1]);
                 }
-                r = data_callee_run(&callee, &outcome);
+                r = stdin_fd >= 0 ? data_bridge_run(&callee, stdin_fd, stdout_fd, &outcome)
+                                  : data_callee_run(&callee, &outcome);
                 if (callee.stream_fd >= 0 || callee.in_fd >= 0 || callee.out_fd >= 0 || callee.err_fd >= 0 ||
                     callee.child_pidfd >= 0)
                         _exit(96);
                 running_report(report_fd, (Report){ .r = r, .status = outcome.status, .how = outcome.how });
         }
         fd_close(stream_fd);
+        fd_close(stdin_fd);
+        fd_close(stdout_fd);
         fd_close(template.in_fd);
         return running;
+}
+
+Running callee_start(const char *script, int stream_fd, DataCallee template) {
+        return callee_fork(script, stream_fd, -1, -1, template);
+}
+
+Running bridge_start(const char *script, int status_fd, int stdin_fd, int stdout_fd, DataCallee template) {
+        return callee_fork(script, status_fd, stdin_fd, stdout_fd, template);
 }
 
 Running caller_start(const char *script, int stream_fd, int err_fd, DataCaller template) {

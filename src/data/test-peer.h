@@ -61,6 +61,9 @@ typedef struct Report {
  */
 Running callee_start(const char *script, int stream_fd, DataCallee template);
 
+/** bridge_start() - the same for a direct call: @status_fd, and the caller's pipes; all are closed here */
+Running bridge_start(const char *script, int status_fd, int stdin_fd, int stdout_fd, DataCallee template);
+
 /**
  * caller_start() - a caller with a local program `sh -c SCRIPT`, or with the descriptors of @template
  * @err_fd: becomes its descriptor 2; -1: the test's own. All of @template's are closed here
