@@ -82,6 +82,64 @@ static void check_output(const char *name, const char *script, const char *direc
         assert_int_equal(info.si_status, 0);
 }
 
+/* With reserved slots: the same surroundings, the parent's table as before, and one start after the other. */
+static void test_slots(void **state) {
+        char *argv[] = { (char *)"sh", (char *)"-c", (char *)"echo out; echo err >&2; ls /proc/self/fd | wc -l", NULL };
+        char *missing[] = { (char *)"missing", NULL };
+        char *environment[] = { (char *)"PATH=/usr/bin:/bin", NULL };
+        SpawnSlots slots;
+        int lowest, many[100];
+
+        assert_int_equal(spawn_slots_init(&slots), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(many); ++i)
+                many[i] = fcntl(slots.spare_fd, F_DUPFD_CLOEXEC, 200);
+        lowest = fcntl(slots.spare_fd, F_DUPFD_CLOEXEC, 3);
+        fd_close(lowest);
+        for (int i = 0; i < 3; ++i) {
+                int pipe_fds[2], error = 0, null_fd = slots.spare_fd;
+                Program program = {};
+                char text[256];
+                siginfo_t info;
+
+                assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+                program.out_fd = pipe_fds[0];
+                assert_int_equal(spawn_process(&(Spawn){ .program = "/bin/sh",
+                                                         .argv = argv,
+                                                         .environment = environment,
+                                                         .stdin_fd = null_fd,
+                                                         .stdout_fd = pipe_fds[1],
+                                                         .stderr_fd = pipe_fds[1],
+                                                         .slots = &slots },
+                                               &error, &program.pid, &program.pidfd),
+                                 0);
+                fd_close(pipe_fds[1]);
+                /* It ends only if no slot of ours still holds the writable end. */
+                read_all(program.out_fd, text, sizeof(text));
+                assert_string_equal(text, "out\nerr\n4\n");
+                assert_true(fcntl(program.pidfd, F_GETFD) & FD_CLOEXEC);
+                info = finish(&program);
+                assert_int_equal(info.si_status, 0);
+
+                assert_int_equal(spawn_process(&(Spawn){ .program = "/missing",
+                                                         .argv = missing,
+                                                         .environment = environment,
+                                                         .stdin_fd = null_fd,
+                                                         .stdout_fd = null_fd,
+                                                         .stderr_fd = null_fd,
+                                                         .slots = &slots },
+                                               &error, &program.pid, &program.pidfd),
+                                 SPAWN_E_NOT_FOUND);
+                assert_int_equal(error, ENOENT);
+        }
+        /* Nothing was left open in our table. */
+        assert_int_equal(fcntl(slots.spare_fd, F_DUPFD_CLOEXEC, 3), lowest);
+        fd_close(lowest);
+        for (size_t i = 0; i < ARRAY_SIZE(many); ++i)
+                fd_close(many[i]);
+        spawn_slots_deinit(&slots);
+        spawn_slots_deinit(&slots);
+}
+
 static void test_surroundings(void **state) {
         const struct rlimit files = { .rlim_cur = 77, .rlim_max = 77 };
         int leaked;
@@ -223,7 +281,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_surroundings), cmocka_unit_test(test_our_mask_stays),
                 cmocka_unit_test(test_failures),     cmocka_unit_test(test_limit),
-                cmocka_unit_test(test_signal_group),
+                cmocka_unit_test(test_signal_group), cmocka_unit_test(test_slots),
         };
 
         if (chdir("/") < 0)
