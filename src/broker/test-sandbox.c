@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +80,17 @@ static int try_other_pair(void) {
         return socketpair(AF_TIPC, SOCK_STREAM, 0, fds) < 0 ? errno : 0;
 }
 
+static int try_open_pipe(void) {
+        int fds[2];
+
+        return pipe2(fds, O_CLOEXEC) < 0 || fchmod(fds[0], 0666) < 0 || shutdown(0, SHUT_RD) == 0 ? EINVAL : 0;
+}
+static int try_set_user_id(void) {
+        int fds[2];
+
+        return pipe2(fds, O_CLOEXEC) < 0 || fchmod(fds[0], 04777) < 0 ? errno : 0;
+}
+
 /* Return: what the child reported, or 1000 + the signal that ended it. */
 static int run_confined(int (*what)(void)) {
         const char *const readable[] = { readable_path, "/does/not/exist" };
@@ -118,6 +130,8 @@ static void test_confined(void **state) {
                 { "trace a process", try_ptrace, KILLED, false },
                 { "map executable memory", try_executable_memory, KILLED, false },
                 { "make a Unix socket pair", try_unix_pair, 0, false },
+                { "make a pipe for others", try_open_pipe, 0, false },
+                { "set another mode", try_set_user_id, KILLED, false },
                 { "make another socket pair", try_other_pair, KILLED, false },
         };
         bool has_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
