@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -13,6 +14,9 @@
 
 /** Splices before others get their turn. */
 #define DATA_RELAY_TURN_MAX 4
+
+/** Linux, Documentation/admin-guide/devices.txt: memory devices. */
+#define RELAY_MEMORY_MAJOR 1
 
 enum {
         RELAY_FROM,
@@ -29,6 +33,9 @@ static bool relay_can_splice(int fd, DataRelayKind kind, bool writable, bool *re
         *ret_socket = S_ISSOCK(status.st_mode);
         if (*ret_socket)
                 return !writable || kind == DATA_RELAY_KIND_OURS;
+        /* /dev/null and its like; any other device may be a terminal. */
+        if (S_ISCHR(status.st_mode))
+                return major(status.st_rdev) == RELAY_MEMORY_MAJOR;
         return S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
 }
 
@@ -45,6 +52,11 @@ static void relay_copy(DataRelay *relay) {
                 data_end_init(&relay->to, relay->to.fd, true, true);
 }
 
+/* What splice(2) needs to know of an end. */
+static DataEnd relay_make_end(int fd, bool is_socket) {
+        return (DataEnd){ .fd = fd, .own_fd = -1, .kind = is_socket ? DATA_END_KIND_SOCKET : DATA_END_KIND_OTHER };
+}
+
 void data_relay_init(DataRelay *relay, int from_fd, DataRelayKind from_kind, int to_fd, DataRelayKind to_kind) {
         bool from_socket, to_socket;
         bool from_splices = relay_can_splice(from_fd, from_kind, false, &from_socket);
@@ -52,8 +64,8 @@ void data_relay_init(DataRelay *relay, int from_fd, DataRelayKind from_kind, int
 
         relay->from_kind = from_kind;
         relay->to_kind = to_kind;
-        relay->from = (DataEnd){ .fd = from_fd, .own_fd = -1, .kind = DATA_END_KIND_OTHER };
-        relay->to = (DataEnd){ .fd = to_fd, .own_fd = -1, .kind = DATA_END_KIND_OTHER };
+        relay->from = relay_make_end(from_fd, from_socket);
+        relay->to = relay_make_end(to_fd, to_socket);
         relay->waits_for_to = relay->pending.n > 0;
         if (from_fd < 0) {
                 data_relay_close(relay);
@@ -71,8 +83,8 @@ void data_relay_init(DataRelay *relay, int from_fd, DataRelayKind from_kind, int
 }
 
 static void relay_close_end(DataEnd *end, DataRelayKind kind, int how) {
-        /* ENOTSOCK, ENOTCONN: what is no socket is closed, and the other end may have been faster. */
-        if (end->fd >= 0 && kind != DATA_RELAY_KIND_INHERITED)
+        /* ENOTCONN: the other end was faster. */
+        if (end->fd >= 0 && end->kind == DATA_END_KIND_SOCKET && kind != DATA_RELAY_KIND_INHERITED)
                 (void)shutdown(end->fd, how);
         data_end_deinit(end);
 }
@@ -126,16 +138,17 @@ void data_relay_want(const DataRelay *relay, struct pollfd ret_sources[static 2]
                                                          .events = relay->waits_for_to ? POLLOUT : 0 };
 }
 
-/* What is no pipe of ours says EBADF or EPERM; more pages than our account may have, EPERM: the pipe serves as it is. */
+/*
+ * The smallest pipe of a chain decides its speed, so those that we inherited grow, too. What is no pipe says EBADF; more
+ * pages than an account may have, EPERM: then it serves as it is.
+ */
 static void relay_count(DataRelay *relay, size_t n) {
         relay->n_moved += n;
         if (relay->grown || relay->n_moved < DATA_RELAY_STREAM_MIN)
                 return;
         relay->grown = true;
-        if (relay->from_kind == DATA_RELAY_KIND_OURS)
-                (void)fcntl(relay->from.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
-        if (relay->to_kind == DATA_RELAY_KIND_OURS)
-                (void)fcntl(relay->to.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
+        (void)fcntl(relay->from.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
+        (void)fcntl(relay->to.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
 }
 
 /* Return: 0, or DATA_END_E_AGAIN */
