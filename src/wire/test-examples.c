@@ -52,6 +52,8 @@ static void render_quoted(FILE *out, const char *text) {
 static void render_params(FILE *out, const ExecParams *params) {
         if (params->connect_domain == WIRE_DOMAIN_FRAMED)
                 fprintf(out, "framed call %u", params->connect_port);
+        else if (params->connect_domain == WIRE_DOMAIN_DIRECT)
+                fprintf(out, "direct call %u", params->connect_port);
         else
                 fprintf(out, "domain %u port %u", params->connect_domain, params->connect_port);
 }
@@ -197,10 +199,12 @@ static const struct {
         SuperviseType type;
         const char *name;
 } supervise_names[] = {
-        { SUPERVISE_TYPE_SHARED, "shared" }, { SUPERVISE_TYPE_DOMAIN, "domain" }, { SUPERVISE_TYPE_GONE, "gone" },
-        { SUPERVISE_TYPE_READY, "ready" },   { SUPERVISE_TYPE_ENDED, "ended" },   { SUPERVISE_TYPE_RELOAD, "reload" },
-        { SUPERVISE_TYPE_START, "start" },   { SUPERVISE_TYPE_STOP, "stop" },     { SUPERVISE_TYPE_SERVING, "serving" },
-        { SUPERVISE_TYPE_AUDIT, "audit" },   { SUPERVISE_TYPE_IDS, "ids" },       { SUPERVISE_TYPE_MORE_IDS, "more ids" },
+        { SUPERVISE_TYPE_SHARED, "shared" },   { SUPERVISE_TYPE_DOMAIN, "domain" },
+        { SUPERVISE_TYPE_GONE, "gone" },       { SUPERVISE_TYPE_READY, "ready" },
+        { SUPERVISE_TYPE_ENDED, "ended" },     { SUPERVISE_TYPE_RELOAD, "reload" },
+        { SUPERVISE_TYPE_START, "start" },     { SUPERVISE_TYPE_STOP, "stop" },
+        { SUPERVISE_TYPE_SERVING, "serving" }, { SUPERVISE_TYPE_AUDIT, "audit" },
+        { SUPERVISE_TYPE_IDS, "ids" },         { SUPERVISE_TYPE_MORE_IDS, "more ids" },
         { SUPERVISE_TYPE_REOPEN, "reopen" },
 };
 static bool supervise_seen[ARRAY_SIZE(supervise_names)];
