@@ -12,8 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/header.h"
+
 /** What a caller of version 2 takes, too: nothing has to be negotiated. */
-#define DATA_STATUS_CHUNK_MAX 4096
+#define DATA_STATUS_CHUNK_MAX WIRE_DATA_MAX_V2
 
 enum {
         _DATA_STATUS_E_SUCCESS,
