@@ -52,35 +52,51 @@ static int session_run_framed(Session *session, int *ret_status) {
 }
 
 /*
- * A local program has the pipes themselves. What goes before its own output is written before it starts: the pipe is
- * made large enough, so that this does not depend on when the service reads. Only a filter needs us in between.
+ * What goes before the program's own output, written before it starts, so that it has the pipe itself. That must not
+ * depend on when the service reads: where the pipe cannot be made large enough (fs.pipe-user-pages-soft), it is not done.
+ */
+static bool session_write_prefix(const Session *session) {
+        size_t n = strlen(session->prefix);
+        int fd = session->channel.stdin_fd;
+
+        if (fcntl(fd, F_GETPIPE_SZ) < (int)n && fcntl(fd, F_SETPIPE_SZ, (int)n) < 0)
+                return false;
+        /* A service that does not read its stdin is no reason not to start. */
+        (void)fd_write_full(fd, session->prefix, n);
+        return true;
+}
+
+/*
+ * A local program has the pipes themselves, and we none of them: only a filter, or a prefix without room, needs us in
+ * between, for that direction.
  */
 static int session_start_program(Session *session, DataDirect *direct) {
         Channel *channel = &session->channel;
-        _cleanup_fd_ int filtered_fd = -1;
+        _cleanup_fd_ int in_fd = -1, out_fd = -1;
         int fds[2];
 
-        if (session->prefix) {
-                size_t n = strlen(session->prefix);
-
-                (void)fcntl(channel->stdin_fd, F_SETPIPE_SZ, 2 * n);
-                /* A service that does not read its stdin is no reason not to start. */
-                (void)fd_write_full(channel->stdin_fd, session->prefix, n);
+        if (session->prefix && !session_write_prefix(session)) {
+                if (pipe2(fds, O_CLOEXEC) < 0)
+                        return SESSION_E_FAILED;
+                direct->in_fd = fds[0];
+                out_fd = fds[1];
+                direct->stdin_fd = fd_steal(&channel->stdin_fd);
+                direct->prefix = session->prefix;
+                direct->n_prefix = strlen(session->prefix);
+        } else {
+                out_fd = fd_steal(&channel->stdin_fd);
         }
         if (session->filter_stdout) {
                 if (pipe2(fds, O_CLOEXEC) < 0)
                         return SESSION_E_FAILED;
-                filtered_fd = fds[0];
-                direct->stdout_fd = fd_steal(&channel->stdout_fd);
+                in_fd = fds[0];
                 direct->out_fd = fds[1];
+                direct->stdout_fd = fd_steal(&channel->stdout_fd);
+        } else {
+                in_fd = fd_steal(&channel->stdout_fd);
         }
-        if (program_start_with(session->program, session->filter_stdout ? filtered_fd : channel->stdout_fd,
-                               channel->stdin_fd, &direct->child_pidfd))
-                return SESSION_E_FAILED;
-        /* Or neither side would ever see the other's end. */
-        channel->stdin_fd = fd_close(channel->stdin_fd);
-        channel->stdout_fd = fd_close(channel->stdout_fd);
-        return 0;
+        /* Its ends are closed here on return, or neither side would ever see the other's end. */
+        return program_start_with(session->program, in_fd, out_fd, &direct->child_pidfd) ? SESSION_E_FAILED : 0;
 }
 
 static int session_run_direct(Session *session, int *ret_status) {
