@@ -124,6 +124,7 @@ demo.WhoAmI     *  work   vault  allow
 demo.Vault      *  work   vault  allow
 demo.Vault      *  vault  work   allow
 demo.Nowhere    *  work   vault  allow
+demo.Chat       *  work   vault  allow
 POLICY
 
         say 'A service is a program: standard input, standard output, and the name of who called'
@@ -137,6 +138,13 @@ SERVICE
         tell /etc/qubes/domains.d/vault.rpc/demo.Vault 0755 <<'SERVICE'
 #!/bin/sh
 echo 'here is the vault'
+SERVICE
+
+        # For a call that stays open as long as its caller does.
+        quiet_tell /etc/qubes-rpc/demo.Chat 0755 <<'SERVICE'
+#!/bin/sh
+echo started
+exec cat
 SERVICE
 
         # Allowed to nobody, so nobody ever gets to see what it would do.
@@ -189,6 +197,32 @@ steps() {
         show vault 'qrexec-client-vm work demo.Vault'
         [ "$status" -eq 127 ] || wrong 'the status should be 127'
         good 'it is where it was put and nowhere else'
+
+        watch_a_call
+
+        say 'The audit: who called what, which line of the policy decided, and how it ended'
+        must root 'qair log --domain=work'
+        [[ $output =~ 'work -> vault  qubes.GetDate  allowed by /etc/qubes/policy.d/30-user.policy:1' ]] ||
+                wrong 'the first call is not in it'
+        [[ $output =~ 'work -> vault  demo.Secret  refused: denied by policy' ]] || wrong 'the refusal is not in it'
+        [[ $output =~ 'work -> vault  demo.Chat  ended: killed, status 143' ]] || wrong 'the killed call is not in it'
+        good 'every call is there, with its beginning and its end'
+}
+
+# A call that is open, seen and ended from outside.
+watch_a_call() {
+        local line id
+
+        say 'A call that stays open: root sees it, and may end it'
+        printf '%swork$ qrexec-client-vm vault demo.Chat &%s\n' "$bold" "$plain"
+        coproc chat { run_as work qrexec-client-vm vault demo.Chat; }
+        read -r -t 10 -u "${chat[0]}" line && [ "$line" = started ] || wrong 'the service did not start'
+        must root 'qair calls'
+        [[ $output =~ ([0-9]+)\ [^$'\n']*running\ +work\ +vault\ +demo.Chat ]] || wrong 'the call is not in the list'
+        id=${BASH_REMATCH[1]}
+        must root "qair kill $id"
+        [ "$output" = "call $id: ended (killed, status 143)" ] || wrong 'it was not killed'
+        good 'it is over, and its caller knows'
 }
 
 closing_words() {

@@ -27,7 +27,7 @@ def test_demo():
     """It checks each of its steps itself; this sees that it took them all."""
     result = demo(stdin=subprocess.DEVNULL)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("\n  ok: ") == 6
+    assert result.stdout.count("\n  ok: ") == 8
     assert result.stdout.endswith("in five commands\n")
 
 
