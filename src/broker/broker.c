@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "broker/audit.h"
+#include "broker/book.h"
 #include "broker/config.h"
 #include "broker/listener.h"
 #include "broker/parent.h"
@@ -117,6 +118,7 @@ Broker *broker_free(Broker *broker) {
                 served_free_all(broker);
         call_table_deinit(&broker->calls);
         broker->audit = audit_free(broker->audit);
+        broker->book = book_free(broker->book);
         domain_table_deinit(&broker->domains);
         timing_deinit(&broker->timing);
         broker->strangers = domain_unref(broker->strangers);

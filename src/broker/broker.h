@@ -9,6 +9,7 @@
  *   link       the control connection of one agent
  *   domain     what is going on with one domain: its sockets, its link, what it is charged for
  *   call       one call from request to end, and the table of all
+ *   book       the open calls, written where they outlive this process
  *   config     inventory and policy, as they are in force
  *   parent     the socket pair to the supervisor
  *   audit      one record at the start of a call, one at its end; record and callrecord say what is in it
@@ -28,6 +29,7 @@
 #include "broker/timing.h"
 
 typedef struct Audit Audit;
+typedef struct Book Book;
 typedef struct Config Config;
 typedef struct Listener Listener;
 typedef struct Parent Parent;
@@ -43,6 +45,7 @@ typedef struct Broker {
         DomainTable domains;
         Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
         CallTable calls;
+        Book *book;     /* where open calls outlive us */
         Served *served; /* calls that end in us */
         Audit *audit;
         Timing timing;

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "broker/audit.h"
+#include "broker/book.h"
 #include "broker/broker.h"
 #include "broker/callrecord.h"
 #include "broker/channel.h"
@@ -199,6 +200,7 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
                 .start_usec = asked_usec,
                 .state_usec = asked_usec,
                 .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE },
+                .place = BOOK_NONE,
         };
         memcpy(call->service, service, n_service);
         call->service[n_service] = '\0';
@@ -216,6 +218,22 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
         return 0;
 }
 
+/* From here on an end is owed: by us, or by the broker that comes after us. */
+static void call_book(Call *call) {
+        BookEntry entry = {
+                .call = call->id,
+                .source = call->source_name,
+                .relay = call->relay_name,
+                .target = call->target->name,
+                .target_name = call->target_name,
+                .start_usec = call->start_usec,
+                .n_argument = call->n_argument,
+        };
+
+        strcpy(entry.service, call->service); /* BOOK_SERVICE_SIZE is what a call remembers at most */
+        call->place = book_put(call->broker->book, &entry);
+}
+
 /* Record how it ended, tell whoever wanted it ended, and free it. */
 static void call_end(Call *call, const char *how, const char *reason, int status, uint64_t run_usec) {
         Broker *broker = call->broker;
@@ -227,6 +245,7 @@ static void call_end(Call *call, const char *how, const char *reason, int status
         else if (call->source_name.text[0] == '\0')
                 call->stage_usec[STAGE_RUN] = STAGE_NONE; /* its beginning was another broker's */
         r = call_record_end(call, how, reason, status);
+        book_remove(broker->book, call->place);
         for (unsigned stage = 0; !r && call->service[0] != '\0' && stage < _STAGE_N; ++stage)
                 r = timing_add(&broker->timing, call->service, (Stage)stage, call->stage_usec[stage]);
         if (!r && call->killer)
@@ -272,6 +291,7 @@ static int call_connect(Call *call) {
                 return error_fold(r);
 
         command = steal_ptr(&call->command);
+        book_set_sent(call->broker->book, call->place);
         r = link_send_exec(call->target->link, call->just_exec ? WIRE_TYPE_JUST_EXEC : WIRE_TYPE_EXEC_CMDLINE,
                            &(Exec){ .params = { .connect_domain = call->mode, .connect_port = call->id },
                                     .text = command,
@@ -460,11 +480,13 @@ int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
                 return error_trace(r);
         call->origin = request->origin;
         call->mode = request->mode;
-        call->is_relayed = decision.is_relayed;
+        if (decision.is_relayed)
+                call->relay_name = source->name;
         call->source_name = decision.source;
         if (decision.is_remote)
                 call->target_name = decision.allowed_to;
         call_count_time(call);
+        call_book(call);
         r = call_record_start(request, id, &decision, call->stage_usec[STAGE_DECIDE]);
         r = r ?: call_format(call, &decision, decision.service ?: request->service);
         if (r)
@@ -538,6 +560,7 @@ int call_command(Broker *broker, const CallCommand *asked, Call **ret_call) {
         call->just_exec = asked->just_exec;
         call->command = steal_ptr(&command);
         call_count_time(call);
+        call_book(call);
         r = call_record_start(&request, id, &decision, call->stage_usec[STAGE_DECIDE]);
         if (r)
                 return error_trace(r);
@@ -631,6 +654,46 @@ int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n
                 if (r)
                         return error_trace(r);
                 call->state = CALL_STATE_RUNNING;
+        }
+        return 0;
+}
+
+static int call_restore(Broker *broker, uint32_t place, const BookEntry *entry, Domain *target) {
+        Call *call;
+        int r;
+
+        r = call_new(broker, entry->call, NULL, target, entry->service, entry->start_usec, &call);
+        if (r)
+                return error_trace(r);
+        call->place = place;
+        call->source_name = entry->source;
+        call->relay_name = entry->relay;
+        call->target_name = entry->target_name;
+        call->n_argument = entry->n_argument;
+        call->state = CALL_STATE_RUNNING;
+        if (target == broker->strangers && call->target_name.text[0] == '\0')
+                strcpy(call->target_name.text, entry->target.text); /* shorter */
+        if (target == broker->strangers)
+                call_end(call, "unknown", "its target is no longer there, and neither is the broker that began it", -1,
+                         0);
+        else if (!entry->is_sent)
+                call_end(call, "not connected", "the broker that began it was gone before its agent was told", 125, 0);
+        return 0;
+}
+
+int call_table_restore(CallTable *table, Domain *target) {
+        Broker *broker = container_of(table, Broker, calls);
+
+        for (uint32_t place = 0; broker->book && place < book_n_places(broker->book); ++place) {
+                BookEntry entry;
+                int r;
+
+                if (!book_read(broker->book, place, &entry) || call_table_find(table, entry.call) ||
+                    (target && strcmp(entry.target.text, target->name.text) != 0))
+                        continue;
+                r = call_restore(broker, place, &entry, target ?: broker->strangers);
+                if (r)
+                        return error_trace(r);
         }
         return 0;
 }

@@ -92,11 +92,12 @@ struct Call {
         uint64_t start_usec;           /* when it was asked for */
         uint64_t state_usec;           /* since when it is in its state */
         uint64_t stage_usec[_STAGE_N]; /* how long it was in the earlier ones; STAGE_NONE: it was not */
+        uint32_t place;                /* in the book */
         Served *killer;                /* an administrator who waits for its end, or NULL */
 
         /* for the audit, which knows a call by the names of its start as long as it lives */
-        bool is_relayed;
-        DomainName source_name;  /* @source, or whom it spoke for; "": begun under an earlier broker */
+        DomainName relay_name;   /* who spoke for the source; "": nobody */
+        DomainName source_name;  /* @source, or whom it spoke for; "": not known, begun under an earlier supervisor */
         RequestName target_name; /* as the policy resolved it; "": that is @target */
         size_t n_argument;       /* its length, if it was cut; else 0 */
         char service[];          /* NAME or NAME+ARGUMENT, at most CALL_ARGUMENT_MAX of it */
@@ -167,5 +168,12 @@ int call_table_on_link_lost(CallTable *table, Domain *target);
  * what we do not know began under an earlier broker and is entered. @ids is sorted. Return: 0 or a negative error
  */
 int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n_ids);
+/**
+ * call_table_restore() - enter what an earlier broker had open in @target, but for what had not been connected: that ends
+ * @target: NULL: what is left, whose target is no longer there, ends
+ *
+ * Return: 0 or a negative error.
+ */
+int call_table_restore(CallTable *table, Domain *target);
 /** call_table_on_agent_ended() - the supervisor says that the agent is gone for good */
 void call_table_on_agent_ended(CallTable *table, Domain *target);

@@ -102,9 +102,10 @@ int call_record_end(const Call *call, const char *how, const char *reason, int s
         record.event = RECORD_EVENT_END;
         record.call = call->id;
         record.source = source;
-        record.relay = call->is_relayed ? call->source->name.text : NULL;
+        record.relay = call_record_text(call->relay_name.text);
         record.target = target;
-        record.via = call->target_name.text[0] != '\0' ? call->target->name.text : NULL;
+        if (call->target_name.text[0] != '\0' && call->target != call->broker->strangers)
+                record.via = call->target->name.text;
         record.service = call_record_text(call->service);
         record.n_argument = call->n_argument;
         record.how = how;

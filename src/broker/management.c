@@ -184,8 +184,8 @@ static int management_call(const Call *call, uint64_t now, struct json_object *c
         r = management_put_number(entry, "call", call->id);
         if (call->source_name.text[0] != '\0')
                 r = r ?: management_put_text(entry, "source", call->source_name.text);
-        if (call->is_relayed)
-                r = r ?: management_put_text(entry, "relay", call->source->name.text);
+        if (call->relay_name.text[0] != '\0')
+                r = r ?: management_put_text(entry, "relay", call->relay_name.text);
         r = r ?: management_put_text(entry, "target", call_target_text(call));
         if (call->service[0] != '\0')
                 r = r ?: management_put_text(entry, "service", call->service);

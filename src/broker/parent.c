@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "broker/audit.h"
+#include "broker/book.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/listener.h"
@@ -77,6 +78,10 @@ static int parent_add_domain(Parent *parent, const Supervise *message, int fds[s
                 r = domain_table_add(&broker->domains, domain);
                 if (r)
                         return error_trace(r);
+                /* Before its agent can say what runs there. */
+                r = call_table_restore(&broker->calls, domain);
+                if (r)
+                        return error_trace(r);
         }
         for (size_t i = 0; i < ARRAY_SIZE(kinds); ++i) {
                 r = listener_new(broker, kinds[i], domain, fd_steal(&fds[i]), &listeners[i]);
@@ -106,6 +111,9 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
         case SUPERVISE_TYPE_GONE:
                 return domain ? error_trace(domain_remove(domain)) : 0;
         case SUPERVISE_TYPE_READY:
+                r = call_table_restore(&parent->broker->calls, NULL);
+                if (r)
+                        return error_trace(r);
                 return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));
         case SUPERVISE_TYPE_ENDED:
                 return domain ? error_trace(domain_on_agent_ended(domain)) : 0;
@@ -119,6 +127,11 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
                         break;
                 return error_trace(
                         audit_set_sink(parent->broker->audit, (SuperviseAudit)message->number, fd_steal(&fds[0])));
+        case SUPERVISE_TYPE_BOOK:
+                if (parent->broker->book)
+                        break;
+                r = book_new(fd_steal(&fds[0]), &parent->broker->book);
+                return r == BOOK_E_INVALID ? error_origin(-EBADMSG) : error_trace(r);
         case SUPERVISE_TYPE_IDS:
                 if (call_ids_add(&parent->broker->calls.ids, message->number))
                         break;

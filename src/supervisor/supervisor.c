@@ -2,10 +2,12 @@
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -48,6 +50,7 @@ struct Supervisor {
         Plan *plan;
         int shared_fd;
         CallIds call_ids;
+        int book_fd;  /* memory in which brokers write down what is open */
         Unit **units; /* in the order of the plan that made them; few enough to walk */
         size_t n_units;
 
@@ -207,6 +210,7 @@ static int supervisor_on_message(Supervisor *supervisor, const Supervise *messag
         case SUPERVISE_TYPE_RELOAD:
         case SUPERVISE_TYPE_AUDIT:
         case SUPERVISE_TYPE_IDS:
+        case SUPERVISE_TYPE_BOOK:
                 break; /* ours to send: refused below */
         }
         log_error("the broker sent what only we may send: killing it");
@@ -251,6 +255,7 @@ static int supervisor_announce(Supervisor *supervisor) {
 
         /* Before the first caller can be heard: each call has an id and a record. */
         r = supervisor_send_ids(supervisor);
+        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_BOOK }, &supervisor->book_fd, 1);
         r = r ?: supervisor_send_audit(supervisor);
         r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_SHARED }, &supervisor->shared_fd, 1);
         for (size_t i = 0; i < supervisor->n_units && !r; ++i)
@@ -491,6 +496,15 @@ static int supervisor_find_account(Supervisor *supervisor) {
         return 0;
 }
 
+/* Sealed, so that no broker can take away the memory under another. */
+static int supervisor_make_book(Supervisor *supervisor) {
+        supervisor->book_fd = memfd_create("qair-open-calls", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (supervisor->book_fd < 0 || ftruncate(supervisor->book_fd, SUPERVISE_BOOK_SIZE) < 0 ||
+            fcntl(supervisor->book_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return error_origin(-errno);
+        return 0;
+}
+
 int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor) {
         _cleanup_(supervisor_freep)
         Supervisor *supervisor = NULL;
@@ -503,6 +517,7 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
                 .options = *options,
                 .shared_fd = -1,
                 .call_ids = CALL_IDS_INIT,
+                .book_fd = -1,
                 .broker_fd = -1,
                 .backoff_usec = SUPERVISOR_BACKOFF_MIN_USEC,
         };
@@ -515,6 +530,7 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         r = supervisor_watch_signals(supervisor);
         r = r ?: supervisor_find_account(supervisor);
         r = r ?: rundir_prepare(options->paths.run_dir);
+        r = r ?: supervisor_make_book(supervisor);
         r = r ?: call_ids_init(&supervisor->call_ids, options->paths.run_dir);
         r = r ?: rundir_bind_shared(options->paths.run_dir, &supervisor->shared_fd);
         r = r ?: supervisor_load(supervisor);
@@ -546,6 +562,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         free(supervisor->units);
         supervisor->shared_fd = fd_close(supervisor->shared_fd);
         call_ids_deinit(&supervisor->call_ids);
+        fd_close(supervisor->book_fd);
         plan_free(supervisor->plan);
         sd_event_unref(supervisor->event);
         free(supervisor);

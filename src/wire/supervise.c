@@ -15,13 +15,13 @@ static const struct {
         bool has_number, has_domain, may_have_instance;
         size_t n_fds;
 } supervise_table[] = {
-        { SUPERVISE_TYPE_SHARED, false, false, false, 1 },  { SUPERVISE_TYPE_DOMAIN, true, true, false, 3 },
-        { SUPERVISE_TYPE_GONE, false, true, false, 0 },     { SUPERVISE_TYPE_READY, false, false, false, 0 },
-        { SUPERVISE_TYPE_ENDED, true, true, true, 0 },      { SUPERVISE_TYPE_RELOAD, false, false, false, 0 },
-        { SUPERVISE_TYPE_START, false, true, true, 0 },     { SUPERVISE_TYPE_STOP, false, true, true, 0 },
-        { SUPERVISE_TYPE_SERVING, false, false, false, 0 }, { SUPERVISE_TYPE_AUDIT, true, false, false, 1 },
-        { SUPERVISE_TYPE_IDS, true, false, false, 0 },      { SUPERVISE_TYPE_MORE_IDS, false, false, false, 0 },
-        { SUPERVISE_TYPE_REOPEN, false, false, false, 0 },
+        { SUPERVISE_TYPE_SHARED, false, false, false, 1 },   { SUPERVISE_TYPE_DOMAIN, true, true, false, 3 },
+        { SUPERVISE_TYPE_GONE, false, true, false, 0 },      { SUPERVISE_TYPE_READY, false, false, false, 0 },
+        { SUPERVISE_TYPE_ENDED, true, true, true, 0 },       { SUPERVISE_TYPE_RELOAD, false, false, false, 0 },
+        { SUPERVISE_TYPE_START, false, true, true, 0 },      { SUPERVISE_TYPE_STOP, false, true, true, 0 },
+        { SUPERVISE_TYPE_SERVING, false, false, false, 0 },  { SUPERVISE_TYPE_AUDIT, true, false, false, 1 },
+        { SUPERVISE_TYPE_IDS, true, false, false, 0 },       { SUPERVISE_TYPE_BOOK, false, false, false, 1 },
+        { SUPERVISE_TYPE_MORE_IDS, false, false, false, 0 }, { SUPERVISE_TYPE_REOPEN, false, false, false, 0 },
 };
 
 /* Return: whether the field is a domain's name or, if that is permitted, all NUL. */

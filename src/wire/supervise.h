@@ -12,6 +12,7 @@
  *     ENDED    an agent ended, or failed  status   domain   instance   -
  *     RELOAD   read the configuration     -        -        -          -
  *     AUDIT    where its records go       kind     -        -          1: see SuperviseAudit
+ *     BOOK     memory for open calls       -        -        -          1: SUPERVISE_BOOK_SIZE bytes (broker/book.h)
  *     IDS      a block of call ids        first    -        -          -
  *   broker to supervisor
  *     START    start a domain             -        domain   instance   -
@@ -40,6 +41,7 @@ typedef enum SuperviseType {
         SUPERVISE_TYPE_RELOAD = 6,
         SUPERVISE_TYPE_AUDIT = 7,
         SUPERVISE_TYPE_IDS = 8,
+        SUPERVISE_TYPE_BOOK = 9,
         SUPERVISE_TYPE_START = 16,
         SUPERVISE_TYPE_STOP = 17,
         SUPERVISE_TYPE_SERVING = 18,
@@ -54,6 +56,9 @@ typedef enum SuperviseType {
 #define SUPERVISE_IDS_BLOCK 10000
 /** The largest call id: nine digits can still be typed. Then they begin again at 1. */
 #define SUPERVISE_IDS_MAX UINT32_C(999999999)
+
+/** Of the memory of BOOK. Only what is used of it is there: it is made to be larger than anybody needs. */
+#define SUPERVISE_BOOK_SIZE (16 * 1024 * 1024)
 
 /** What the descriptor of AUDIT is: its number. */
 typedef enum SuperviseAudit {

@@ -205,7 +205,7 @@ static const struct {
         { SUPERVISE_TYPE_START, "start" },     { SUPERVISE_TYPE_STOP, "stop" },
         { SUPERVISE_TYPE_SERVING, "serving" }, { SUPERVISE_TYPE_AUDIT, "audit" },
         { SUPERVISE_TYPE_IDS, "ids" },         { SUPERVISE_TYPE_MORE_IDS, "more ids" },
-        { SUPERVISE_TYPE_REOPEN, "reopen" },
+        { SUPERVISE_TYPE_REOPEN, "reopen" },   { SUPERVISE_TYPE_BOOK, "book" },
 };
 static bool supervise_seen[ARRAY_SIZE(supervise_names)];
 
@@ -439,12 +439,14 @@ static const struct {
         CONSTANT(SUPERVISE_TYPE_SERVING),
         CONSTANT(SUPERVISE_TYPE_AUDIT),
         CONSTANT(SUPERVISE_TYPE_IDS),
+        CONSTANT(SUPERVISE_TYPE_BOOK),
         CONSTANT(SUPERVISE_TYPE_MORE_IDS),
         CONSTANT(SUPERVISE_TYPE_REOPEN),
         CONSTANT(SUPERVISE_AUDIT_JOURNAL),
         CONSTANT(SUPERVISE_AUDIT_FILE),
         CONSTANT(SUPERVISE_IDS_BLOCK),
         CONSTANT(SUPERVISE_IDS_MAX),
+        CONSTANT(SUPERVISE_BOOK_SIZE),
 #undef CONSTANT
 };
 static bool constant_seen[ARRAY_SIZE(constants)], message_number_seen[ARRAY_SIZE(message_names)];

@@ -14,7 +14,7 @@ import time
 import processes
 import pytest
 import wire
-from world import AGENT, AUDIT, BROKER, NO_SERVICE, QAIR, REFUSED
+from world import AGENT, AUDIT, NO_SERVICE, QAIR, REFUSED
 
 POLICY = """
 my.Away   *  work  vault  allow user=work
@@ -188,6 +188,50 @@ def test_whoever_dies(host):
     for call in calls[4:]:
         call.communicate(timeout=wire.TIMEOUT_SEC)
     host.wait_audit(6, event="start")
+    assert_complete(host.audit())
+
+
+def test_a_broker_that_dies_before_a_call_is_connected(host):
+    """The call never runs; the next broker says so."""
+    host.start()
+    os.chmod(AGENT, 0o644)
+    try:
+        with wire.Agent("vault", "vault", introduce=False):  # keeps the link busy, and says nothing
+            os.kill(host.supervisor.pid, signal.SIGSTOP)  # nothing is started, so the call waits
+            try:
+                call = host.start_call("work", "vault", "my.Wait")
+                (start,) = host.wait_audit(event="start")
+                host.restart_broker()
+            finally:
+                os.kill(host.supervisor.pid, signal.SIGCONT)
+    finally:
+        os.chmod(AGENT, 0o755)
+    (end,) = host.wait_audit(event="end", call_id=start["call_id"])
+    assert (end["how"], end["status"], end["source"]) == ("not connected", 125, "work")
+    assert "the broker that began it was gone" in end["reason"]
+    call.communicate(timeout=wire.TIMEOUT_SEC)
+    assert call.returncode not in (0, NO_SERVICE)
+    host.assert_service_never_started("my.Wait")
+    assert_complete(host.audit())
+
+
+def test_broker_and_agent_die_together(host):
+    """Nobody saw how the call ended, but that it ended is recorded: once the agent that comes next does not list it."""
+    host.start()
+    call = host.start_call("work", "vault", "my.Wait")
+    assert call.stdout.readline() == b"started\n"
+    os.kill(host.supervisor.pid, signal.SIGSTOP)
+    try:
+        host.restart_broker()
+        for process in processes.running(AGENT):
+            process.kill()
+    finally:
+        os.kill(host.supervisor.pid, signal.SIGCONT)
+    call.communicate(timeout=wire.TIMEOUT_SEC)
+    assert host.call("work", "vault", "my.Echo", input=b"x").stdout == b"x"
+    (end,) = host.wait_audit(event="end", call_id=1)
+    assert (end["how"], end["source"], end["service"]) == ("unknown", "work", "my.Wait") and "status" not in end
+    host.wait_audit(2, event="end")
     assert_complete(host.audit())
 
 

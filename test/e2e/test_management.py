@@ -77,11 +77,10 @@ def test_many_calls_come_in_pages(host):
     n = 600
     host.start()
     with wire.Agent("vault", "vault") as agent:
-        streams = []
         for _ in range(n):
             with wire.connect_as("work", wire.SHARED) as connection:
                 connection.sendall(wire.trigger("vault", "my.Echo+" + "x" * 200))
-                streams.append(agent.receive_exec()[-1])
+                agent.receive_exec()[-1].close()  # its data is gone, but the agent has not said that it ended
                 connection.recv(8)
         page = ask(host, "qair.Calls")
         assert page["more"] and 0 < len(page["calls"]) < n
@@ -89,12 +88,10 @@ def test_many_calls_come_in_pages(host):
         ids = [entry["call"] for entry in calls]
         assert len(ids) == n and ids == sorted(set(ids))
         assert calls[-1]["service"] == "my.Echo+" + "x" * 200
-        for stream in streams:
-            stream.close()
 
 
 def test_kill(host):
-    host.add_service("my.Wait", "trap 'echo bye; exit 3' TERM; echo started; sleep 1000")
+    host.add_service("my.Wait", "trap 'echo bye; exit 3' TERM; echo started; while :; do sleep 1; done")
     host.start()
     call, call_id = open_call(host)
     result = host.qair("kill", str(call_id))
@@ -271,16 +268,34 @@ def test_call_ids_survive_brokers_and_supervisors(host):
     host.kill_leftovers()  # the agents of the supervisor that was killed: nobody stops them
 
 
-def test_a_broker_learns_of_calls_that_it_did_not_start(host):
+def test_a_broker_knows_the_calls_of_the_one_before(host):
     host.start()
-    call, call_id = open_call(host)
+    call, call_id = open_call(host, "my.Wait+x")
+    (before,) = ask(host, "qair.Calls")["calls"]
     host.restart_broker()
     assert host.call("work", "vault", "my.Echo", input=b"x").stdout == b"x"  # vault's agent is back
     (entry,) = ask(host, "qair.Calls")["calls"]
-    assert (entry["call"], entry["target"], entry["state"]) == (call_id, "vault", "running")
-    assert "source" not in entry and "(begun earlier)" in host.qair("calls").stdout.decode()
+    assert entry.pop("age_usec") >= before.pop("age_usec") and entry == before
     assert host.qair("kill", str(call_id)).returncode == 0
     call.communicate(timeout=wire.TIMEOUT_SEC)
     assert call.returncode == 128 + signal.SIGTERM
     (end,) = host.wait_audit(event="end", call_id=call_id)
-    assert (end["how"], end["target"]) == ("killed", "vault")
+    assert (end["how"], end["source"], end["target"], end["argument"]) == ("killed", "work", "vault", "x")
+
+
+def test_calls_that_only_an_agent_knows(host):
+    """After a supervisor that died, whose memory is gone: agents know their calls by number."""
+    host.start()
+    with wire.Agent("vault", "vault", introduce=False) as agent:
+        agent.socket.send(wire.hello())
+        assert agent.socket.recv(100) == wire.hello()
+        agent.socket.send(wire.call_list(4711, 0, 0xFFFFFFFF))
+        agent.socket.send(wire.call_ended(1))  # noted, and by then the list is in force
+        host.wait_log("its agent reported the end of call 1, which does not run there")
+        (entry,) = ask(host, "qair.Calls")["calls"]
+        assert entry.pop("age_usec") >= 0
+        assert entry == {"call": 4711, "target": "vault", "state": "running"}
+        assert "(begun earlier)" in host.qair("calls").stdout.decode()
+        agent.socket.send(wire.call_ended(4711, how=1, status=137))
+        (end,) = host.wait_audit(event="end", call_id=4711)
+        assert (end["target"], end["how"], end["status"]) == ("vault", "signalled", 137) and "source" not in end
