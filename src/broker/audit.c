@@ -158,7 +158,7 @@ static int audit_report_lost(Audit *audit) {
                 record.reason = "the audit could not be written";
                 record.n_lost = (long)domain->n_unrecorded;
                 record.priority = 4;
-                record.message = "qrexec: requests were refused whose records could not be written";
+                record.message = "qrexec: there were requests whose records could not be written";
                 domain->n_unrecorded = 0;
                 r = audit_write(audit, domain, &record);
                 if (r)

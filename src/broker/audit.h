@@ -6,7 +6,8 @@
  *
  * Nothing waits for a record to be written, and none is dropped: what cannot be written at once is queued, and counts
  * against the domain that made the call. Where a domain has AUDIT_QUEUE_MAX bytes waiting, or a write failed outright
- * (a full disk, no journal), new calls are refused until that is over, and then one record says how many there were.
+ * (a full disk, no journal), new calls are refused until that is over, and then one record says how many there were. (Root's questions to the broker, which change
+ * nothing but by ending calls, are answered meanwhile, and counted likewise.)
  * The ends of calls that run are always queued: they are as many as the calls.
  */
 #pragma once
@@ -36,7 +37,7 @@ int audit_set_sink(Audit *audit, SuperviseAudit kind, int fd);
 
 /** audit_admits() - may a new call of @source begin? If not, audit_count_lost() it */
 bool audit_admits(const Audit *audit, const Domain *source);
-/** audit_count_lost() - a request of @source was refused without a record */
+/** audit_count_lost() - a request of @source has no record */
 void audit_count_lost(Audit *audit, Domain *source);
 
 /**

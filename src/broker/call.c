@@ -416,21 +416,40 @@ static int call_decide(Broker *broker, const CallRequest *request, ConfigDecisio
 }
 
 /* A service of the broker's own: what it says goes to the caller over a stream whose other end is ours. */
-static int call_serve(const CallRequest *request, uint32_t id, const ConfigDecision *decision, uint64_t asked_usec) {
+static int call_serve(const CallRequest *request, uint32_t id, const ConfigDecision *decision, uint64_t asked_usec,
+                      bool is_recorded) {
         Broker *broker = request->source->broker;
         _cleanup_fd_ int fd = -1;
         Served *served;
         int r;
 
-        r = served_new(broker, id, request->source, request->service, &served, &fd);
+        r = served_new(broker, id, request->source, request->service, is_recorded, &served, &fd);
         if (r == SERVED_E_LIMIT)
                 return call_refuse_early(request, id, REPLY_REASON_UNAVAILABLE, "out of descriptors", asked_usec);
         if (r)
                 return error_fold(r);
-        r = call_record_start(request, id, decision, clock_now() - asked_usec);
+        if (is_recorded)
+                r = call_record_start(request, id, decision, clock_now() - asked_usec);
         r = r ?: management_serve(broker, request->service, served);
         r = r ?: request->origin->connected(request->origin, id, WIRE_DOMAIN_FRAMED, &fd, 1);
         return r;
+}
+
+/*
+ * What cannot be recorded is refused; only the questions of root about just this are answered. Either is counted, and
+ * the audit says how many there were when it can.
+ */
+static int call_unrecorded(const CallRequest *request, uint32_t id, uint64_t asked_usec) {
+        Broker *broker = request->source->broker;
+        ConfigDecision decision;
+
+        audit_count_lost(broker->audit, request->source);
+        if (domain_is_dom0(request->source) && management_is_service(request->service)) {
+                call_decide_dom0(broker, request, &decision);
+                if (decision.allowed && domain_name_is_dom0(&decision.target))
+                        return error_trace(call_serve(request, id, &decision, asked_usec, false));
+        }
+        return error_trace(request->origin->refused(request->origin, id, REPLY_REASON_UNAVAILABLE));
 }
 
 int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
@@ -448,10 +467,8 @@ int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
         r = call_take_id(broker, &id);
         if (r)
                 return error_trace(r);
-        if (!audit_admits(broker->audit, source)) {
-                audit_count_lost(broker->audit, source);
-                return error_trace(request->origin->refused(request->origin, id, REPLY_REASON_UNAVAILABLE));
-        }
+        if (!audit_admits(broker->audit, source))
+                return error_trace(call_unrecorded(request, id, asked_usec));
         if (id == 0)
                 return error_trace(call_refuse_early(request, id, REPLY_REASON_UNAVAILABLE,
                                                      "no call ids: the supervisor is behind", asked_usec));
@@ -465,7 +482,7 @@ int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
                 return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED, &decision, asked_usec));
         target = domain_table_find(&broker->domains, decision.target.text);
         if (target && domain_is_dom0(target) && management_is_service(request->service))
-                return error_trace(call_serve(request, id, &decision, asked_usec));
+                return error_trace(call_serve(request, id, &decision, asked_usec, true));
         if (!target) {
                 strcpy(decision.why, "denied: the target has no account here, so nothing can run there");
                 return error_trace(call_refuse_request(request, id, REPLY_REASON_UNAVAILABLE, &decision, asked_usec));

@@ -14,7 +14,7 @@ typedef enum RecordEvent {
         RECORD_EVENT_START,   /* a call was allowed and begins */
         RECORD_EVENT_END,     /* it is over; every start has one */
         RECORD_EVENT_REFUSED, /* a request was refused */
-        RECORD_EVENT_LOST,    /* requests were refused whose records could not be written */
+        RECORD_EVENT_LOST,    /* there were requests whose records could not be written */
         _RECORD_EVENT_N,
 } RecordEvent;
 

@@ -32,6 +32,7 @@ struct Served {
         Broker *broker;
         Domain *source;
         uint32_t id;
+        bool is_recorded;
         int fd;
         sd_event_source *io, *deadline;
         uint64_t began_usec;
@@ -68,7 +69,7 @@ static Served *served_free(Served *served) {
                          served->status, served->id);
                 record.message = message;
                 record.stage_usec[STAGE_RUN] = run_usec;
-                r = audit_write(served->broker->audit, served->source, &record);
+                r = served->is_recorded ? audit_write(served->broker->audit, served->source, &record) : 0;
                 r = r ?: timing_add(&served->broker->timing, served->service, STAGE_RUN, run_usec);
                 if (r < 0)
                         (void)sd_event_exit(served->broker->event, r);
@@ -176,7 +177,8 @@ static int served_arm(Served *served) {
         return r < 0 ? error_origin(r) : 0;
 }
 
-int served_new(Broker *broker, uint32_t id, Domain *source, const char *service, Served **ret_served, int *ret_fd) {
+int served_new(Broker *broker, uint32_t id, Domain *source, const char *service, bool is_recorded, Served **ret_served,
+               int *ret_fd) {
         _cleanup_(served_freep)
         Served *served = NULL;
         _cleanup_fd_ int theirs = -1;
@@ -190,6 +192,7 @@ int served_new(Broker *broker, uint32_t id, Domain *source, const char *service,
                 .broker = broker,
                 .source = domain_ref(source),
                 .id = id,
+                .is_recorded = is_recorded,
                 .fd = -1,
                 .began_usec = clock_now(),
                 .status = -1,

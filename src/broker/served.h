@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,11 +30,13 @@ enum {
 /**
  * served_new() - begin one; it frees itself, and writes the end record of the call
  * @service: NAME or NAME+ARGUMENT, for the record
+ * @is_recorded: its start has a record, so its end gets one
  * @ret_fd:  the caller's end; the caller's to close
  *
  * Return: 0, SERVED_E_LIMIT, or a negative error.
  */
-int served_new(Broker *broker, uint32_t id, Domain *source, const char *service, Served **ret_served, int *ret_fd);
+int served_new(Broker *broker, uint32_t id, Domain *source, const char *service, bool is_recorded, Served **ret_served,
+               int *ret_fd);
 
 /**
  * served_answer() - the answer is known; may free it

@@ -175,7 +175,7 @@ static void print_outcome(struct json_object *record) {
         } else if (strcmp(event, "refused") == 0) {
                 print_text("  refused: ", ask_text(record, "reason"));
         } else if (strcmp(event, "lost") == 0) {
-                printf("  %llu refused without a record: ", (unsigned long long)ask_number(record, "count"));
+                printf("  %llu requests without a record: ", (unsigned long long)ask_number(record, "count"));
                 print_text("", ask_text(record, "reason"));
         } else {
                 print_text("  ", event);

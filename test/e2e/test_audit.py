@@ -310,6 +310,8 @@ def test_a_full_disk(host, small_disk):
         result = host.call(source, "vault", "my.Echo")
         assert result.returncode == REFUSED and "service unavailable" in result.stderr, result
     assert host.log().count("every new call is refused until they can be") == 1
+    status = host.qair("status")  # root can see why
+    assert status.returncode == 0 and re.search(rb"^audit +to file, \d+ records waiting: No space left", status.stdout, re.M)
     os.unlink(filler)
     host.wait_log("audit records can be written again")
     assert host.call("work", "vault", "my.Echo").returncode == 0
