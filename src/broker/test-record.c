@@ -93,7 +93,7 @@ static void test_hostile_texts(void **state) {
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
                 Record record = RECORD_INIT;
                 char buffer[RECORD_SIZE_MAX + 1];
-                struct json_object *object, *value;
+                struct json_object *object, *value = NULL;
                 size_t n, n_lines = 0;
 
                 record.reason = cases[i].text;
