@@ -22,7 +22,7 @@ typedef struct Caller {
         Domain *domain;
         int fd;
         Inbox inbox;
-        sd_event_source *source;   /* none while its first bytes are read */
+        sd_event_source *source;   /* none before we have to wait for something */
         sd_event_source *deadline; /* while READING */
         bool wants_reasons;        /* its ident said QAIR1: it takes descriptors, and is told why it is refused */
         Call *call;                /* while WAITING */
@@ -43,7 +43,6 @@ static Caller *caller_free(Caller *caller) {
         free(caller);
         return NULL;
 }
-DEFINE_CLEANUP(Caller *, caller_free)
 
 /* The socket's buffer is empty, so twelve bytes always fit; a caller for whom they do not has itself to blame. */
 static int caller_answer(Caller *caller, const Reply *reply, const int *fds, size_t n_fds) {
@@ -80,6 +79,38 @@ static int caller_refused(CallOrigin *origin, uint32_t id, ReplyReason reason) {
         return error_trace(caller_answer(
                 caller, &(Reply){ .connect_domain = WIRE_DOMAIN_REFUSED, .connect_port = id, .reason = reason }, NULL,
                 0));
+}
+
+static int caller_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+static int caller_on_deadline(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* From now on it is heard when it sends or hangs up. */
+static int caller_watch(Caller *caller) {
+        int r;
+
+        if (caller->source)
+                return 0;
+        r = sd_event_add_io(caller->broker->event, &caller->source, caller->fd, EPOLLIN, caller_on_io, caller);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(caller->source, true);
+        return r < 0 ? error_origin(r) : 0;
+}
+
+/* Its request is not complete yet: give it a little time. */
+static int caller_await_request(Caller *caller) {
+        int r;
+
+        if (caller->deadline)
+                return 0;
+        r = sd_event_add_time_relative(caller->broker->event, &caller->deadline, CLOCK_MONOTONIC, CALLER_READ_USEC,
+                                       USEC_PER_SEC, caller_on_deadline, caller);
+        if (r < 0)
+                return error_origin(r);
+        r = sd_event_source_set_exit_on_failure(caller->deadline, true);
+        if (r < 0)
+                return error_origin(r);
+        return error_trace(caller_watch(caller));
 }
 
 /* Frees the caller, or leaves it waiting for its call: it must not be touched afterwards. */
@@ -119,11 +150,11 @@ static int caller_handle(Caller *caller, const InboxMessage *message) {
         r = call_request(caller->broker, &request, &call);
         if (r)
                 return error_trace(r);
-        if (call) {
-                caller->deadline = sd_event_source_disable_unref(caller->deadline);
-                caller->call = call;
-        }
-        return 0;
+        if (!call)
+                return 0;
+        caller->deadline = sd_event_source_disable_unref(caller->deadline);
+        caller->call = call;
+        return error_trace(caller_watch(caller));
 }
 
 static bool caller_may_send(uint32_t type, size_t n) {
@@ -146,7 +177,7 @@ static int caller_dispatch(Caller *caller) {
         case 0:
                 return error_trace(caller_handle(caller, &message));
         case INBOX_E_MORE:
-                return 0;
+                return error_trace(caller_await_request(caller));
         case INBOX_E_REFUSED:
                 domain_note(caller->domain, "sent something that is no request: closed that connection");
                 caller_free(caller);
@@ -172,9 +203,7 @@ static int caller_on_deadline(sd_event_source *source, uint64_t usec, void *user
 }
 
 int caller_new(Broker *broker, Domain *domain, int fd) {
-        _cleanup_(caller_freep)
-        Caller *caller = NULL;
-        int r;
+        Caller *caller;
 
         caller = malloc(sizeof(*caller));
         if (!caller) {
@@ -189,19 +218,9 @@ int caller_new(Broker *broker, Domain *domain, int fd) {
         };
         ++domain->n_connections;
 
-        r = sd_event_add_io(broker->event, &caller->source, fd, EPOLLIN, caller_on_io, caller);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(caller->source, true);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_add_time_relative(broker->event, &caller->deadline, CLOCK_MONOTONIC, CALLER_READ_USEC,
-                                       USEC_PER_SEC, caller_on_deadline, caller);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(caller->deadline, true);
-        if (r < 0)
-                return error_origin(r);
-        steal_ptr(&caller);
-        return 0;
+        /*
+         * Most callers have sent their request by now, and most calls are answered at once: those need no event source,
+         * no deadline and no further turn of the event loop.
+         */
+        return error_trace(caller_dispatch(caller));
 }
