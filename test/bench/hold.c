@@ -75,11 +75,13 @@ static int hold_open(const uint8_t *trigger, size_t n_trigger) {
         r = hold_receive(fd, fds, &n_fds);
         if (r)
                 return r;
-        /* The first descriptor is the framed or the status stream: both begin with HELLO. */
-        wire_header_encode((WireHeader){ .type = WIRE_TYPE_HELLO, .length = HELLO_SIZE }, hello);
-        hello_encode(&(Hello){ .version = WIRE_VERSION }, hello + WIRE_HEADER_SIZE);
-        if (send(fds[0], hello, sizeof(hello), MSG_NOSIGNAL) < 0)
-                return -errno;
+        if (n_fds == 1) {
+                /* Framed: both sides begin with HELLO. A direct call's status stream needs nothing from us. */
+                wire_header_encode((WireHeader){ .type = WIRE_TYPE_HELLO, .length = HELLO_SIZE }, hello);
+                hello_encode(&(Hello){ .version = WIRE_VERSION }, hello + WIRE_HEADER_SIZE);
+                if (send(fds[0], hello, sizeof(hello), MSG_NOSIGNAL) < 0)
+                        return -errno;
+        }
         hold_note_pipes(fds, n_fds);
         return 0;
 }
