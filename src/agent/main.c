@@ -146,6 +146,7 @@ static const char *environment_or(const char *variable, const char *otherwise) {
 static int run(void) {
         _cleanup_free_ char *link_buffer = NULL, *notify = NULL, *account = NULL;
         ServiceSettings settings = { .shell = arg_shell };
+        sigset_t signals;
         struct rlimit files, more_files;
         const char *link_path;
         Agent *agent = NULL;
@@ -184,6 +185,11 @@ static int run(void) {
         settings.journal = SERVICELOG_JOURNAL;
         settings.syslog = SERVICELOG_SYSLOG;
         settings.environment = environ;
+
+        /* What we inherited, and the one that agent and handlers ignore for themselves. */
+        spawn_find_signals(&signals);
+        sigaddset(&signals, SIGPIPE);
+        settings.signals = &signals;
 
         r = agent_new(&settings, link_path, notify, &agent);
         if (!r)

@@ -130,7 +130,8 @@ static int service_exec(const Service *service, const char *path, char *const *a
                                     .stdout_fd = program->stdout_fd,
                                     .stderr_fd = program->stderr_fd,
                                     .slots = program->slots,
-                                    .files = settings->files },
+                                    .files = settings->files,
+                                    .signals = settings->signals },
                           &error, &program->pid, &program->pidfd);
         environment_free(environment);
         if (r > 0)

@@ -38,6 +38,7 @@ typedef struct ServiceSettings {
         const char *journal, *syslog;           /* agent/servicelog.h */
         char *const *environment;               /* agent/environment.h */
         const struct rlimit *files;             /* limit of open files for programs; NULL: ours */
+        const sigset_t *signals;                /* agent/spawn.h; NULL: nobody has looked */
         bool shell;                             /* shell commands are allowed */
 } ServiceSettings;
 

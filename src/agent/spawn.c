@@ -71,12 +71,13 @@ static unsigned spawn_slots_end(const SpawnSlots *slots) {
 }
 
 /* Ignored signals survive exec; those that have a handler fall back by themselves. */
-static int spawn_reset_signals(void) {
+static int spawn_reset_signals(const sigset_t *signals) {
         struct sigaction action = { .sa_handler = SIG_DFL };
         sigset_t none;
 
         for (int signal = 1; signal < NSIG; ++signal)
-                if (sigaction(signal, &action, NULL) < 0 && errno != EINVAL)
+                if ((!signals || sigismember(signals, signal) == 1) && sigaction(signal, &action, NULL) < 0 &&
+                    errno != EINVAL)
                         return -1;
         sigemptyset(&none);
         return sigprocmask(SIG_SETMASK, &none, NULL);
@@ -109,7 +110,7 @@ __attribute__((no_sanitize_address)) static int spawn_child(void *userdata) {
                 goto failed;
         if (spawn->files && setrlimit(RLIMIT_NOFILE, spawn->files) < 0)
                 goto failed;
-        if (spawn_reset_signals() < 0)
+        if (spawn_reset_signals(spawn->signals) < 0)
                 goto failed;
         execve(spawn->program, spawn->argv, spawn->environment);
 failed:
@@ -138,6 +139,16 @@ static int spawn_clone(SpawnChild *child, pid_t *ret_pid, int *ret_pidfd) {
         munmap(stack, SPAWN_STACK_SIZE);
         *ret_pid = pid;
         return -error;
+}
+
+void spawn_find_signals(sigset_t *ret_signals) {
+        sigemptyset(ret_signals);
+        for (int signal = 1; signal < NSIG; ++signal) {
+                struct sigaction action;
+
+                if (sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+                        sigaddset(ret_signals, signal);
+        }
 }
 
 int spawn_process(const Spawn *spawn, int *reterr_errno, pid_t *ret_pid, int *ret_pidfd) {

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -40,7 +41,15 @@ typedef struct Spawn {
         int stdin_fd, stdout_fd, stderr_fd; /* 3 or above; not owned */
         const SpawnSlots *slots;            /* NULL: few descriptors are open */
         const struct rlimit *files;         /* RLIMIT_NOFILE of the program; NULL: ours */
+        const sigset_t *signals;            /* may not be at their default here; NULL: any of them */
 } Spawn;
+
+/**
+ * spawn_find_signals() - those that are not at their default now: what Spawn.signals is as long as no other is changed
+ *
+ * To reset them all costs a system call for each, sixty for every start.
+ */
+void spawn_find_signals(sigset_t *ret_signals);
 
 /** spawn_slots_init() - occupy them; early, while few descriptors are open. Return: 0 or a negative error */
 int spawn_slots_init(SpawnSlots *slots);

@@ -27,7 +27,8 @@ typedef struct Program {
         int out_fd;
 } Program;
 
-static Program start(const char *script, const char *directory, const struct rlimit *files) {
+static Program start_with(const char *script, const char *directory, const struct rlimit *files,
+                          const sigset_t *signals) {
         char *argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
         char *environment[] = { (char *)"PATH=/usr/bin:/bin", (char *)"MARK=x", NULL };
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), pipe_fds[2], error = 0;
@@ -41,13 +42,18 @@ static Program start(const char *script, const char *directory, const struct rli
                                                  .stdin_fd = null_fd,
                                                  .stdout_fd = pipe_fds[1],
                                                  .stderr_fd = pipe_fds[1],
-                                                 .files = files },
+                                                 .files = files,
+                                                 .signals = signals },
                                        &error, &program.pid, &program.pidfd),
                          0);
         fd_close(null_fd);
         fd_close(pipe_fds[1]);
         program.out_fd = pipe_fds[0];
         return program;
+}
+
+static Program start(const char *script, const char *directory, const struct rlimit *files) {
+        return start_with(script, directory, files, NULL);
 }
 
 static void read_all(int fd, char *text, size_t n_text) {
@@ -263,6 +269,44 @@ static void test_limit(void **state) {
         assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* The mask of ignored signals of a program that is started with @signals, but for the C library's own two. */
+static unsigned long long ignored_by(const sigset_t *signals) {
+        Program program = start_with("sed -n 's/^SigIgn:[^0-9a-f]*//p' /proc/self/status", NULL, NULL, signals);
+        char text[64];
+
+        read_all(program.out_fd, text, sizeof(text));
+        (void)finish(&program);
+        return strtoull(text, NULL, 16) & ~0x180000000ULL;
+}
+
+static void handle_nothing(int number) {
+}
+
+static void test_signals(void **state) {
+        sigset_t found, one;
+
+        signal(SIGPIPE, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+        signal(SIGUSR2, handle_nothing);
+
+        spawn_find_signals(&found);
+        assert_true(sigismember(&found, SIGPIPE));
+        assert_true(sigismember(&found, SIGHUP));
+        assert_true(sigismember(&found, SIGUSR2));
+        assert_false(sigismember(&found, SIGTERM));
+
+        assert_int_equal(ignored_by(NULL), 0);
+        assert_int_equal(ignored_by(&found), 0);
+        /* It believes what it is told. */
+        sigemptyset(&one);
+        sigaddset(&one, SIGPIPE);
+        assert_int_equal(ignored_by(&one), 1ULL << (SIGHUP - 1));
+
+        signal(SIGPIPE, SIG_DFL);
+        signal(SIGHUP, SIG_DFL);
+        signal(SIGUSR2, SIG_DFL);
+}
+
 static void test_signal_group(void **state) {
         Program program = start("sh -c 'echo ready; exec sleep 1000' & wait", NULL, NULL);
         char text[64];
@@ -281,7 +325,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_surroundings), cmocka_unit_test(test_our_mask_stays),
                 cmocka_unit_test(test_failures),     cmocka_unit_test(test_limit),
-                cmocka_unit_test(test_signal_group), cmocka_unit_test(test_slots),
+                cmocka_unit_test(test_signals),      cmocka_unit_test(test_signal_group),
+                cmocka_unit_test(test_slots),
         };
 
         if (chdir("/") < 0)
