@@ -2,6 +2,7 @@
 """Streams: how fast much data gets from one program into another."""
 
 import fcntl
+import glob
 import os
 import statistics
 import subprocess
@@ -144,6 +145,24 @@ def _measure(section, streams, ours, rounds):
         )
 
 
+def _note_pipe_pages(section):
+    """Whether this machine has the sysctl that we ship. It is the whole machine's, so it is not for us to set here."""
+    path = "/proc/sys/fs/pipe-user-pages-soft"
+    shipped = 0
+    for name in glob.glob("/usr/lib/sysctl.d/*qair*"):
+        with open(name) as file:
+            for line in file:
+                key, _, value = line.partition("=")
+                if key.strip().lstrip("-") in ("fs.pipe-user-pages-soft", "fs/pipe-user-pages-soft"):
+                    shipped = int(value)
+    with open(path) as file:
+        here = int(file.read())
+    note = ""
+    if 0 < here < shipped:
+        note = "we ship %d: with many calls open, pipes shrink here as they would not there" % shipped
+    section.add("fs.pipe-user-pages-soft", here, "pages", note=note)
+
+
 def streams(host):
     quiet = Section("streams", "Streams, 2 GiB (socat, ssh: 0.5 GiB)", "x bare")
     ours = _local() + _pumped()
@@ -153,6 +172,7 @@ def streams(host):
     ours = _local(GIB) + _pumped(GIB)
     with host.held(LOADED_CALLS) as (held, _, complaint):
         _measure(full, _bare() + ours, ours, 2)
+        _note_pipe_pages(full)
         if held < LOADED_CALLS:
             full.add("calls open: %d" % held, reason="no more: " + complaint)
         shaken = Section(
