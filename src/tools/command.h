@@ -48,3 +48,6 @@ int command_calls(int argc, char **argv);
 int command_kill(int argc, char **argv);
 /** command_log() - `qair log …` */
 int command_log(int argc, char **argv);
+
+/** command_doctor() - `qair doctor` */
+int command_doctor(int argc, char **argv);

@@ -13,6 +13,7 @@ static const Command commands[] = {
         { "calls", "", "the calls that are open", command_calls },
         { "kill", "ID ...", "end calls", command_kill },
         { "log", "[OPTION ...]", "who called what, and how it ended", command_log },
+        { "doctor", "", "what is wrong here, and what mends it", command_doctor },
         {},
 };
 
