@@ -44,6 +44,7 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason=
         ("/usr/lib/sysctl.d/60-qair.conf", 0o644),
         ("/usr/lib/sysusers.d/qair.conf", 0o644),
         ("/usr/lib/tmpfiles.d/qair.conf", 0o644),
+        ("/usr/share/bash-completion/completions/qrexec-client-vm", 0o644),
         ("/usr/share/qair/pam.d/qrexec", 0o644),
     ],
 )

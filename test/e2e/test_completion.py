@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bash completion as installed: what is offered for a line, up to the cursor at its end."""
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+
+import pytest
+
+FOLDER = "/usr/share/bash-completion/completions/"
+pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+
+
+def complete(*words):
+    """What bash is given for WORDS, as it would split them, the last being completed."""
+    script = """
+        . "$1"
+        function=$(complete -p "${1##*/}"); function=${function#*-F }; function=${function%% *}
+        shift
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
+        "$function" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        [ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    result = subprocess.run(
+        ["bash", "--norc", "-c", script, "bash", FOLDER + words[0], *words], capture_output=True, text=True, cwd="/"
+    )
+    assert (result.returncode, result.stderr) == (0, ""), result
+    # Readline sorts, and shows each once.
+    return sorted(set(result.stdout.splitlines()))
+
+
+@pytest.fixture
+def host(world):
+    world.add_domain("work")
+    world.add_domain("vault", services={"my.Secret": "echo secret"})
+    world.add_domain("vault-2")
+    world.add_service("my.Open", "echo open")
+    world.add_service("my.Open+one", "echo one")
+    return world
+
+
+@pytest.mark.parametrize(
+    "line, offered",
+    [
+        ("qrexec-client-vm v", ["vault", "vault-2"]),
+        ("qrexec-client-vm @d", ["@default", "@dispvm"]),
+        ("qrexec-client-vm do", ["dom0"]),
+        ("qrexec-client-vm vault my.", ["my.Open", "my.Open+one", "my.Secret"]),
+        ("qrexec-client-vm work my.", ["my.Open", "my.Open+one"]),
+        ("qrexec-client-vm @default my.Open+", ["my.Open+one"]),
+        ("qrexec-client-vm -t vault q", ["qubes.GetDate"]),
+        ("qrexec-client-vm -p text vault q", ["qubes.GetDate"]),
+        ("qrexec-client-vm --prefix-data = text vault q", ["qubes.GetDate"]),
+        ("qrexec-client-vm -- vault q", ["qubes.GetDate"]),
+        ("qrexec-client-vm -p v", []),
+        ("qrexec-client-vm -s v", ["vault", "vault-2"]),
+        ("qrexec-client-vm --use", ["--use-stdin-socket"]),
+        ("qrexec-client-vm vault my.Open setpri", ["setpriv"]),
+        ("qrexec-client -d v", ["vault", "vault-2"]),
+        ("qrexec-client -l setpri", ["setpriv"]),
+        ("qrexec-client -d vault --no", ["--no-exit-code"]),
+        ("qair d", ["doctor", "domain"]),
+        ("qair p", ["policy"]),
+        ("qair doctor --j", ["--json"]),
+        ("qair status --t", ["--timing"]),
+        ("qair log --domain = w", ["work"]),
+        ("qair log --outcome = r", ["refused"]),
+        ("qair log --o", ["--outcome="]),
+        ("qair policy e", ["explain"]),
+        ("qair policy explain v", ["vault", "vault-2"]),
+        ("qair policy explain work vault q", ["qubes.GetDate"]),
+        ("qair policy lint --in", ["--inventory="]),
+        ("qair domain s", ["set", "show"]),
+        ("qair domain show v", ["vault", "vault-2"]),
+        ("qair domain show d", ["dom0"]),
+        ("qair domain remove d", []),
+        ("qair domain add v", []),
+        ("qair domain add new lab", ["label="]),
+        ("qair domain set vault label = bl", ["black", "blue"]),
+        ("qair domain set vault user = qrexec-", ["qrexec-dom0"]),
+        ("qair domain set vault template = wo", ["work"]),
+        ("qair domain check --no", ["--no-accounts"]),
+        ("qair domain list --j", ["--json"]),
+        ("qair nothing x", []),
+    ],
+)
+def test_offers(host, line, offered):
+    assert complete(*line.split()) == offered
+
+
+@pytest.mark.parametrize("line", ["qair domain set vault label =", "qrexec-client-vm vault", "qrexec-client -d"])
+def test_nothing_typed_yet_offers_everything(host, line):
+    words = line.split()
+    offered = complete(*words) if words[-1] == "=" else complete(*words, "")
+    assert {"=": "red", "vault": "my.Secret", "-d": "work"}[words[-1]] in offered
+
+
+def test_every_key_is_offered(host):
+    listed = subprocess.run(["qair", "domain", "--help"], capture_output=True, text=True, check=True).stdout
+    keys = [line.split()[0] + "=" for line in listed.partition("Keys:\n")[2].partition("\n\n")[0].splitlines()]
+    assert len(keys) > 10
+    assert complete("qair", "domain", "add", "new", "") == sorted(keys)
+
+
+def test_every_command_is_offered(host):
+    listed = subprocess.run(["qair", "--help"], capture_output=True, text=True, check=True).stdout
+    commands = {line.split()[0] for line in listed.splitlines() if line.startswith("  ")}
+    assert set(complete("qair", "")) == commands
+
+
+def test_names_of_files_are_not_run(host):
+    for name in ("$(touch ran)", "`touch ran`", "a b", "x;touch ran"):
+        for path in ("/etc/qubes-rpc/%s", "/etc/qubes/domains.d/%s.conf"):
+            with open(path % name, "w"):
+                pass
+    assert "a b" not in complete("qrexec-client-vm", "vault", "")
+    assert not [name for name in complete("qrexec-client-vm", "") if "touch" in name]
+    assert not os.path.exists("/ran")
+
+
+@pytest.mark.parametrize(
+    "typed, becomes",
+    [
+        (b"qrexec-client-vm wor\tmy.Open+\t", b"qrexec-client-vm work my.Open+one "),
+        (b"qrexec-client-vm @def\tmy.Open+\t", b"qrexec-client-vm @default my.Open+one "),
+        (b"qrexec-client-vm @dispvm:vault-\tmy.Op\t", b"qrexec-client-vm @dispvm:vault-2 my.Open"),
+        (b"qrexec-client-vm --source-qube=wor\tva\t-\t", b"qrexec-client-vm --source-qube=work vault-2 "),
+        (b"qair dom\tse\twor\tlab\tred", b"qair domain set work label=red"),
+        (b"qair domain set work label=bla\t", b"qair domain set work label=black "),
+    ],
+)
+def test_at_a_terminal(host, typed, becomes):
+    """A person and a shell: what bash itself splits and inserts."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "PS1": "ready>", "HOME": "/", "INPUTRC": "/dev/null"}
+        os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], environment)
+    try:
+        read_until(terminal, b"ready>")
+        os.write(terminal, b"for f in %sq[ar]*; do . $f; done; echo sourc''ed\n" % FOLDER.encode())
+        read_until(terminal, b"sourced\r\nready>")
+        os.write(terminal, typed)
+        read_until(terminal, becomes)
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
+
+
+def read_until(terminal, wanted, timeout=20):
+    seen = b""
+    while wanted not in seen:
+        assert select.select([terminal], [], [], timeout)[0], "%r did not come after %r" % (wanted, seen)
+        # The bell: there is more than one way to go on.
+        seen += os.read(terminal, 4096).replace(b"\a", b"")
