@@ -45,9 +45,10 @@ service() { # NAME, its script on standard input
         chmod 0755 "/etc/qubes-rpc/$1"
 }
 
-# A call that has begun before an upgrade and ends after it. FIFOs, so that nobody has to wait by the clock.
+# A call that has begun before an upgrade and ends after it: the service goes on and every byte arrives. The agent that
+# would report the status may be another by then: 255 instead. FIFOs, so that nobody has to wait by the clock.
 upgrade_during_a_call() {
-        local caller answer
+        local caller
         mkfifo -m 0666 to started
         service my.Slow <<'SCRIPT'
 #!/bin/sh
@@ -58,12 +59,13 @@ SCRIPT
         as work qrexec-client-vm vault my.Slow <to >answer &
         caller=$!
         exec 5>to
-        read -r answer <started
+        read -r _ <started
         dpkg -i /check/qair.deb || return 1
         systemctl is-active qair || return 1
         echo through >&5
         exec 5>&-
-        wait "$caller" || return 1
+        wait "$caller"
+        echo "status $?"
         same "$(printf 'through\nend')" "$(cat answer)"
 }
 
@@ -127,6 +129,7 @@ second() {
         check 'the package can be purged' apt-get purge --yes qair
         check 'nothing of ours runs' same '' "$(pgrep -af '^/usr/lib/qubes/|^qrexec')"
         check 'the run directory is gone' test ! -e /run/qubes
+        check 'our logs are gone' test ! -e /var/log/qubes
         files >files-after
         check "what is left is the administrator's" same \
                 "$(printf '%s\n' /etc/qubes /etc/qubes/domains.d /etc/qubes/domains.d/{vault,work}.conf /etc/qubes/policy.d \
