@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SHA-256 (FIPS 180-4), for tokens that say which content somebody saw. Pure; not written to hide what it hashes from
+ * somebody who measures time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHA256_SIZE 32
+/** Hexadecimal digits and a NUL. */
+#define SHA256_TEXT_SIZE (2 * SHA256_SIZE + 1)
+
+/** sha256() - the hash of @n bytes */
+void sha256(const void *data, size_t n, uint8_t ret_hash[static SHA256_SIZE]);
+
+/** sha256_text() - the same as lower-case hexadecimal digits, NUL-terminated */
+void sha256_text(const void *data, size_t n, char ret_text[static SHA256_TEXT_SIZE]);
