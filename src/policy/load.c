@@ -119,10 +119,28 @@ static int policy_load_resolve(PolicyFile *file, PolicySlice path, const char *m
         return policy_context_fail_about(&file->context, message, shown, false);
 }
 
+static const PolicyChange *policy_load_change(const PolicyLoader *loader) {
+        return loader->sources ? loader->sources->change : NULL;
+}
+
 static int policy_load_include(PolicyLoader *loader, PolicyFile *file, PolicySlice path, const PolicySubject *subject) {
+        const PolicyChange *change = policy_load_change(loader);
         _cleanup_free_ char *real = NULL;
         int r;
 
+        if (change) {
+                r = policy_path_resolve(file->directory, path, &real);
+                if (r == 0 && strcmp(real, change->path) == 0) {
+                        if (!change->removes)
+                                return policy_load_path(loader, file, real, file->directory, subject);
+                        return policy_load_line_failed(
+                                loader, policy_context_fail_about(
+                                                &file->context,
+                                                "including a file that will be removed: ", policy_slice(real), false));
+                }
+                free(real);
+                real = NULL;
+        }
         r = policy_load_resolve(file, path, "not a file: ", policy_path_is_file, &real);
         if (r)
                 return policy_load_line_failed(loader, r);
@@ -148,6 +166,58 @@ static int policy_load_join(const char *directory, const char *name, char **ret_
         return 0;
 }
 
+/*
+ * A change that is not made yet (8.5)
+ */
+
+/* Does @path lead to the file that is to be changed? */
+static int policy_load_is_changed(const PolicyLoader *loader, const char *path, bool *ret_changed) {
+        const PolicyChange *change = policy_load_change(loader);
+        _cleanup_free_ char *real = NULL;
+        int r;
+
+        *ret_changed = false;
+        if (!change)
+                return 0;
+        r = policy_path_resolve(NULL, policy_slice(path), &real);
+        if (r < 0)
+                return error_trace(r);
+        *ret_changed = r == 0 && strcmp(real, change->path) == 0;
+        return 0;
+}
+
+/* Will @directory/@name be no candidate, or one that is read after all others? */
+static int policy_load_is_put_off(const PolicyLoader *loader, const char *directory, const char *name, bool *ret_off) {
+        const PolicyChange *change = policy_load_change(loader);
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        *ret_off = false;
+        if (!change)
+                return 0;
+        r = policy_load_join(directory, name, &path);
+        if (r < 0)
+                return r;
+        r = policy_load_is_changed(loader, path, ret_off);
+        /* A link to the file goes on being read in its place, unless it will lead nowhere. */
+        if (r == 0 && *ret_off)
+                *ret_off = change->removes || strcmp(path, change->path) == 0;
+        return r;
+}
+
+/* The file that policy_load_list() has put off, if it is directly in @directory. */
+static int policy_load_put_off(PolicyLoader *loader, const PolicyFile *parent, const char *directory,
+                               const char *include_directory) {
+        const PolicyChange *change = policy_load_change(loader);
+        const char *slash = change ? strrchr(change->path, '/') : NULL;
+
+        if (!change || change->removes || !slash || !policy_load_is_candidate(slash + 1) ||
+            strncmp(change->path, directory, (size_t)(slash - change->path)) != 0 ||
+            directory[slash - change->path] != '\0')
+                return 0;
+        return policy_load_path(loader, parent, change->path, include_directory, NULL);
+}
+
 /* The candidates of a directory (1.2): all names are checked before anything is opened. */
 static int policy_load_list(PolicyLoader *loader, const char *directory, PolicyNames *ret_names) {
         _cleanup_(policy_names_deinit)
@@ -161,13 +231,14 @@ static int policy_load_list(PolicyLoader *loader, const char *directory, PolicyN
         if (r < 0)
                 return policy_load_fail_errno(loader, directory, -r);
         for (size_t i = 0; i < names.n; ++i) {
-                char *name = names.names[i];
+                _cleanup_free_ char *name = steal_ptr(&names.names[i]);
+                bool is_off;
 
-                names.names[i] = NULL;
-                if (policy_load_is_candidate(name))
-                        names.names[n++] = name;
-                else
-                        free(name);
+                r = policy_load_is_put_off(loader, directory, name, &is_off);
+                if (r < 0)
+                        return r;
+                if (policy_load_is_candidate(name) && !is_off)
+                        names.names[n++] = steal_ptr(&name);
         }
         names.n = n;
         for (size_t i = 0; i < names.n; ++i) {
@@ -207,7 +278,7 @@ static int policy_load_include_directory(PolicyLoader *loader, PolicyFile *file,
                 if (r)
                         return r;
         }
-        return 0;
+        return policy_load_put_off(loader, file, real, file->directory);
 }
 
 /*
@@ -418,6 +489,28 @@ static int policy_file_error(int r) {
         }
 }
 
+/* The content of a file, or what it will be. Return: 0, FILE_E_…, or a negative error */
+static int policy_load_read(const PolicyLoader *loader, const char *path, char **ret_data, size_t *ret_n) {
+        const PolicyChange *change = policy_load_change(loader);
+        bool is_changed;
+        int r;
+
+        r = policy_load_is_changed(loader, path, &is_changed);
+        if (r < 0)
+                return r;
+        if (!is_changed)
+                return file_read(-1, path, POLICY_FILE_SIZE_MAX, ret_data, ret_n);
+        if (change->text.n > POLICY_FILE_SIZE_MAX)
+                return FILE_E_TOO_LARGE;
+        *ret_data = malloc(change->text.n + 1);
+        if (!*ret_data)
+                return error_origin(-ENOMEM);
+        if (change->text.n > 0)
+                memcpy(*ret_data, change->text.text, change->text.n);
+        *ret_n = change->text.n;
+        return 0;
+}
+
 /*
  * Reads one file. @parent: what includes it, whose line an exceeded limit is reported at; NULL: nothing, it is at the
  * top level. @subject: it is in the old format, about this.
@@ -442,7 +535,7 @@ static int policy_load_path(PolicyLoader *loader, const PolicyFile *parent, cons
         if (++loader->n_files > POLICY_FILES_MAX)
                 return policy_load_limit(loader, &file.context, "too many files", POLICY_FILES_MAX);
 
-        r = file_read(-1, path, POLICY_FILE_SIZE_MAX, &data, &n_data);
+        r = policy_load_read(loader, path, &data, &n_data);
         if (r == -ENOMEM)
                 return error_trace(r);
         if (r == FILE_E_TOO_LARGE)
@@ -530,6 +623,11 @@ static int policy_load_directories(PolicyLoader *loader, const PolicySources *so
                 if (r < 0)
                         return r;
                 r = policy_load_path(loader, NULL, path, files.entries[i].directory, NULL);
+                if (r)
+                        return r;
+        }
+        for (size_t i = 0; i < sources->n_directories; ++i) {
+                r = policy_load_put_off(loader, NULL, sources->directories[i], sources->directories[i]);
                 if (r)
                         return r;
         }

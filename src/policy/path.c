@@ -142,7 +142,7 @@ static void policy_directory_closep(DIR **directory) {
                 closedir(*directory);
 }
 
-int policy_names_list(const char *path, PolicyNames *ret_names) {
+static int policy_names_read(const char *path, bool hidden, PolicyNames *ret_names) {
         _cleanup_(policy_directory_closep)
         DIR *directory = NULL;
         _cleanup_(policy_names_deinit)
@@ -161,7 +161,7 @@ int policy_names_list(const char *path, PolicyNames *ret_names) {
                         return -errno;
                 if (!entry)
                         break;
-                if (entry->d_name[0] == '.' || fstatat(dirfd(directory), entry->d_name, &st, 0) < 0 ||
+                if ((entry->d_name[0] == '.' && !hidden) || fstatat(dirfd(directory), entry->d_name, &st, 0) < 0 ||
                     !S_ISREG(st.st_mode))
                         continue;
                 r = policy_names_add(&names, entry->d_name);
@@ -173,4 +173,12 @@ int policy_names_list(const char *path, PolicyNames *ret_names) {
         *ret_names = names;
         names = (PolicyNames){};
         return 0;
+}
+
+int policy_names_list(const char *path, PolicyNames *ret_names) {
+        return policy_names_read(path, false, ret_names);
+}
+
+int policy_names_list_all(const char *path, PolicyNames *ret_names) {
+        return policy_names_read(path, true, ret_names);
 }

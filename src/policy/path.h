@@ -46,3 +46,6 @@ void policy_names_deinit(PolicyNames *names);
  * Names that begin with `.` are left out. Return: 0 or -errno (not logged: what it means is the caller's to say).
  */
 int policy_names_list(const char *directory, PolicyNames *ret_names);
+
+/** policy_names_list_all() - the same, with names that begin with `.` */
+int policy_names_list_all(const char *directory, PolicyNames *ret_names);

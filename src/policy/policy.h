@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -47,11 +48,20 @@ typedef struct Policy {
         Diagnostics warnings; /* what worked, but should be known */
 } Policy;
 
+/** A change to one file that is not made yet: what would the policy be after it? (8.5) */
+typedef struct PolicyChange {
+        const char *path; /* real path */
+        PolicySlice text; /* its new content */
+        bool removes;     /* there will be no such file */
+} PolicyChange;
+
 /** Where the files are. Paths should be absolute. */
 typedef struct PolicySources {
         const char *const *directories; /* in order of precedence: /run/qubes/policy.d, then /etc/qubes/policy.d */
         size_t n_directories;
-        const char *legacy; /* what !compat-4.0 reads; NULL: POLICY_LEGACY_DIRECTORY */
+        const char *legacy;         /* what !compat-4.0 reads; NULL: POLICY_LEGACY_DIRECTORY */
+        const PolicyChange *change; /* read the files as they would be after it; directories are real paths; NULL: none.
+                                       Only to see whether they load: a changed top-level file comes after the others */
 } PolicySources;
 
 /**
