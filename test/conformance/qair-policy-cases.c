@@ -5,7 +5,6 @@
  * from it (the three ways to ask without asking, every answer to a question, the answer on the policy socket).
  *
  * Not looked at, because what they are about is not in the policy library:
- *   admin     the policy Admin API
  *   sockets   the conversations on the sockets of the policy daemon
  *   and of the cases about the whole request handler, `calls` to the agent and the `log`.
  *
@@ -629,6 +628,114 @@ static bool case_run_graph(struct json_object *object, struct json_object *inven
         return c.n_failed == 0;
 }
 
+/* A payload: a text, or an object with `hex`. The caller frees it. */
+static char *admin_payload(struct json_object *payload, size_t *ret_n) {
+        const char *hex = text(payload, "hex");
+        char *data;
+
+        if (!hex) {
+                *ret_n = (size_t)json_object_get_string_len(payload);
+                data = malloc(*ret_n + 1);
+                if (!data)
+                        die("malloc");
+                return memcpy(data, json_object_get_string(payload), *ret_n);
+        }
+        *ret_n = strlen(hex) / 2;
+        data = malloc(*ret_n + 1);
+        if (!data)
+                die("malloc");
+        for (size_t i = 0; i < *ret_n; ++i)
+                data[i] = (char)strtoul((char[]){ hex[2 * i], hex[2 * i + 1], '\0' }, NULL, 16);
+        return data;
+}
+
+static void admin_call(Case *c, const char *log, struct json_object *call) {
+        const char *const arguments[] = { QAIR_TOOLS "/qubes-policy-admin", NULL };
+        const struct {
+                const char *name, *value;
+        } variables[] = {
+                { "QREXEC_SERVICE_FULL_NAME", text(call, "service") },
+                { "QREXEC_REMOTE_DOMAIN", "mgmt" },
+                { "QREXEC_POLICY_DIR", c->etc },
+                { "QREXEC_POLICY_LEGACY_DIR", c->legacy },
+                { "QREXEC_POLICY_ADMIN_LOG", log },
+        };
+        char *environment[ARRAY_SIZE(variables) + 1] = {};
+        size_t n_payload = 0;
+        _cleanup_free_ char *payload = admin_payload(member(call, "payload"), &n_payload);
+        _cleanup_free_ char *want_out = expand(c, text(call, "stdout")), *want_err = expand(c, text(call, "stderr"));
+        const char *in_log = strstr(want_err, "{log}");
+        _cleanup_free_ char *want_log = NULL;
+        _cleanup_(output_deinit)
+        Output output = {};
+
+        for (size_t i = 0; i < ARRAY_SIZE(variables); ++i)
+                if (asprintf(&environment[i], "%s=%s", variables[i].name, variables[i].value) < 0)
+                        die("asprintf");
+        output = run_program(arguments, payload, n_payload, environment);
+        for (size_t i = 0; i < ARRAY_SIZE(variables); ++i)
+                free(environment[i]);
+        if (asprintf(&want_log, "%.*s%s%s", in_log ? (int)(in_log - want_err) : (int)strlen(want_err), want_err,
+                     in_log ? log : "", in_log ? in_log + 5 : "") < 0)
+                die("asprintf");
+        case_same(c, text(call, "service"), output.out, want_out);
+        case_same(c, text(call, "service"), output.err, want_log);
+        if (output.status != json_object_get_int(member(call, "status")))
+                case_fail(c, "%s: status %d", text(call, "service"), output.status);
+}
+
+/* `after`: path to content, or null if it must not exist. */
+static void admin_check_file(Case *c, const char *name, struct json_object *want) {
+        char path[PATH_MAX * 2];
+        FILE *file;
+        size_t n;
+
+        snprintf(path, sizeof(path), "%s/%s", c->root, name);
+        file = fopen(path, "re");
+        if (!want && file) {
+                case_fail(c, "%s exists", name);
+                fclose(file);
+        } else if (want && !file) {
+                case_fail(c, "%s does not exist", name);
+        } else if (want) {
+                _cleanup_free_ char *data = read_stream(file, &n);
+
+                case_same(c, name, data, json_object_get_string(want));
+        }
+}
+
+/* A.3: the Admin API. The one case that records a defect of the reference has its remedy tested instead. */
+static bool case_run_admin(struct json_object *object, struct json_object *inventories) {
+        Case c = { .id = text(object, "id"), .object = object };
+        struct json_object *calls = member(object, "calls"), *after = member(object, "after");
+        char log[PATH_MAX + 16];
+
+        case_make_files(&c);
+        snprintf(log, sizeof(log), "%s/log", c.root);
+        if (member(object, "optional")) {
+                const char *const arguments[] = { QAIR_TOOLS "/qubes-policy-admin", NULL };
+                char *environment[] = { (char *)"QREXEC_SERVICE_FULL_NAME=policy.Replace+Foo", NULL, NULL };
+                _cleanup_(output_deinit)
+                Output output = {};
+
+                if (asprintf(&environment[1], "QREXEC_POLICY_DIR=%s", c.etc) < 0)
+                        die("asprintf");
+                output = run_program(arguments, "any\n", 4, environment);
+                free(environment[1]);
+                if (output.status != 1 || strncmp(output.err, "PolicyAdminInvalidFileNameException ", 36) != 0)
+                        case_fail(&c, "status %d: %s", output.status, output.err);
+                admin_check_file(&c, "etc/Foo.policy", NULL);
+        } else {
+                for (size_t i = 0; i < json_object_array_length(calls); ++i)
+                        admin_call(&c, log, json_object_array_get_idx(calls, i));
+        }
+        if (after) {
+                json_object_object_foreach(after, name, want) admin_check_file(&c, name, want);
+        }
+        case_remove_files(&c);
+        return c.n_failed == 0;
+}
+
 static bool case_is_wanted(struct json_object *object, char **ids) {
         if (!*ids)
                 return true;
@@ -648,6 +755,7 @@ static const Part parts[] = {
         { "cases", "evaluation", case_run },
         { "lint", "lint", case_run_lint },
         { "graph", "graph", case_run_graph },
+        { "admin", "admin", case_run_admin },
 };
 
 /* Return: have all that were wanted passed? */
@@ -670,7 +778,7 @@ static bool part_run(const Part *part, struct json_object *table, char **ids, si
 }
 
 int main(int argc, char **argv) {
-        static const char *const skipped[] = { "admin", "sockets" };
+        static const char *const skipped[] = { "sockets" };
         struct json_object *table = argc > 1 ? json_object_from_file(argv[1]) : NULL;
         bool passed = true;
         size_t n = 0;

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* qubes-policy-admin: the services policy.List, policy.Get and so on of dom0 (policy specification, 8.6). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/escape.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "policy-tools/admin.h"
+#include "policy/quote.h"
+
+#define LOG_DEFAULT "/var/log/qubes/policy-admin.log"
+
+enum {
+        STATUS_DONE = 0,
+        STATUS_REFUSED = 1,
+        STATUS_INTERNAL = 2,
+};
+
+/* One line, appended at once. A log that cannot be written keeps nobody from the service. */
+static void note(const char *path, const char *service, const char *caller, const char *what, const char *message) {
+        _cleanup_fd_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
+        _cleanup_free_ char *line = NULL;
+        struct timespec now;
+        struct tm local;
+        char when[32];
+        int n;
+
+        if (fd < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0 || !localtime_r(&now.tv_sec, &local))
+                return;
+        strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
+        n = asprintf(&line, "%s,%03ld %s (%s)%s%s\n", when, now.tv_nsec / 1000000, ESCAPED(service, strlen(service)),
+                     ESCAPED(caller, strlen(caller)), what, ESCAPED(message, strlen(message)));
+        if (n < 0)
+                line = NULL;
+        else
+                (void)fd_write_full(fd, line, (size_t)n);
+}
+
+static int read_payload(char **ret_data, size_t *ret_n) {
+        _cleanup_free_ char *data = malloc(POLICY_ADMIN_PAYLOAD_MAX + 1);
+        size_t n = 0;
+        ssize_t l;
+
+        if (!data)
+                return error_origin(-ENOMEM);
+        while (n <= POLICY_ADMIN_PAYLOAD_MAX) {
+                l = read(STDIN_FILENO, data + n, POLICY_ADMIN_PAYLOAD_MAX + 1 - n);
+                if (l < 0 && errno == EINTR)
+                        continue;
+                if (l < 0)
+                        return error_origin(-errno);
+                if (l == 0) {
+                        *ret_data = steal_ptr(&data);
+                        *ret_n = n;
+                        return 0;
+                }
+                n += (size_t)l;
+        }
+        return error_origin(-EFBIG);
+}
+
+static int run(const char *log, const char *service, const char *caller) {
+        size_t n_name = strcspn(service, "+");
+        PolicyAdminRequest request = { .service = { service, n_name },
+                                       .argument = policy_slice(service + n_name + (service[n_name] == '+')),
+                                       .directory = getenv("QREXEC_POLICY_DIR") ?: QAIR_CONFDIR "/policy.d",
+                                       .legacy = getenv("QREXEC_POLICY_LEGACY_DIR") };
+        _cleanup_(policy_admin_reply_deinit)
+        PolicyAdminReply reply = {};
+        _cleanup_free_ char *payload = NULL;
+        size_t n_payload = 0;
+        int r;
+
+        r = read_payload(&payload, &n_payload);
+        if (r == 0) {
+                request.payload = (PolicySlice){ payload, n_payload };
+                r = policy_admin(&request, &reply);
+        }
+        switch (r) {
+        case 0:
+                note(log, service, caller, "", "");
+                if (fd_write_full(STDOUT_FILENO, reply.output, reply.n_output) < 0)
+                        return STATUS_INTERNAL;
+                return STATUS_DONE;
+        case POLICY_ADMIN_E_REFUSED:
+                note(log, service, caller, ": error: ", reply.message);
+                fprintf(stderr, "%s %s", reply.error_class, reply.message);
+                return STATUS_REFUSED;
+        default:
+                note(log, service, caller, ": exception: ", r < 0 ? strerror(-r) : reply.message);
+                return -1;
+        }
+}
+
+int main(int argc, char **argv) {
+        const char *log = getenv("QREXEC_POLICY_ADMIN_LOG") ?: LOG_DEFAULT;
+        char quoted[512];
+        int status;
+
+        log_open("qubes-policy-admin", false);
+        log_set_max_level(
+                (LogLevel)(LOG_LEVEL_ERROR - 1)); /* standard error is the caller's: it gets the message, not a trace */
+        if (fd_ensure_standard() < 0)
+                return STATUS_INTERNAL;
+        status = run(log, getenv("QREXEC_SERVICE_FULL_NAME") ?: "", getenv("QREXEC_REMOTE_DOMAIN") ?: "");
+        if (status >= 0)
+                return status;
+        fprintf(stderr, "Internal error. See %s in dom0 for details.",
+                policy_quote(quoted, sizeof(quoted), policy_slice(log)));
+        return STATUS_INTERNAL;
+}
