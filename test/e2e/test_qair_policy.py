@@ -201,6 +201,33 @@ def test_graph_without_graphviz(host):
     assert "needs Graphviz" in result.stderr
 
 
+def policy_exec(host, *arguments):
+    return run(f"--path={host.policy}", f"--inventory={host.domains}", *arguments, program=QAIR.parent / "qrexec-policy-exec")
+
+
+def test_policy_exec(host):
+    host.rules("s.Go * work vault allow user=keys\ns.Ask * work vault ask\n")
+    allowed = policy_exec(host, "work", "vault", "s.Go")
+    assert (allowed.returncode, allowed.stderr) == (0, "")
+    lines = allowed.stdout.splitlines()
+    assert lines[:3] == ["user=keys", "result=allow", "target=vault"]
+    assert lines[4:] == ["autostart=True", "requested_target=vault"]
+    refused = policy_exec(host, "vault", "work", "s.Go")
+    assert (refused.returncode, refused.stdout) == (1, "result=deny\n")
+    silent = policy_exec(host, "--just-evaluate", "work", "vault", "s.Go")
+    assert (silent.returncode, silent.stdout) == (0, "")
+    assert policy_exec(host, "work", "vault", "s.Ask").returncode == 1
+    assert policy_exec(host, "--assume-yes-for-ask", "work", "vault", "s.Ask").returncode == 0
+    wrong = policy_exec(host, "work", "vault")
+    assert wrong.returncode == 2
+    assert "Must have 3 or 5 positional arguments, not 2" in wrong.stderr
+
+
+def test_policy_exec_refuses_with_a_broken_policy(host):
+    host.rules("s.Go * work vault\n")
+    assert policy_exec(host, "work", "vault", "s.Go").returncode == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [[], ["explian"], ["explain"], ["explain", "a", "b"], ["explain", "--all", "a", "b", "c"], ["explain", "a", "b", "+x"], ["diff", "a"]],

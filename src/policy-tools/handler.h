@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answering a policy request from beginning to end: read the domains and the policy, decide, log, and say it in the
+ * words of the policy socket (policy specification, 5.8 to 5.13).
+ *
+ * There is no agent to ask a person: a question is refused, as it is when the agent cannot be reached (5.4, 5.9).
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "policy-tools/request.h"
+#include "policy-tools/system.h"
+#include "policy/policy.h"
+
+typedef enum PolicyLogger {
+        POLICY_LOGGER_POLICY, /* what was decided */
+        POLICY_LOGGER_ROOT,   /* warnings */
+} PolicyLogger;
+
+typedef struct PolicyHandler {
+        const char *const *directories;
+        size_t n_directories;
+        const char *legacy;                                 /* NULL: POLICY_LEGACY_DIRECTORY */
+        const char *system_info;                            /* a file or a socket; NULL: the inventory */
+        const char *inventory;                              /* a folder */
+        void (*log)(PolicyLogger logger, const char *text); /* @text is printable ASCII */
+} PolicyHandler;
+
+/**
+ * policy_handle() - answer one request; all files are read anew, so nothing is ever out of date
+ * @ret_answer: without a final LF; NULL: none is to be sent. The caller frees it
+ *
+ * What is wrong with the files is logged, and refused. Return: 0 or a negative error.
+ */
+int policy_handle(const PolicyHandler *handler, const PolicySocketRequest *request, char **ret_answer);
+
+/**
+ * policy_handle_eval() - answer a request of a domain (5.12, steps 7 and 8)
+ * @name:   the socket's service
+ * @is_gui: source and target must have the caller's tag
+ *
+ * Return: as policy_handle().
+ */
+int policy_handle_eval(const PolicyHandler *handler, const char *name, bool is_gui, const PolicyEvalRequest *request,
+                       char **ret_answer);

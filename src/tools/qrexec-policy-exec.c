@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* qrexec-policy-exec: ask what policy says to one call (policy specification, 5.13 and 9.1). */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "policy-tools/handler.h"
+
+#define DIRECTORIES_MAX 16
+
+enum {
+        STATUS_ALLOWED = 0,
+        STATUS_REFUSED = 1,
+        STATUS_USAGE = 2,
+};
+
+static const char usage[] = "usage: qrexec-policy-exec [-h] [--assume-yes-for-ask] [--just-evaluate] [--path DIR]...\n"
+                            "                          [--system-info PATH] [--inventory DIR]\n"
+                            "                          SOURCE TARGET SERVICE[+ARGUMENT]\n";
+
+/* What was decided goes to the system's log, warnings to whoever called us. */
+static void log_text(PolicyLogger logger, const char *text) {
+        if (logger == POLICY_LOGGER_POLICY)
+                syslog(LOG_INFO, "%s", text);
+        else
+                fprintf(stderr, "%s\n", text);
+}
+
+static int complain(const char *text, const char *about) {
+        fprintf(stderr, "%sqrexec-policy-exec: error: %s%s\n", usage, text, about);
+        return STATUS_USAGE;
+}
+
+static int help(void) {
+        printf("%s"
+               "\n"
+               "Print what policy says to a call; status 0 if it is allowed.\n"
+               "\n"
+               "  --assume-yes-for-ask  as if a user who is asked said yes\n"
+               "  --just-evaluate       print nothing, ask nobody\n"
+               "  --path DIR            rules of this folder; repeat it, the first has precedence\n"
+               "  --system-info PATH    the domains: a file with JSON, or a socket like qubesd's\n"
+               "  --inventory DIR       the domains: a folder of their files\n",
+               usage);
+        return STATUS_ALLOWED;
+}
+
+static int evaluate(const PolicyHandler *handler, PolicySocketRequest *request, char **arguments) {
+        _cleanup_free_ char *answer = NULL;
+        int r;
+
+        request->request.source = policy_slice(arguments[0]);
+        request->request.target = policy_slice(arguments[1]);
+        request->request.service = policy_slice(arguments[2]);
+        r = policy_handle(handler, request, &answer);
+        if (r < 0 || !answer)
+                return STATUS_REFUSED;
+        if (!request->just_evaluate && (printf("%s\n", answer) < 0 || fflush(stdout) != 0))
+                return STATUS_REFUSED;
+        return strstr(answer, "result=allow") == answer || strstr(answer, "\nresult=allow") ? STATUS_ALLOWED
+                                                                                            : STATUS_REFUSED;
+}
+
+enum {
+        OPTION_ASSUME_YES = 256,
+        OPTION_JUST_EVALUATE,
+        OPTION_PATH,
+        OPTION_SYSTEM_INFO,
+        OPTION_INVENTORY,
+};
+
+static int run(int argc, char **argv) {
+        static const struct option known[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "assume-yes-for-ask", no_argument, NULL, OPTION_ASSUME_YES },
+                { "just-evaluate", no_argument, NULL, OPTION_JUST_EVALUATE },
+                { "path", required_argument, NULL, OPTION_PATH },
+                { "system-info", required_argument, NULL, OPTION_SYSTEM_INFO },
+                { "inventory", required_argument, NULL, OPTION_INVENTORY },
+                {},
+        };
+        const char *directories[DIRECTORIES_MAX] = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" };
+        PolicyHandler handler = { .directories = directories, .inventory = QAIR_CONFDIR "/domains.d", .log = log_text };
+        PolicySocketRequest request = {};
+        char number[64];
+        int option, n;
+
+        opterr = 0;
+        while ((option = getopt_long(argc, argv, ":h", known, NULL)) >= 0)
+                switch (option) {
+                case 'h':
+                        return help();
+                case OPTION_ASSUME_YES:
+                        request.assume_yes_for_ask = true;
+                        break;
+                case OPTION_JUST_EVALUATE:
+                        request.just_evaluate = true;
+                        break;
+                case OPTION_PATH:
+                        if (handler.n_directories == DIRECTORIES_MAX)
+                                return complain("too many folders", "");
+                        directories[handler.n_directories++] = optarg;
+                        break;
+                case OPTION_SYSTEM_INFO:
+                        handler.system_info = optarg;
+                        break;
+                case OPTION_INVENTORY:
+                        handler.inventory = optarg;
+                        break;
+                case ':':
+                        return complain("expected one argument: ", argv[optind - 1]);
+                default:
+                        return complain("unrecognized arguments: ", argv[optind - 1]);
+                }
+        if (handler.n_directories == 0)
+                handler.n_directories = 2;
+        n = argc - optind;
+        if (n != 3 && n != 5) {
+                snprintf(number, sizeof(number), "%d", n);
+                return complain("Must have 3 or 5 positional arguments, not ", number);
+        }
+        if (n == 5 && !request.just_evaluate) {
+                fprintf(stderr, "qrexec-policy-exec: making calls is the broker's business: give 3 arguments\n");
+                return STATUS_REFUSED;
+        }
+        return evaluate(&handler, &request, argv + optind + (n == 5));
+}
+
+int main(int argc, char **argv) {
+        log_open("qrexec-policy-exec", false);
+        if (fd_ensure_standard() < 0)
+                return STATUS_REFUSED;
+        return run(argc, argv);
+}
