@@ -82,6 +82,14 @@ static bool is_callable(const Policy *policy, const char *file_name) {
         return false;
 }
 
+/* A link to a program of ours came with Qair: that nobody may call it is how it is meant to begin. */
+static bool is_shipped(const char *path) {
+        char target[sizeof(QAIR_LIBEXECDIR)];
+
+        return readlink(path, target, sizeof(target)) == (ssize_t)sizeof(target) &&
+               memcmp(target, QAIR_LIBEXECDIR "/", sizeof(target)) == 0;
+}
+
 static int check_callable(Doctor *doctor, const char *path, const char *name) {
         size_t n_service = strcspn(name, "+");
         _cleanup_free_ char *service = strndup(name, n_service);
@@ -90,7 +98,7 @@ static int check_callable(Doctor *doctor, const char *path, const char *name) {
 
         if (!service)
                 return error_origin(-ENOMEM);
-        if (!doctor->policy || is_callable(doctor->policy, name))
+        if (!doctor->policy || is_callable(doctor->policy, name) || is_shipped(path))
                 return 0;
         /* Both parts are of characters that need no quotes: the caller saw to it. */
         command = NULL;

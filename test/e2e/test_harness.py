@@ -30,7 +30,7 @@ def test_a_world_starts_as_installed_and_is_wiped():
     first.close()
 
     second = World()
-    assert os.listdir("/etc/qubes/domains.d") == []
+    assert os.listdir("/etc/qubes/domains.d") == ["dom0.rpc"]
     assert os.listdir("/etc/qubes-rpc") == ["qubes.GetDate"]
     assert sorted(os.listdir("/etc/qubes/policy.d")) == ["90-default.policy", "README", "include"]
     assert os.listdir("/etc/qubes/rpc-config") == []
