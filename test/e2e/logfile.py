@@ -8,11 +8,12 @@ import select
 import time
 
 _IN_MODIFY = 0x2
+_IN_CREATE = 0x100
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Folder:
-    """The folder PATH: wakes whoever waits for a write to a file in it."""
+    """The folder PATH: wakes whoever waits for a new file in it, or for a write to one."""
 
     def __init__(self, path):
         self._inotify = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -20,7 +21,7 @@ class Folder:
 
     def watch(self, path):
         """Watch PATH too."""
-        if self._inotify < 0 or _libc.inotify_add_watch(self._inotify, os.fsencode(path), _IN_MODIFY) < 0:
+        if self._inotify < 0 or _libc.inotify_add_watch(self._inotify, os.fsencode(path), _IN_MODIFY | _IN_CREATE) < 0:
             raise OSError(ctypes.get_errno(), "cannot watch " + path)
 
     def close(self):

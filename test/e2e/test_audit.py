@@ -14,6 +14,7 @@ import time
 import processes
 import pytest
 import wire
+from logfile import Folder
 from world import AGENT, AUDIT, NO_SERVICE, QAIR, REFUSED
 
 POLICY = """
@@ -483,20 +484,16 @@ def test_qair_log_usage(world, option):
 @pytest.mark.skipif(not os.path.exists(JOURNALD), reason="systemd-journald is not installed")
 def test_qair_log_of_a_real_journal(host):
     """A real journald takes the records, and qair log reads them back; what others write there is none."""
-    os.makedirs("/run/systemd/journal", exist_ok=True)
-    os.makedirs("/run/log/journal", exist_ok=True)
+    os.makedirs("/run/systemd/journal")
+    os.makedirs("/run/log/journal")
+    folder = Folder("/run/systemd/journal")
     journald = subprocess.Popen([JOURNALD], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + wire.TIMEOUT_SEC
-        while True:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-                try:
-                    probe.connect(Journal.PATH)
-                    break
-                except OSError:
-                    if journald.poll() is not None or time.monotonic() > deadline:
-                        pytest.skip("systemd-journald does not run by itself here")
-                    select_a_little()
+        while not os.path.exists(Journal.PATH):
+            if time.monotonic() > deadline or journald.poll() is not None:
+                pytest.skip("systemd-journald does not run by itself here")
+            folder.wait_change(deadline)
         forge_record()
         assert_log(host)
         host.stop()
@@ -506,15 +503,11 @@ def test_qair_log_of_a_real_journal(host):
         (record,) = map(json.loads, host.qair("log", "--json", "--outcome=failed").stdout.splitlines())
         assert (record["status"], record["how"], record["service"]) == (3, "exited", "my.Fail")
     finally:
+        folder.close()
         journald.kill()
         journald.wait()
         shutil.rmtree("/run/systemd")
         shutil.rmtree("/run/log")
-
-
-def select_a_little():
-    """journald says to nobody that it listens."""
-    time.sleep(0.02)
 
 
 def forge_record():
