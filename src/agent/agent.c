@@ -53,13 +53,15 @@ struct Agent {
 Agent *agent_free(Agent *agent) {
         if (!agent)
                 return NULL;
-        direct_table_deinit(&agent->direct);
         calls_deinit(&agent->calls);
         link_deinit(&agent->link);
         fd_close(agent->report_read_fd);
         fd_close(agent->report_write_fd);
         fd_close(agent->signal_fd);
         fd_close(agent->epoll_fd);
+        agent->direct.epoll_fd = -1;
+        direct_table_leave(&agent->direct);
+        direct_table_deinit(&agent->direct);
         free(agent);
         return NULL;
 }

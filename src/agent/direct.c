@@ -464,3 +464,64 @@ void direct_table_on_deadline(DirectTable *table, uint64_t now_usec) {
                 spawn_signal_group(direct->pid, direct->pidfd, SIGKILL);
         }
 }
+
+/* --- the end of the agent --------------------------------------------------------------------------------------- */
+
+/* In a process of its own: read to the end what the services still write, as that of calls that are over. */
+static int direct_table_keep(DirectTable *table) {
+        table->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (table->epoll_fd < 0)
+                return error_origin(-errno);
+        for (Direct *direct = table->first, *next; direct; direct = next) {
+                int r;
+
+                next = direct->next;
+                direct->pidfd = fd_close(direct->pidfd);
+                direct->status_watched = false;
+                if (direct->state != DIRECT_STATE_TAIL)
+                        direct_become_tail(table, direct);
+                direct->err_watched = false;
+                r = direct_wait_for(table, direct, false);
+                if (r)
+                        return error_trace(r);
+                direct_check_gone(table, direct);
+        }
+        direct_table_collect(table);
+        while (table->first) {
+                struct epoll_event event;
+                DataOutcome outcome;
+                uint32_t call_id;
+                int r;
+
+                if (epoll_wait(table->epoll_fd, &event, 1, -1) < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        return error_origin(-errno);
+                }
+                r = direct_on_event(table, event.data.ptr, &call_id, &outcome);
+                if (r)
+                        return error_fold(r);
+                direct_table_collect(table);
+        }
+        return 0;
+}
+
+void direct_table_leave(DirectTable *table) {
+        bool has_stderr = false;
+        sigset_t none;
+        pid_t pid;
+
+        for (const Direct *direct = table->first; direct; direct = direct->next)
+                has_stderr |= direct->err_fd >= 0;
+        pid = has_stderr ? fork() : -1;
+        if (pid == 0) {
+                sigemptyset(&none);
+                (void)sigprocmask(SIG_SETMASK, &none, NULL);
+                spawn_slots_deinit(&table->slots);
+                (void)direct_table_keep(table);
+                _exit(0);
+        }
+        /* The beginnings of lines are with that process now. */
+        for (Direct *direct = table->first; direct && pid > 0; direct = direct->next)
+                direct->log.sink = NULL;
+}

@@ -61,7 +61,15 @@ typedef struct DirectTable {
 /** direct_table_init() - early, while few descriptors are open. Return: 0 or a negative error */
 int direct_table_init(DirectTable *table, int epoll_fd, const ServiceSettings *settings);
 
-/** direct_table_deinit() - forget all; what runs goes on, without its stderr. Harmless on DIRECT_TABLE_INIT */
+/**
+ * direct_table_leave() - the agent ends, what it has started does not: before direct_table_deinit()
+ *
+ * Their callers find their status streams closed. A program that writes to stderr must not die of it: a process of its
+ * own takes that to the log until the last writer is gone. It inherits whatever is open: call this when nothing else is.
+ */
+void direct_table_leave(DirectTable *table);
+
+/** direct_table_deinit() - forget all. Harmless on DIRECT_TABLE_INIT */
 void direct_table_deinit(DirectTable *table);
 
 /** direct_table_collect() - free what is GONE: after all events that were taken from the kernel together */

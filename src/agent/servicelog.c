@@ -180,6 +180,7 @@ void servicelog_deinit(Servicelog *log) {
                 servicelog_flush_kept(log);
                 servicelog_report_dropped(log);
         }
+        free(log->line);
         free(log->name);
         *log = (Servicelog){ .sink = NULL };
 }
