@@ -1021,3 +1021,146 @@ def test_handler_that_dies(agent):
     caller.give(b"now\n")
     assert caller.outcome()[2] is None
     assert agent.ended() == (call_id, SIGNALLED, 125)
+
+
+# --- direct mode
+
+
+class DirectCaller:
+    """The caller's ends of one direct call."""
+
+    def __init__(self, status, stdin, stdout):
+        self.status = Caller.__new__(Caller)
+        self.status.stream = status
+        status.settimeout(LIMIT)
+        self.stdin = os.fdopen(stdin, "wb", buffering=0)
+        self.stdout = os.fdopen(stdout, "rb")
+
+    def outcome(self, data=b""):
+        """Everything to the end, as (stdout, stderr, exit code); the exit code is None if none came."""
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.write(data)
+        self.stdin.close()
+        out = self.stdout.read()
+        self.stdout.close()
+        err, code, hello = b"", None, False
+        for kind, payload in iter(self.status.next, None):
+            assert code is None, "something came after the exit code"
+            assert hello == (kind != HELLO), "HELLO comes first, and once"
+            if kind == HELLO:
+                hello = payload == struct.pack("<I", 4)
+            elif kind == STDERR:
+                assert 0 < len(payload) <= 4096
+                err += payload
+            else:
+                assert kind == EXIT_CODE
+                code = struct.unpack("<i", payload)[0]
+        self.status.close()
+        return out, err, code
+
+
+def direct_call(world, service, kind=EXEC_CMDLINE, text=None):
+    world.next_id += 1
+    ours, theirs = socket.socketpair()
+    stdin, stdout = os.pipe(), os.pipe()
+    text = text or f"{ACCOUNT}:QUBESRPC {service} work"
+    packet = message(kind, struct.pack("<II", DIRECT, world.next_id) + text.encode() + b"\0")
+    socket.send_fds(world.link, [packet], [theirs.fileno(), stdin[0], stdout[1]])
+    theirs.close()
+    os.close(stdin[0])
+    os.close(stdout[1])
+    return world.next_id, DirectCaller(ours, stdin[1], stdout[0])
+
+
+@pytest.mark.parametrize("config", [None, "direct=false\n"], ids=["pipes", "sockets"])
+def test_direct_call(agent, config):
+    agent.service("svc", "#!/bin/sh\ncat; echo oops >&2; exit 42\n")
+    if config:
+        agent.config("svc", config)
+    before = agent.agent_fds()
+    call_id, caller = direct_call(agent, "svc+arg")
+    assert caller.outcome(b"data") == (b"data", b"oops\n", 42)
+    assert agent.ended() == (call_id, EXITED, 42)
+    agent.wait(lambda: agent.agent_fds() == before, "the agent to close everything")
+
+
+def test_direct_failures(agent):
+    agent.service("interpreter", "#!/nonexistent\n")
+    agent.service("mode", "#!/bin/sh\n", mode=0o644)
+    for service, text, how, status in (
+        ("nothing+", None, NOT_FOUND, 127),
+        ("interpreter+", None, NOT_FOUND, 127),
+        ("mode+", None, NOT_STARTED, 125),
+        ("svc+", "nonsense", NOT_STARTED, 125),
+        ("svc+", f"{ACCOUNT}:echo shell", NOT_STARTED, 125),
+        ("nothing+", "root:QUBESRPC nothing+ work", NOT_FOUND, 127),
+    ):
+        call_id, caller = direct_call(agent, service, text=text)
+        assert caller.outcome() == (b"", b"", status), text or service
+        assert agent.ended() == (call_id, how, status)
+
+
+def test_direct_just_exec(agent):
+    agent.service("svc", f"#!/bin/sh\ncat\necho said >&2\necho done >{agent.home}/done\nexit 9\n")
+    before = agent.agent_fds()
+    call_id, caller = direct_call(agent, "svc+", kind=JUST_EXEC)
+    assert caller.outcome() == (b"", b"", 0)
+    assert agent.ended() == (call_id, DETACHED, 0)
+    agent.wait(lambda: (agent.home / "done").exists(), "the service to have run")
+    agent.wait_log("svc+-work: said")
+    agent.wait(lambda: agent.agent_fds() == before, "the agent to close everything")
+
+
+def test_direct_kill(agent):
+    agent.service("ends", "#!/bin/sh\nsleep 1000 & echo ready; wait\n")
+    call_id, caller = direct_call(agent, "ends+")
+    assert caller.stdout.readline() == b"ready\n"
+    agent.kill(call_id)
+    assert agent.ended() == (call_id, KILLED, 128 + signal.SIGTERM)
+    assert caller.outcome() == (b"", b"", 128 + signal.SIGTERM)
+    agent.wait(lambda: not agent.descendants(), "the end of the whole group")
+
+
+def test_direct_kill_of_one_that_ignores_it(agent):
+    agent.service("stays", "#!/bin/sh\ntrap '' TERM; echo ready; while :; do sleep 1; done\n")
+    agent.service("svc", "#!/bin/sh\nexit 3\n")
+    call_id, caller = direct_call(agent, "stays+")
+    assert caller.stdout.readline() == b"ready\n"
+    agent.kill(call_id)
+    agent.kill(call_id)
+    # The agent serves others meanwhile.
+    other_id, other = direct_call(agent, "svc+")
+    assert other.outcome() == (b"", b"", 3)
+    assert agent.ended() == (other_id, EXITED, 3)
+    assert agent.ended() == (call_id, KILLED, 128 + signal.SIGKILL)
+    assert caller.outcome() == (b"", b"", 128 + signal.SIGKILL)
+
+
+def test_direct_caller_that_vanishes(agent):
+    agent.service("svc", "#!/bin/sh\ncat; echo said >&2; exit 5\n")
+    call_id, caller = direct_call(agent, "svc+")
+    caller.status.close()
+    caller.stdin.close()
+    assert agent.ended() == (call_id, ABANDONED, 5)
+    agent.wait_log("svc+-work: said")
+    caller.stdout.close()
+
+
+def test_direct_calls_and_a_stopped_agent(agent):
+    """Both stay what they were: a service that ends, and one that it left behind with its stderr."""
+    agent.service("svc", "#!/bin/sh\necho ready; read line; echo said >&2; echo $line\n")
+    agent.service("leaves", f"#!/bin/sh\n(exec >&- <&-; read x <{agent.home}/fifo; echo later >&2; echo x >{agent.home}/lived) & exit 0\n")
+    os.mkfifo(agent.home / "fifo")
+    os.chmod(agent.home / "fifo", 0o666)
+    call_id, left = direct_call(agent, "leaves+")
+    assert left.outcome() == (b"", b"", 0)
+    assert agent.ended() == (call_id, EXITED, 0)
+    _, caller = direct_call(agent, "svc+")
+    assert caller.stdout.readline() == b"ready\n"
+    agent.agent.send_signal(signal.SIGTERM)
+    assert agent.agent.wait(LIMIT) == 0
+    assert caller.outcome(b"line\n") == (b"line\n", b"", None)
+    agent.wait_log("svc+-work: said")
+    (agent.home / "fifo").write_text("now\n")
+    agent.wait(lambda: (agent.home / "lived").exists(), "the process that was left behind")
+    agent.wait_log("leaves+-work: later")
