@@ -106,8 +106,7 @@ static int agent_open_reports(Agent *agent) {
 }
 
 int agent_new(const ServiceSettings *settings, const char *link_path, const char *notify, Agent **ret_agent) {
-        _cleanup_(agent_freep)
-        Agent *agent = NULL;
+        _cleanup_(agent_freep) Agent *agent = NULL;
         int r;
 
         agent = malloc(sizeof(*agent));

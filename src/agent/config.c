@@ -238,8 +238,7 @@ static void config_next_line(ConfigLine *line, const char **data, size_t *n) {
 
 int config_parse(const char *path, const char *data, size_t n, Diagnostics *reterr, Diagnostics *ret_notices,
                  Config *ret_config) {
-        _cleanup_(config_deinit)
-        Config config = CONFIG_INIT;
+        _cleanup_(config_deinit) Config config = CONFIG_INIT;
         bool seen[_CONFIG_KEY_N] = {};
         ConfigLine line = { .path = path, .reterr = reterr };
         int r;

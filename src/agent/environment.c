@@ -69,8 +69,7 @@ static int environment_add_call(char **environment, size_t *n, const Command *co
 }
 
 int environment_new(char *const *base, const Command *command, pid_t agent_pid, char ***ret_environment) {
-        _cleanup_(environment_freep)
-        char **environment = NULL;
+        _cleanup_(environment_freep) char **environment = NULL;
         size_t n_base = 0, n = 0;
         int r;
 

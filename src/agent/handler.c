@@ -261,8 +261,7 @@ static int handler_detach(Handler *handler, int r, HandlerStreams *streams, Data
 }
 
 static int handler_run_program(Handler *handler, DataOutcome *outcome) {
-        _cleanup_(handler_streams_close)
-        HandlerStreams streams = HANDLER_STREAMS_INIT;
+        _cleanup_(handler_streams_close) HandlerStreams streams = HANDLER_STREAMS_INIT;
         DataCallee callee = DATA_CALLEE_INIT;
         _cleanup_fd_ int pidfd = -1;
         int r;

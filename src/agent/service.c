@@ -19,8 +19,7 @@ static void service_log_diagnostics(const Service *service, const Diagnostics *d
 }
 
 static int service_load_config(Service *service) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
         int r;
 
         r = config_load(service->settings->config_path, &service->command, &errors, &notices, &service->config);
@@ -51,8 +50,7 @@ static int service_check_user(const Service *service) {
 }
 
 static int service_find(Service *service) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
         int r;
 
         r = lookup_service(service->settings->service_path, &service->command, &errors, &service->lookup);

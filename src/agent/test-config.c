@@ -128,10 +128,8 @@ static void test_parse(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics errors = DIAGNOSTICS_INIT;
-                _cleanup_(config_deinit)
-                Config config = CONFIG_INIT;
+                _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
+                _cleanup_(config_deinit) Config config = CONFIG_INIT;
                 int r = config_parse("file", cases[i].input, cases[i].n_input, &errors, NULL, &config);
 
                 if (r != (cases[i].flags == ERROR ? CONFIG_E_INVALID : 0))
@@ -154,10 +152,8 @@ static void test_parse(void **state) {
 
 static void test_notices(void **state) {
         static const char text[] = "a=1\nwait-for-session=true\nbb = 'x' # why\n";
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
-        _cleanup_(config_deinit)
-        Config config = CONFIG_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
+        _cleanup_(config_deinit) Config config = CONFIG_INIT;
 
         assert_int_equal(config_parse("file", text, strlen(text), &errors, &notices, &config), 0);
         assert_int_equal(errors.n_entries, 0);
@@ -184,8 +180,7 @@ static void write_file(const char *name, const char *text, mode_t mode) {
 }
 
 static int load(const char *text, Config *ret_config) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
         Command command;
         int r;
 
@@ -196,8 +191,7 @@ static int load(const char *text, Config *ret_config) {
 }
 
 static void test_load(void **state) {
-        _cleanup_(config_deinit)
-        Config config = { .wait_for_session = true };
+        _cleanup_(config_deinit) Config config = { .wait_for_session = true };
         char path[64];
 
         strcpy(folder, "/tmp/test-config.XXXXXX");

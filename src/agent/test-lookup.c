@@ -107,8 +107,7 @@ static Command parse(const char *descriptor, char *buffer, size_t n_buffer) {
 
 static void check(const World *world, const char *name, const char *descriptor, int expect, LookupKind kind,
                   const char *path) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
         char full[512], buffer[2048];
         Command command = parse(descriptor, buffer, sizeof(buffer));
         Lookup lookup = { .kind = ERROR_KIND };
@@ -209,8 +208,7 @@ static void test_links(void **state) {
 
 static void test_tcp_text(void **state) {
         World *world = *state;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
         char buffer[256];
         Command command = parse("tcp+80", buffer, sizeof(buffer));
         Lookup lookup;
@@ -256,8 +254,7 @@ static void test_directories(void **state) {
         for (int extra = 0; extra <= 1; ++extra) {
                 /* The longest path that is accepted, and one byte more: "////…/two/svc+". */
                 char directories[LOOKUP_PATH_MAX + 16], buffer[64];
-                _cleanup_(diagnostics_deinit)
-                Diagnostics errors = DIAGNOSTICS_INIT;
+                _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
                 size_t n = LOOKUP_PATH_MAX - strlen("/svc+") + (size_t)extra, n_missing = strlen(missing);
                 Command command = parse("svc", buffer, sizeof(buffer));
                 Lookup lookup;
@@ -271,8 +268,7 @@ static void test_directories(void **state) {
 static void test_config(void **state) {
         World *world = *state;
         char buffer[256], path[LOOKUP_PATH_MAX + 1], want[64];
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
         Command command = parse("svc+arg", buffer, sizeof(buffer));
 
         world_file(world, "one/svc", 0644);

@@ -26,15 +26,29 @@ static void test_decode(void **state) {
                 CASE("HELLO of a later version", HEADER("\x00\x03", "\x04") "\x09\0\0\0", 0, ORDER_TYPE_HELLO),
                 CASE("HELLO of version 1", HEADER("\x00\x03", "\x04") "\x01\0\0\0", ORDER_E_VERSION),
                 CASE("10: HELLO of 8 bytes", HEADER("\x00\x03", "\x08") "\x04\0\0\0\0\0\0\0", ORDER_E_MALFORMED),
-                CASE("EXEC_CMDLINE, framed", HEADER("\x00\x02", "\x0c") "\x01\0\xff\x7f" "\x07\0\0\0" "u:x\0", 0,
-                     ORDER_TYPE_EXEC, 7, WIRE_DOMAIN_FRAMED, false, "u:x"),
-                CASE("JUST_EXEC, direct", HEADER("\x01\x02", "\x0c") "\x03\0\xff\x7f" "\x08\0\0\0" "u:x\0", 0,
-                     ORDER_TYPE_EXEC, 8, WIRE_DOMAIN_DIRECT, true, "u:x"),
-                CASE("EXEC_CMDLINE, a command of nothing", HEADER("\x00\x02", "\x09") "\x01\0\xff\x7f" "\x07\0\0\0" "\0",
+                CASE("EXEC_CMDLINE, framed",
+                     HEADER("\x00\x02", "\x0c") "\x01\0\xff\x7f"
+                                                "\x07\0\0\0"
+                                                "u:x\0",
+                     0, ORDER_TYPE_EXEC, 7, WIRE_DOMAIN_FRAMED, false, "u:x"),
+                CASE("JUST_EXEC, direct",
+                     HEADER("\x01\x02", "\x0c") "\x03\0\xff\x7f"
+                                                "\x08\0\0\0"
+                                                "u:x\0",
+                     0, ORDER_TYPE_EXEC, 8, WIRE_DOMAIN_DIRECT, true, "u:x"),
+                CASE("EXEC_CMDLINE, a command of nothing",
+                     HEADER("\x00\x02", "\x09") "\x01\0\xff\x7f"
+                                                "\x07\0\0\0"
+                                                "\0",
                      0, ORDER_TYPE_EXEC, 7, WIRE_DOMAIN_FRAMED, false, ""),
-                CASE("41: EXEC_CMDLINE without a command", HEADER("\x00\x02", "\x08") "\x01\0\xff\x7f" "\x07\0\0\0",
+                CASE("41: EXEC_CMDLINE without a command",
+                     HEADER("\x00\x02", "\x08") "\x01\0\xff\x7f"
+                                                "\x07\0\0\0",
                      ORDER_E_MALFORMED),
-                CASE("EXEC_CMDLINE, no NUL at the end", HEADER("\x00\x02", "\x0b") "\x01\0\xff\x7f" "\x07\0\0\0" "u:x",
+                CASE("EXEC_CMDLINE, no NUL at the end",
+                     HEADER("\x00\x02", "\x0b") "\x01\0\xff\x7f"
+                                                "\x07\0\0\0"
+                                                "u:x",
                      ORDER_E_MALFORMED),
                 CASE("CALL_KILL", HEADER("\x01\x04", "\x04") "\x2a\0\0\0", 0, ORDER_TYPE_KILL, 42),
                 CASE("CALL_KILL, short", HEADER("\x01\x04", "\x03") "\x2a\0\0", ORDER_E_MALFORMED),
@@ -72,7 +86,8 @@ static void test_longest(void **state) {
         char *text = malloc(EXEC_COMMAND_MAX + 1);
 
         for (int extra = 0; extra <= 1; ++extra) {
-                Exec exec = { .params = { WIRE_DOMAIN_FRAMED, 1 }, .text = text,
+                Exec exec = { .params = { WIRE_DOMAIN_FRAMED, 1 },
+                              .text = text,
                               .n_text = EXEC_COMMAND_MAX - 1 + (size_t)extra };
                 Order order;
                 size_t n;

@@ -22,10 +22,8 @@ static void test_cleanup_calls_the_destructor(void **state) {
         int n_freed = 0;
 
         {
-                _cleanup_(thing_freep)
-                Thing *thing = &(Thing){ .n_freed = &n_freed };
-                _cleanup_(thing_freep)
-                Thing *nothing = NULL;
+                _cleanup_(thing_freep) Thing *thing = &(Thing){ .n_freed = &n_freed };
+                _cleanup_(thing_freep) Thing *nothing = NULL;
 
                 assert_int_equal(thing->id, 0);
                 assert_null(nothing);
@@ -39,8 +37,7 @@ static void test_steal_leaves_nothing_to_free(void **state) {
         Thing *taken;
 
         {
-                _cleanup_(thing_freep)
-                Thing *owner = &thing;
+                _cleanup_(thing_freep) Thing *owner = &thing;
 
                 taken = steal_ptr(&owner);
                 assert_null(owner);

@@ -32,8 +32,7 @@ static void test_diagnostic_format(void **state) {
 }
 
 static void test_diagnostics_add(void **state) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         char path[] = "first.conf";
 
         assert_int_equal(diagnostics_add(&diagnostics, path, 1, 2, "unknown key \"%s\"", "colour"), 0);
@@ -49,8 +48,7 @@ static void test_diagnostics_add(void **state) {
 }
 
 static void test_diagnostics_limit(void **state) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
 
         for (unsigned i = 0; i < DIAGNOSTICS_MAX; ++i)
                 assert_int_equal(diagnostics_add(&diagnostics, "x", i + 1, 0, "finding"), 0);
@@ -63,8 +61,7 @@ static void test_diagnostics_limit(void **state) {
 }
 
 static void test_diagnostics_log(void **state) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         Capture capture;
         const char *text;
 

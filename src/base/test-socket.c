@@ -94,8 +94,7 @@ static void test_connect(void **state) {
         static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
 
         for (size_t i = 0; i < ARRAY_SIZE(types); ++i) {
-                _cleanup_(listener_close)
-                Listener listener;
+                _cleanup_(listener_close) Listener listener;
                 _cleanup_fd_ int fd = -1;
                 int type;
                 socklen_t n = sizeof(type);
@@ -110,8 +109,7 @@ static void test_connect(void **state) {
 }
 
 static void test_connect_failures(void **state) {
-        _cleanup_(listener_close)
-        Listener listener;
+        _cleanup_(listener_close) Listener listener;
         char long_path[200];
         size_t n_before;
         int fd = 4711;
@@ -130,8 +128,7 @@ static void test_connect_failures(void **state) {
 
 /* A full backlog shows as -EAGAIN at once, so that a client can wait as it likes. */
 static void test_connect_full_backlog(void **state) {
-        _cleanup_(listener_close)
-        Listener listener;
+        _cleanup_(listener_close) Listener listener;
         int fds[64], r = 0;
         size_t n = 0;
 
@@ -384,8 +381,7 @@ static void test_refuse_rights(void **state) {
         static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
 
         for (size_t i = 0; i < ARRAY_SIZE(types); ++i) {
-                _cleanup_(listener_close)
-                Listener listener;
+                _cleanup_(listener_close) Listener listener;
                 _cleanup_fd_ int client_fd = -1, server_fd = -1;
                 size_t n;
                 int received[1];

@@ -208,8 +208,7 @@ static int audit_on_retry(sd_event_source *source, uint64_t usec, void *userdata
 }
 
 int audit_new(Broker *broker, Audit **ret_audit) {
-        _cleanup_(audit_freep)
-        Audit *audit = NULL;
+        _cleanup_(audit_freep) Audit *audit = NULL;
         int r;
 
         audit = malloc(sizeof(*audit));

@@ -112,8 +112,7 @@ static void book_free_place(Book *book, uint32_t place) {
 }
 
 int book_new(int fd, Book **ret_book) {
-        _cleanup_(book_freep)
-        Book *book = NULL;
+        _cleanup_(book_freep) Book *book = NULL;
         _cleanup_fd_ int owned_fd = fd;
         struct stat st;
         void *memory;

@@ -66,8 +66,7 @@ static int broker_watch_signals(Broker *broker) {
 }
 
 int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
-        _cleanup_(broker_freep)
-        Broker *broker = NULL;
+        _cleanup_(broker_freep) Broker *broker = NULL;
         _cleanup_fd_ int owned_fd = parent_fd;
         int r;
 

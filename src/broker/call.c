@@ -186,8 +186,7 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
                     uint64_t asked_usec, Call **ret_call) {
         const char *plus = strchr(service, '+');
         size_t n_service = plus ? (size_t)(plus + 1 - service) + strnlen(plus + 1, CALL_ARGUMENT_MAX) : strlen(service);
-        _cleanup_(call_freep)
-        Call *call = NULL;
+        _cleanup_(call_freep) Call *call = NULL;
         int r;
 
         call = malloc(sizeof(*call) + n_service + 1);
@@ -455,8 +454,7 @@ static int call_unrecorded(const CallRequest *request, uint32_t id, uint64_t ask
 int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
         uint64_t asked_usec = clock_now();
         size_t n_calls_max = config_max_calls(broker->config, &request->source->name) ?: request->source->n_calls_max;
-        _cleanup_(domain_unrefp)
-        Domain *source = domain_ref(request->source); /* once refused, its origin is gone */
+        _cleanup_(domain_unrefp) Domain *source = domain_ref(request->source); /* once refused, its origin is gone */
         ConfigDecision decision;
         Domain *target;
         uint32_t id;

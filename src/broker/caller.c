@@ -115,8 +115,7 @@ static int caller_await_request(Caller *caller) {
 
 /* Frees the caller, or leaves it waiting for its call: it must not be touched afterwards. */
 static int caller_handle(Caller *caller, const InboxMessage *message) {
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
         uint8_t ident_field[IDENT_SIZE];
         CallRequest request;
         Call *call;

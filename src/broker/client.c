@@ -181,8 +181,7 @@ static int client_on_deadline(sd_event_source *source, uint64_t usec, void *user
 }
 
 int client_new(Broker *broker, Domain *target, int fd) {
-        _cleanup_(client_freep)
-        Client *client = NULL;
+        _cleanup_(client_freep) Client *client = NULL;
         uint8_t hello[WIRE_HEADER_SIZE + HELLO_SIZE];
         bool gone;
         int r;

@@ -105,12 +105,9 @@ static int config_make_facts(const Inventory *inventory, const PolicyFacts *old_
 }
 
 static int config_load_inventory(Config *config) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = NULL;
         char *problem = NULL;
         int r;
 
@@ -138,16 +135,14 @@ static int config_load_inventory(Config *config) {
 }
 
 static int config_load_policy(Config *config) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         const char *const directories[] = { config->paths.policy_run, config->paths.policy_etc };
         const PolicySources sources = {
                 .directories = directories,
                 .n_directories = ARRAY_SIZE(directories),
                 .legacy = config->paths.policy_legacy,
         };
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         char *problem = NULL;
         int r;
 
@@ -224,8 +219,7 @@ int config_reload(Config *config) {
 }
 
 int config_new(const ConfigPaths *paths, Config **ret_config) {
-        _cleanup_(config_freep)
-        Config *config = NULL;
+        _cleanup_(config_freep) Config *config = NULL;
         int r;
 
         config = calloc(1, sizeof(*config));

@@ -319,8 +319,7 @@ static int link_on_deadline(sd_event_source *source, uint64_t usec, void *userda
 }
 
 int link_new(Broker *broker, Domain *domain, int fd) {
-        _cleanup_(link_freep)
-        Link *link = NULL;
+        _cleanup_(link_freep) Link *link = NULL;
         int r;
 
         link = malloc(sizeof(*link));

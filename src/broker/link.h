@@ -56,6 +56,5 @@ DEFINE_CLEANUP(Link *, link_free)
  */
 int link_send_exec(Link *link, uint32_t type, const Exec *exec, const int *fds, size_t n_fds);
 
-
 /** link_send_kill() - tell the agent to end a call that it runs. Return: 0, LINK_E_…, or a negative error */
 int link_send_kill(Link *link, uint32_t call_id);

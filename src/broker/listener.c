@@ -148,8 +148,7 @@ static int listener_on_io(sd_event_source *source, int fd, uint32_t revents, voi
 }
 
 int listener_new(Broker *broker, ListenerKind kind, Domain *domain, int fd, Listener **ret_listener) {
-        _cleanup_(listener_freep)
-        Listener *listener = NULL;
+        _cleanup_(listener_freep) Listener *listener = NULL;
         int r;
 
         listener = malloc(sizeof(*listener));

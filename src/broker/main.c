@@ -35,8 +35,7 @@ static int serve(int supervisor_fd) {
         /* The machine's id is what domains' UUIDs are made from. */
         static const char *const readable[] = { QAIR_CONFDIR, QAIR_RPCDIR, "/run/qubes", "/etc/machine-id",
                                                 "/dev/null" };
-        _cleanup_(config_freep)
-        Config *config = NULL;
+        _cleanup_(config_freep) Config *config = NULL;
         Broker *broker;
         int r;
 

@@ -35,9 +35,7 @@ static struct json_object *management_unref(struct json_object *object) {
         return NULL;
 }
 DEFINE_CLEANUP(struct json_object *, management_unref)
-#define _cleanup_json_               \
-        _cleanup_(management_unrefp) \
-        struct json_object *
+#define _cleanup_json_ _cleanup_(management_unrefp) struct json_object *
 
 /* json-c fails for want of memory only; so does each of these. Takes @value, also on failure. */
 static int management_put(struct json_object *object, const char *key, struct json_object *value) {

@@ -56,8 +56,7 @@ int parent_reopen_audit(Parent *parent) {
 /* Takes the three descriptors. A domain that we know already gets new sockets, and keeps its link and calls. */
 static int parent_add_domain(Parent *parent, const Supervise *message, int fds[static 3]) {
         Broker *broker = parent->broker;
-        _cleanup_(domain_unrefp)
-        Domain *domain = NULL;
+        _cleanup_(domain_unrefp) Domain *domain = NULL;
         Listener *listeners[3] = {};
         static const ListenerKind kinds[3] = { LISTENER_KIND_TRIGGER, LISTENER_KIND_LINK, LISTENER_KIND_DAEMON };
         Domain *known = domain_table_find(&broker->domains, message->domain.text);
@@ -181,8 +180,7 @@ static int parent_on_io(sd_event_source *source, int fd, uint32_t revents, void 
 }
 
 int parent_new(Broker *broker, int fd, Parent **ret_parent) {
-        _cleanup_(parent_freep)
-        Parent *parent = NULL;
+        _cleanup_(parent_freep) Parent *parent = NULL;
         int r;
 
         parent = malloc(sizeof(*parent));

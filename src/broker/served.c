@@ -179,8 +179,7 @@ static int served_arm(Served *served) {
 
 int served_new(Broker *broker, uint32_t id, Domain *source, const char *service, bool is_recorded, Served **ret_served,
                int *ret_fd) {
-        _cleanup_(served_freep)
-        Served *served = NULL;
+        _cleanup_(served_freep) Served *served = NULL;
         _cleanup_fd_ int theirs = -1;
         int fds[2];
         int r;

@@ -64,8 +64,7 @@ static void test_edges(void **state) {
 }
 
 static void test_services(void **state) {
-        _cleanup_(timing_deinit)
-        Timing timing = {};
+        _cleanup_(timing_deinit) Timing timing = {};
 
         assert_int_equal(timing_add(&timing, "my.Echo+x", STAGE_RUN, 10), 0);
         assert_int_equal(timing_add(&timing, "my.Echo", STAGE_RUN, 10), 0);
@@ -79,8 +78,7 @@ static void test_services(void **state) {
 
 /* However many names a domain makes up, the memory is bounded, and nothing is left uncounted. */
 static void test_too_many_services(void **state) {
-        _cleanup_(timing_deinit)
-        Timing timing = {};
+        _cleanup_(timing_deinit) Timing timing = {};
         uint64_t n = 0;
 
         for (unsigned i = 0; i < 1000; ++i) {

@@ -85,8 +85,7 @@ static int daemon_ask(int fd, WireType type, const char *command) {
 }
 
 static int daemon_answer(int fd, WireType type, Channel *ret_channel) {
-        _cleanup_(answer_deinit)
-        Answer answer = ANSWER_INIT;
+        _cleanup_(answer_deinit) Answer answer = ANSWER_INIT;
         WireHeader header;
         ExecParams params;
         int r;

@@ -18,8 +18,7 @@
 
 static int request_encode(const char *source, const char *target, const char *service, uint8_t **ret_data,
                           size_t *ret_n) {
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
         _cleanup_free_ uint8_t *data = NULL;
         size_t n_max;
         int r;
@@ -55,8 +54,7 @@ static int request_connect(const char *path, int *ret_fd) {
 }
 
 static int request_answer(int fd, Reply *ret_reply, Channel *ret_channel) {
-        _cleanup_(answer_deinit)
-        Answer answer = ANSWER_INIT;
+        _cleanup_(answer_deinit) Answer answer = ANSWER_INIT;
         Reply reply;
         int r;
 

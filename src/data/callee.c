@@ -381,8 +381,7 @@ static int answer_step(DataStream *stream, bool *answered, int status, bool with
 }
 
 static int answer_run(int stream_fd, int status, bool with_ends) {
-        _cleanup_(data_stream_freep)
-        DataStream *stream = NULL;
+        _cleanup_(data_stream_freep) DataStream *stream = NULL;
         bool answered = false;
         int r;
 

@@ -24,8 +24,7 @@ static int data_stream_queue(DataStream *stream, WireType type, const uint8_t *p
 }
 
 int data_stream_new(int fd, DataStream **ret_stream) {
-        _cleanup_(data_stream_freep)
-        DataStream *stream = NULL;
+        _cleanup_(data_stream_freep) DataStream *stream = NULL;
         uint8_t hello_data[HELLO_SIZE];
         int r;
 

@@ -66,13 +66,12 @@ static int domain_name_explain(Loader *loader, const char *path, const char *ste
                 r = NAME_E_RESERVED;
         if (r == 0)
                 return 0;
-        r = diagnostics_add(loader->reterr, path, 0, 0,
-                            "the domain's name '%s' %s: choose another; a name is a letter, then letters, digits, "
-                            "'_', '-', '.', at most %d in all%s",
-                            ESCAPED(stem, n_stem), name_error_text(r), DOMAIN_NAME_MAX,
-                            r == NAME_E_RESERVED
-                                    ? "; none, default, Domain-0, dispNUMBER and NAME-dm mean something else"
-                                    : "");
+        r = diagnostics_add(
+                loader->reterr, path, 0, 0,
+                "the domain's name '%s' %s: choose another; a name is a letter, then letters, digits, "
+                "'_', '-', '.', at most %d in all%s",
+                ESCAPED(stem, n_stem), name_error_text(r), DOMAIN_NAME_MAX,
+                r == NAME_E_RESERVED ? "; none, default, Domain-0, dispNUMBER and NAME-dm mean something else" : "");
         return r < 0 ? r : INVENTORY_E_INVALID;
 }
 
@@ -322,8 +321,7 @@ static void diagnostics_sort(Diagnostics *diagnostics) {
 
 int inventory_load_changed(const char *dir, const InventoryChange *change, Diagnostics *reterr,
                            Inventory **ret_inventory) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         Loader loader = { .change = change, .reterr = reterr, .dir_fd = -1 };
         int r;
 

@@ -89,10 +89,8 @@ static void test_accounts(void **state) {
                 { "work2", ACCOUNT_FAULT_SHARED,
                   .complaint = "the same user id as 'work', which is the domain 'dwork'" },
         };
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         size_t n_complaints = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {

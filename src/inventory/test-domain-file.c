@@ -92,10 +92,8 @@ static void test_parse(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
-                _cleanup_(domain_file_deinit)
-                DomainFile file = {};
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(domain_file_deinit) DomainFile file = {};
                 _cleanup_free_ char *text = NULL;
                 char complaints[4096] = "";
                 size_t n = 0;
@@ -119,10 +117,8 @@ static void test_parse(void **state) {
 /* What is right in a broken file is there all the same, what is wrong has its line and no text. */
 static void test_parse_partly(void **state) {
         static const char text[] = "[domain]\nlabel = pink\nuser = work\n";
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(domain_file_deinit)
-        DomainFile file = {};
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(domain_file_deinit) DomainFile file = {};
 
         assert_int_equal(domain_file_parse("f", text, strlen(text), &diagnostics, &file), DOMAIN_FILE_E_INVALID);
         assert_string_equal(file.values[PROPERTY_USER].text, "work");

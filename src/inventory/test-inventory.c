@@ -137,10 +137,8 @@ static void complaints_format(FILE *stream, const Diagnostics *diagnostics) {
 }
 
 static void check_case(const char *name) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         _cleanup_free_ char *expect = NULL, *got = NULL;
         bool accept = strncmp(name, "accept-", 7) == 0;
         FILE *stream;
@@ -182,10 +180,8 @@ static void test_cases(void **state) {
 
 /* One load; what it complains of, without the folder's name. */
 static char *load(int expect, Inventory **ret_inventory) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         char *text = NULL;
         FILE *stream;
         size_t n = 0;
@@ -264,8 +260,7 @@ static void test_no_folder(void **state) {
         static const char *const dirs[] = { "/nonexistent/qair", "/dev/null", "/tmp/a:b" };
 
         for (size_t i = 0; i < ARRAY_SIZE(dirs); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
                 Inventory *inventory = NULL;
 
                 assert_int_equal(inventory_load(dirs[i], &diagnostics, &inventory), INVENTORY_E_INVALID);
@@ -290,8 +285,7 @@ static void test_file_size(void **state) {
 }
 
 static void test_number_of_domains(void **state) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         char name[64];
 
         for (int i = 0; i < INVENTORY_DOMAINS_MAX; ++i) {
@@ -305,8 +299,7 @@ static void test_number_of_domains(void **state) {
 }
 
 static void test_lookup(void **state) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
 
         put("work.conf", "[domain]\ntags = b a\n");
         put("vault.conf", "[domain]\n");
@@ -328,8 +321,7 @@ static void test_lookup(void **state) {
 }
 
 static void test_service_path(void **state) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         _cleanup_free_ char *path = NULL;
         char expect[1024];
 
@@ -364,10 +356,8 @@ static void test_changed(void **state) {
         put("work.conf", "[domain]\n");
         put("vault.conf", "[domain]\ntemplate = work\n");
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
-                _cleanup_(inventory_freep)
-                Inventory *inventory = NULL;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(inventory_freep) Inventory *inventory = NULL;
                 InventoryChange change = { .name = cases[i].domain,
                                            .text = cases[i].text,
                                            .n_text = cases[i].text ? strlen(cases[i].text) : 0 };

@@ -160,10 +160,8 @@ static int admin_check_token(Admin *admin, PolicySlice token) {
 static int admin_validate(Admin *admin, PolicySlice text, bool removes) {
         const PolicyChange change = { .path = admin->path, .text = text, .removes = removes };
         const char *directory = admin->directory;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         _cleanup_free_ char *first = NULL;
         int r;
 
@@ -217,8 +215,7 @@ static int admin_write(Admin *admin, PolicySlice text) {
 
 static int admin_list(Admin *admin) {
         const size_t n_suffix = admin->is_include ? 0 : strlen(SUFFIX);
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
         int r;
 
         r = policy_names_list_all(admin->folder, &names);
@@ -318,10 +315,8 @@ static bool admin_is_repeated(const Policy *policy, const PolicyRule *rule, Poli
 
 /* The characters of @text that no service has, as 2.7 lists them. */
 static int admin_check_service(Admin *admin, PolicySlice service) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_atoms_deinit)
-        PolicyAtoms atoms = POLICY_ATOMS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_atoms_deinit) PolicyAtoms atoms = POLICY_ATOMS_INIT;
         PolicyContext context = { .atoms = &atoms, .reterr = &diagnostics };
         PolicySubject subject;
         int r;
@@ -340,10 +335,8 @@ static int admin_check_service(Admin *admin, PolicySlice service) {
 static int admin_get_files(Admin *admin) {
         PolicySlice service = admin->request->argument;
         const char *directory = admin->directory;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         int r;
 
         r = admin_check_service(admin, service);
@@ -438,8 +431,7 @@ static int admin_run(Admin *admin) {
 }
 
 int policy_admin(const PolicyAdminRequest *request, PolicyAdminReply *ret_reply) {
-        _cleanup_(admin_deinit)
-        Admin admin = { .request = request, .lock_fd = -1 };
+        _cleanup_(admin_deinit) Admin admin = { .request = request, .lock_fd = -1 };
         int r, failed;
 
         admin.output = open_memstream(&admin.reply.output, &admin.reply.n_output);

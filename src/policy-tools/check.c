@@ -121,8 +121,7 @@ static int check_lines(Check *check, PolicySlice text) {
                 return 0;
         }
         while (policy_lines_next(&lines, &line)) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
                 int r;
 
                 if (policy_line_says_nothing(line))

@@ -28,8 +28,7 @@ static void compare_deinit(Compare *compare) {
 }
 
 static int compare_decide(const Compare *compare, Policy *policy, const PolicyRequest *request, char **ret_text) {
-        _cleanup_(policy_decision_deinit)
-        PolicyDecision decision = {};
+        _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
         int r;
 
         r = policy_decide(policy, compare->facts, request, &decision);
@@ -135,8 +134,9 @@ static int compare_collect(Compare *compare) {
 }
 
 int policy_compare(FILE *stream, Policy *old_policy, Policy *new_policy, PolicyFacts *facts, size_t *ret_n) {
-        _cleanup_(compare_deinit)
-        Compare compare = { .stream = stream, .old_policy = old_policy, .new_policy = new_policy, .facts = facts };
+        _cleanup_(compare_deinit) Compare compare = {
+                .stream = stream, .old_policy = old_policy, .new_policy = new_policy, .facts = facts
+        };
         int r;
 
         r = compare_collect(&compare);

@@ -126,8 +126,7 @@ static int decision_fill_deny(PolicyDecision *decision) {
 }
 
 int policy_decide(Policy *policy, PolicyFacts *facts, const PolicyRequest *request, PolicyDecision *ret_decision) {
-        _cleanup_(policy_decision_deinit)
-        PolicyDecision decision = {};
+        _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
         int r = 0;
 
         policy_evaluate(policy, facts, request, &decision.resolution);

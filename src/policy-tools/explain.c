@@ -268,8 +268,7 @@ static void explain_warnings(FILE *stream, const PolicyResolution *resolution) {
 }
 
 int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const PolicyRequest *request) {
-        _cleanup_(policy_decision_deinit)
-        PolicyDecision decision = {};
+        _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
         _cleanup_free_ char *text = NULL;
         const PolicyResolution *resolution = &decision.resolution;
         PolicyQuery query;
@@ -315,8 +314,7 @@ int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const Polic
 
 /* "allow", with where it goes if that is not what was asked for; "ask"; "-" */
 static int explain_cell(Policy *policy, PolicyFacts *facts, const PolicyRequest *request, char **ret_cell) {
-        _cleanup_(policy_decision_deinit)
-        PolicyDecision decision = {};
+        _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
         const char *target;
         char *cell = NULL;
         int r;
@@ -407,8 +405,7 @@ static void matrix_write(const Matrix *matrix, FILE *stream) {
 }
 
 int policy_explain_matrix(FILE *stream, Policy *policy, PolicyFacts *facts, const char *service) {
-        _cleanup_(matrix_deinit)
-        Matrix matrix = {};
+        _cleanup_(matrix_deinit) Matrix matrix = {};
         int r = matrix_fill(&matrix, policy, facts, service);
 
         if (r < 0)

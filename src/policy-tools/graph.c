@@ -175,8 +175,7 @@ static char *graph_target(const PolicyResolution *resolution) {
 
 /* Decides without the checks of where the call goes. */
 static int graph_decide(const Graph *graph, const PolicyRequest *request, PolicyResolution *resolution) {
-        _cleanup_(policy_question_freep)
-        PolicyQuestion *question = NULL;
+        _cleanup_(policy_question_freep) PolicyQuestion *question = NULL;
         int r = 0;
 
         policy_evaluate(graph->policy, graph->system->facts, request, resolution);
@@ -277,7 +276,7 @@ static int graph_add_services(Graph *graph) {
 
 int policy_graph(FILE *stream, Policy *policy, const PolicySystem *system, const PolicyGraphOptions *options) {
         _cleanup_(graph_deinit)
-        Graph graph = { .stream = stream, .policy = policy, .system = system, .options = options };
+                Graph graph = { .stream = stream, .policy = policy, .system = system, .options = options };
         int r;
 
         r = policy_subjects_add_policy(&graph.subjects, policy);

@@ -128,8 +128,7 @@ enum {
 
 static int handling_load_system(Handling *handling) {
         const PolicyHandler *handler = handling->handler;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         if (handler->system_info)
@@ -144,8 +143,7 @@ static int handling_load_system(Handling *handling) {
 
 static int handling_load_policy(Handling *handling) {
         const PolicyHandler *handler = handling->handler;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         _cleanup_free_ char *text = NULL;
         int r;
 
@@ -267,8 +265,7 @@ static int handling_run(Handling *handling, char **ret_answer) {
 }
 
 int policy_handle(const PolicyHandler *handler, const PolicySocketRequest *request, char **ret_answer) {
-        _cleanup_(handling_deinit)
-        Handling handling = { .handler = handler, .request = request };
+        _cleanup_(handling_deinit) Handling handling = { .handler = handler, .request = request };
 
         return handling_run(&handling, ret_answer);
 }
@@ -292,8 +289,7 @@ int policy_handle_eval(const PolicyHandler *handler, const char *name, bool is_g
         const PolicySocketRequest full = { .request = request->request,
                                            .assume_yes_for_ask = true,
                                            .just_evaluate = true };
-        _cleanup_(handling_deinit)
-        Handling handling = { .handler = handler, .request = &full };
+        _cleanup_(handling_deinit) Handling handling = { .handler = handler, .request = &full };
         _cleanup_free_ char *answer = NULL;
         int r;
 

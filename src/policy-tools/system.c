@@ -227,8 +227,7 @@ static int system_builder_finish(SystemBuilder *builder, const char *path, Diagn
 
 int policy_system_from_json(const char *path, struct json_object *object, Diagnostics *reterr,
                             PolicySystem **ret_system) {
-        _cleanup_(system_builder_deinit)
-        SystemBuilder builder = {};
+        _cleanup_(system_builder_deinit) SystemBuilder builder = {};
         struct json_object *domains = NULL;
         int r;
 
@@ -265,10 +264,8 @@ static void json_object_putp(struct json_object **object) {
 
 int policy_system_parse(const char *path, const char *untrusted_text, size_t n, Diagnostics *reterr,
                         PolicySystem **ret_system) {
-        _cleanup_(json_tokener_freep)
-        struct json_tokener *tokener = json_tokener_new_ex(POLICY_SYSTEM_DEPTH_MAX);
-        _cleanup_(json_object_putp)
-        struct json_object *object = NULL;
+        _cleanup_(json_tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(POLICY_SYSTEM_DEPTH_MAX);
+        _cleanup_(json_object_putp) struct json_object *object = NULL;
         enum json_tokener_error error;
 
         if (!tokener)
@@ -402,10 +399,8 @@ static void system_fill(const InventoryDomain *domain, char icon[static DOMAIN_I
 }
 
 int policy_system_from_inventory(const char *directory, Diagnostics *reterr, PolicySystem **ret_system) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
-        _cleanup_(system_builder_deinit)
-        SystemBuilder builder = {};
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
+        _cleanup_(system_builder_deinit) SystemBuilder builder = {};
         _cleanup_free_ char(*icons)[DOMAIN_ICON_SIZE] = NULL;
         int r;
 

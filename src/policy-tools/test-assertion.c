@@ -41,8 +41,7 @@ static void test_parse(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
                 PolicyAssertion assertion = {};
                 int r = policy_assertion_parse("t", 7, policy_slice(cases[i].text), &diagnostics, &assertion);
 
@@ -81,10 +80,8 @@ static void test_holds(void **state) {
         Policy *policy = world_policy("s * work vault allow user=keys\ns * work far allow\ns * far vault allow");
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
-                _cleanup_(policy_decision_deinit)
-                PolicyDecision decision = {};
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
                 PolicyAssertion assertion;
 
                 assert_int_equal(policy_assertion_parse("t", 1, policy_slice(cases[i].text), &diagnostics, &assertion),

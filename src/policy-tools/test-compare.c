@@ -32,10 +32,8 @@ static void test_compare(void **state) {
         PolicySystem *system = world_system();
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(policy_unrefp)
-                Policy *old_policy = world_policy(cases[i].old_text);
-                _cleanup_(policy_unrefp)
-                Policy *new_policy = world_policy(cases[i].new_text);
+                _cleanup_(policy_unrefp) Policy *old_policy = world_policy(cases[i].old_text);
+                _cleanup_(policy_unrefp) Policy *new_policy = world_policy(cases[i].new_text);
                 _cleanup_free_ char *text = NULL;
                 size_t n_text = 0, n = 99;
                 FILE *stream = open_memstream(&text, &n_text);

@@ -42,10 +42,8 @@ static void test_decide(void **state) {
         PolicySystem *system = world_system();
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(policy_unrefp)
-                Policy *policy = world_policy(cases[i].policy);
-                _cleanup_(policy_decision_deinit)
-                PolicyDecision decision = {};
+                _cleanup_(policy_unrefp) Policy *policy = world_policy(cases[i].policy);
+                _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
                 _cleanup_free_ char *text = NULL;
 
                 assert_int_equal(policy_decide(policy, system->facts,
@@ -64,8 +62,7 @@ static void test_decide(void **state) {
 }
 
 static void test_rule_show(void **state) {
-        _cleanup_(policy_unrefp)
-        Policy *policy = world_policy("s +x work vault allow user=\x1b[2J");
+        _cleanup_(policy_unrefp) Policy *policy = world_policy("s +x work vault allow user=\x1b[2J");
         _cleanup_free_ char *text = policy_rule_show(&policy->rules[0]);
 
         assert_string_equal(text, "p:1: s +x work vault allow user=\\x1b[2J");

@@ -68,10 +68,8 @@ static void test_review(void **state) {
         PolicySystem *system = world_system();
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(policy_unrefp)
-                Policy *policy = world_policy(cases[i].policy);
-                _cleanup_(diagnostics_deinit)
-                Diagnostics findings = DIAGNOSTICS_INIT;
+                _cleanup_(policy_unrefp) Policy *policy = world_policy(cases[i].policy);
+                _cleanup_(diagnostics_deinit) Diagnostics findings = DIAGNOSTICS_INIT;
                 char got[4096] = "";
 
                 assert_int_equal(policy_review(policy, system->facts,

@@ -51,10 +51,8 @@ static void test_errors(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
-                _cleanup_(policy_system_freep)
-                PolicySystem *system = NULL;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(policy_system_freep) PolicySystem *system = NULL;
                 int r = policy_system_parse("x", cases[i].text, strlen(cases[i].text), &diagnostics, &system);
 
                 if (r != (cases[i].message ? POLICY_SYSTEM_E_INVALID : 0))
@@ -66,10 +64,8 @@ static void test_errors(void **state) {
 
 static void test_deep(void **state) {
         static const char text[] = "{\"domains\":{\"a\":{\"x\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}}}";
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
 
         assert_int_equal(policy_system_parse("x", text, strlen(text), &diagnostics, &system), POLICY_SYSTEM_E_INVALID);
 }
@@ -81,10 +77,8 @@ static void test_members(void **state) {
                 "\"power_state\": \"Running\", \"guivm\": \"g\", \"icon\": \"i\", \"label\": \"0x123456\"},"
                 "\"a\": {\"internal\": \"\", \"power_state\": \"Paused\", \"type\": \"RemoteVM\", \"relayvm\": \"b\","
                 "\"transport_rpc\": \"t\"}, \"c\": {\"internal\": false}, \"d\": {\"internal\": true}}}";
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
         const PolicyDomain *b, *a;
 
         assert_int_equal(policy_system_parse("x", text, strlen(text), &diagnostics, &system), 0);
@@ -160,10 +154,8 @@ static void test_socket(void **state) {
         assert_non_null(mkdtemp(directory));
         snprintf(path, sizeof(path), "%s/socket", directory);
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
-                _cleanup_(policy_system_freep)
-                PolicySystem *system = NULL;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(policy_system_freep) PolicySystem *system = NULL;
                 pid_t pid = serve(path, cases[i].answer, cases[i].n_answer);
                 int r = policy_system_load(path, &diagnostics, &system), status;
 
@@ -179,10 +171,8 @@ static void test_socket(void **state) {
 }
 
 static void test_missing(void **state) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
 
         assert_int_equal(policy_system_load("/nonexistent/x", &diagnostics, &system), POLICY_SYSTEM_E_INVALID);
         assert_string_equal(diagnostics.entries[0].path, "/nonexistent/x");
@@ -190,10 +180,8 @@ static void test_missing(void **state) {
 
 /* A folder without files still has dom0. */
 static void test_inventory(void **state) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
         char directory[] = "/tmp/qair-system.XXXXXX";
 
         assert_non_null(mkdtemp(directory));

@@ -30,8 +30,7 @@ static const char world_information[] =
 /* clang-format on */
 
 static inline PolicySystem *world_system(void) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         PolicySystem *system = NULL;
 
         assert_int_equal(
@@ -40,8 +39,7 @@ static inline PolicySystem *world_system(void) {
 }
 
 static inline Policy *world_policy(const char *text) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         Policy *policy = NULL;
 
         if (policy_parse("p", policy_slice(text), &diagnostics, &policy) != 0)

@@ -139,8 +139,7 @@ static int policy_facts_add(PolicyFacts *facts, PolicyDomain *domain, const Poli
 }
 
 int policy_facts_new(const PolicyDomainInput *domains, size_t n_domains, PolicyFacts **ret_facts) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = NULL;
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = NULL;
         int r;
 
         facts = calloc(1, sizeof(*facts));

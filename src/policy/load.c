@@ -220,8 +220,7 @@ static int policy_load_put_off(PolicyLoader *loader, const PolicyFile *parent, c
 
 /* The candidates of a directory (1.2): all names are checked before anything is opened. */
 static int policy_load_list(PolicyLoader *loader, const char *directory, PolicyNames *ret_names) {
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
         size_t n = 0;
         int r;
 
@@ -258,8 +257,7 @@ static int policy_load_list(PolicyLoader *loader, const char *directory, PolicyN
 
 static int policy_load_include_directory(PolicyLoader *loader, PolicyFile *file, PolicySlice path) {
         _cleanup_free_ char *real = NULL;
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
         int r;
 
         r = policy_load_resolve(file, path, "not a directory: ", policy_path_is_directory, &real);
@@ -363,8 +361,7 @@ static int policy_legacy_load(PolicyLoader *loader, PolicyFile *file, const char
 
 static int policy_load_legacy(PolicyLoader *loader, PolicyFile *file) {
         const char *directory = loader->sources->legacy ?: POLICY_LEGACY_DIRECTORY;
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
         _cleanup_free_ PolicyLegacy *files = NULL;
         size_t n = 0;
         int r;
@@ -599,13 +596,11 @@ static int policy_top_level_compare(const void *a, const void *b) {
 }
 
 static int policy_load_directories(PolicyLoader *loader, const PolicySources *sources) {
-        _cleanup_(policy_top_levels_deinit)
-        PolicyTopLevels files = {};
+        _cleanup_(policy_top_levels_deinit) PolicyTopLevels files = {};
         int r;
 
         for (size_t i = 0; i < sources->n_directories; ++i) {
-                _cleanup_(policy_names_deinit)
-                PolicyNames names = {};
+                _cleanup_(policy_names_deinit) PolicyNames names = {};
 
                 r = policy_load_list(loader, sources->directories[i], &names);
                 if (r)
@@ -648,8 +643,7 @@ static int policy_load_finish(PolicyLoader *loader, int r, Policy **policy, Poli
 }
 
 int policy_load(const PolicySources *sources, Diagnostics *reterr, Policy **ret_policy) {
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         PolicyLoader loader = { .sources = sources, .reterr = reterr };
         int r;
 
@@ -662,8 +656,7 @@ int policy_load(const PolicySources *sources, Diagnostics *reterr, Policy **ret_
 }
 
 int policy_parse(const char *path, PolicySlice text, Diagnostics *reterr, Policy **ret_policy) {
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         PolicyLoader loader = { .reterr = reterr };
         PolicyFile file = { .context = { .reterr = reterr } };
         int r;

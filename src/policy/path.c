@@ -143,10 +143,8 @@ static void policy_directory_closep(DIR **directory) {
 }
 
 static int policy_names_read(const char *path, bool hidden, PolicyNames *ret_names) {
-        _cleanup_(policy_directory_closep)
-        DIR *directory = NULL;
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_directory_closep) DIR *directory = NULL;
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
         struct dirent *entry;
         struct stat st;
         int r;

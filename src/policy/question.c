@@ -264,8 +264,7 @@ static int policy_question_offer_all(PolicyQuestion *question, const PolicyChoic
 /* Without target=. *@ret_fault is what is missing, if anything. */
 static int policy_question_collect(PolicyQuestion *question, const char **ret_fault) {
         PolicyQuery query = policy_query(question->policy, question->facts, &question->resolution);
-        _cleanup_(policy_choices_deinit)
-        PolicyChoices choices = {};
+        _cleanup_(policy_choices_deinit) PolicyChoices choices = {};
         int r;
 
         r = policy_choices_init(&choices, question->facts);
@@ -353,8 +352,7 @@ static int policy_question_set_default(PolicyQuestion *question) {
 
 int policy_question_new(Policy *policy, PolicyFacts *facts, PolicyResolution *resolution,
                         PolicyQuestion **ret_question) {
-        _cleanup_(policy_question_freep)
-        PolicyQuestion *question = NULL;
+        _cleanup_(policy_question_freep) PolicyQuestion *question = NULL;
         const char *fault = NULL;
         int r;
 

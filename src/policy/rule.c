@@ -370,8 +370,7 @@ static int policy_parameters_apply(PolicyContext *context, const PolicyParameter
 
 /* Lines 9 to 15 of 2.7. */
 static int policy_parse_parameters(PolicyContext *context, PolicySlice line, PolicyRule *rule) {
-        _cleanup_(policy_parameters_deinit)
-        PolicyParameters parameters = {};
+        _cleanup_(policy_parameters_deinit) PolicyParameters parameters = {};
         int r;
 
         r = policy_parameters_parse(context, line, &parameters);

@@ -36,10 +36,8 @@ static void test_parse(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
-                _cleanup_(policy_atoms_deinit)
-                PolicyAtoms atoms = POLICY_ATOMS_INIT;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(policy_atoms_deinit) PolicyAtoms atoms = POLICY_ATOMS_INIT;
                 PolicyContext context = { .atoms = &atoms, .reterr = &diagnostics, .line = 1 };
                 PolicyDirective directive;
                 int r;

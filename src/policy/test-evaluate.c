@@ -184,18 +184,15 @@ static void show(const PolicyResolution *resolution, char *buffer, size_t n) {
 }
 
 static void test_rows(void **state) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); ++i) {
                 PolicyRequest request = { .source = policy_slice(rows[i].source),
                                           .requested_source = policy_slice(rows[i].requested_source),
                                           .target = policy_slice(rows[i].target),
                                           .service = policy_slice(rows[i].service) };
-                _cleanup_(diagnostics_deinit)
-                Diagnostics diagnostics = DIAGNOSTICS_INIT;
-                _cleanup_(policy_unrefp)
-                Policy *policy = NULL;
+                _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+                _cleanup_(policy_unrefp) Policy *policy = NULL;
                 PolicyResolution resolution;
                 char got[POLICY_MESSAGE_MAX * 2] = "";
 
@@ -223,12 +220,9 @@ static void test_zero(void **state) {
 
 /* A user with a NUL in it would be another user once it is a C string. */
 static void test_nul_user(void **state) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         PolicyRequest request = { .source = POLICY_SLICE("desk"),
                                   .target = POLICY_SLICE("web"),
                                   .service = POLICY_SLICE("s.Go") };
@@ -243,12 +237,9 @@ static void test_nul_user(void **state) {
 
 /* The setter takes effect at once, on the same facts. */
 static void test_started(void **state) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         PolicyRequest request = { .source = POLICY_SLICE("desk"),
                                   .target = POLICY_SLICE("vault"),
                                   .service = POLICY_SLICE("s.Go") };
@@ -270,10 +261,8 @@ static void test_many_tags(void **state) {
                 { .name = "a", .uuid = "1", .type = "AppVM", .tags = tags, .has_tags = true },
                 { .name = "b", .uuid = "2", .type = "AppVM", .tags = tags, .has_tags = true },
         };
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         PolicyRequest request = { .source = POLICY_SLICE("a"),
                                   .target = POLICY_SLICE("b"),
                                   .service = POLICY_SLICE("s.Go") };

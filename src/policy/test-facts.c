@@ -17,8 +17,7 @@ static const PolicyDomain *lookup(const PolicyFacts *facts, const char *name) {
 }
 
 static void test_lookup(void **state) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
 
         assert_non_null(facts);
         for (size_t i = 0; i < ARRAY_SIZE(house); ++i) {
@@ -40,8 +39,7 @@ static void test_lookup(void **state) {
 }
 
 static void test_members(void **state) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
         const PolicyDomain *mail = lookup(facts, "mail"), *far = lookup(facts, "far"), *bare = lookup(facts, "bare");
         PolicyAtoms atoms = POLICY_ATOMS_INIT;
         const PolicyAtom *online, *absent, *type;
@@ -68,8 +66,7 @@ static void test_members(void **state) {
 }
 
 static void test_running(void **state) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
         const PolicyDomain *vault = lookup(facts, "vault");
 
         assert_int_equal(vault->running, POLICY_FACT_NO);

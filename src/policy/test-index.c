@@ -50,22 +50,21 @@ static uint32_t kinds(const Policy *policy, const char *service, const char *arg
 
 /* Each rule is in one list, and there is one for each thing that a rule can say. */
 static void test_kinds(void **state) {
-        _cleanup_(policy_unrefp)
-        Policy *policy = parse(POLICY_SLICE("s.Go * @anyvm @default deny\n" /* 0 */
-                                            "s.Go * dom0 * deny\n"          /* 1 */
-                                            "s.Go * @adminvm * deny\n"      /* 2 */
-                                            "s.Go * desk * deny\n"          /* 3 */
-                                            "s.Go * @tag:t * deny\n"        /* 4 */
-                                            "s.Go * @type:T * deny\n"       /* 5 */
-                                            "s.Go * * dom0 deny\n"          /* 6 */
-                                            "s.Go * * @adminvm deny\n"      /* 7 */
-                                            "s.Go * * web deny\n"           /* 8 */
-                                            "s.Go * * @tag:t deny\n"        /* 9 */
-                                            "s.Go * * @type:T deny\n"       /* 10 */
-                                            "s.Go * @dispvm:x * deny\n"     /* 11: nobody */
-                                            "s.Go +x desk * deny\n"         /* 12 */
-                                            "* * desk * deny\n"             /* 13 */
-                                            "s.Go * * @dispvm:x deny\n" /* 14 */));
+        _cleanup_(policy_unrefp) Policy *policy = parse(POLICY_SLICE("s.Go * @anyvm @default deny\n" /* 0 */
+                                                                     "s.Go * dom0 * deny\n"          /* 1 */
+                                                                     "s.Go * @adminvm * deny\n"      /* 2 */
+                                                                     "s.Go * desk * deny\n"          /* 3 */
+                                                                     "s.Go * @tag:t * deny\n"        /* 4 */
+                                                                     "s.Go * @type:T * deny\n"       /* 5 */
+                                                                     "s.Go * * dom0 deny\n"          /* 6 */
+                                                                     "s.Go * * @adminvm deny\n"      /* 7 */
+                                                                     "s.Go * * web deny\n"           /* 8 */
+                                                                     "s.Go * * @tag:t deny\n"        /* 9 */
+                                                                     "s.Go * * @type:T deny\n"       /* 10 */
+                                                                     "s.Go * @dispvm:x * deny\n"     /* 11: nobody */
+                                                                     "s.Go +x desk * deny\n"         /* 12 */
+                                                                     "* * desk * deny\n"             /* 13 */
+                                                                     "s.Go * * @dispvm:x deny\n" /* 14 */));
 
         check(policy, "s.Go", NULL, POLICY_LIST_GENERAL, NULL, "0 14");
         check(policy, "s.Go", NULL, POLICY_LIST_SOURCE_DOM0, NULL, "1 2");
@@ -86,11 +85,10 @@ static void test_kinds(void **state) {
 
 /* Of what a rule says of source and target, the rarer counts. */
 static void test_rarest(void **state) {
-        _cleanup_(policy_unrefp)
-        Policy *policy = parse(POLICY_SLICE("* * desk @tag:a deny\n" /* 0 */
-                                            "* * desk @tag:b deny\n" /* 1 */
-                                            "* * desk @tag:b deny\n" /* 2 */
-                                            "* * mail @tag:b deny\n" /* 3 */));
+        _cleanup_(policy_unrefp) Policy *policy = parse(POLICY_SLICE("* * desk @tag:a deny\n" /* 0 */
+                                                                     "* * desk @tag:b deny\n" /* 1 */
+                                                                     "* * desk @tag:b deny\n" /* 2 */
+                                                                     "* * mail @tag:b deny\n" /* 3 */));
 
         check(policy, NULL, NULL, POLICY_LIST_TARGET_TAG, "a", "0");
         check(policy, NULL, NULL, POLICY_LIST_SOURCE_NAME, "desk", "1 2");

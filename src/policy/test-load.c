@@ -378,10 +378,8 @@ static void test_encoding(void **state) {
  */
 
 static void check_data(const char *name) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         _cleanup_free_ char *data = NULL;
         char path[PATH_MAX], got[512];
         const char *rest;

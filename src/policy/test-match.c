@@ -18,12 +18,9 @@
 
 /* One rule, one query: 'y', 'n', or 'F' for a fault. */
 static char match(const char *rule_source, const char *rule_target, const char *source, const char *target) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         PolicyQuery query = { .facts = facts, .source = policy_party(facts, policy_slice(source)) };
         PolicySlice value;
         char text[256];

@@ -129,8 +129,7 @@ static void test_kind(void **state) {
 }
 
 static void test_list(void **state) {
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
 
         assert_int_equal(policy_names_list(in_root("d"), &names), 0);
         assert_int_equal(names.n, 3); /* no directory, no link to one, no broken link, nothing hidden */

@@ -41,8 +41,7 @@ int main(int argc, char **argv) {
                 },
                 .account = "qrexec",
         };
-        _cleanup_(supervisor_freep)
-        Supervisor *supervisor = NULL;
+        _cleanup_(supervisor_freep) Supervisor *supervisor = NULL;
         int option;
 
         if (fd_ensure_standard() < 0)

@@ -49,8 +49,7 @@ static int plan_add(Plan *plan, const Inventory *inventory, const InventoryDomai
 }
 
 int plan_new_dom0(Plan **ret_plan) {
-        _cleanup_(plan_freep)
-        Plan *plan = NULL;
+        _cleanup_(plan_freep) Plan *plan = NULL;
 
         plan = calloc(1, sizeof(*plan));
         if (!plan)
@@ -68,10 +67,8 @@ int plan_new_dom0(Plan **ret_plan) {
 }
 
 int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
-        _cleanup_(plan_freep)
-        Plan *plan = NULL;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
+        _cleanup_(plan_freep) Plan *plan = NULL;
         int r;
 
         r = inventory_load(dir, reterr, &inventory);

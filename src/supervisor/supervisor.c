@@ -398,8 +398,7 @@ static int supervisor_apply(Supervisor *supervisor) {
 
 /* Return: 0 (also if it is broken: what was in force stays), or a negative error. */
 static int supervisor_load(Supervisor *supervisor) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         Plan *plan;
         int r;
 
@@ -506,8 +505,7 @@ static int supervisor_make_book(Supervisor *supervisor) {
 }
 
 int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor) {
-        _cleanup_(supervisor_freep)
-        Supervisor *supervisor = NULL;
+        _cleanup_(supervisor_freep) Supervisor *supervisor = NULL;
         int r;
 
         supervisor = malloc(sizeof(*supervisor));

@@ -40,8 +40,7 @@ static void test_successor(void **state) {
 
         write_file(NULL, 0);
         for (unsigned life = 0; life < 3; ++life) {
-                _cleanup_(call_ids_deinit)
-                CallIds ids = CALL_IDS_INIT;
+                _cleanup_(call_ids_deinit) CallIds ids = CALL_IDS_INIT;
                 uint32_t first;
 
                 assert_int_equal(call_ids_init(&ids, folder), 0);
@@ -53,8 +52,7 @@ static void test_successor(void **state) {
 }
 
 static void test_around(void **state) {
-        _cleanup_(call_ids_deinit)
-        CallIds ids = CALL_IDS_INIT;
+        _cleanup_(call_ids_deinit) CallIds ids = CALL_IDS_INIT;
         uint32_t first;
 
         write_file("999990000", 0600); /* the last block that fits */

@@ -16,9 +16,7 @@ static inline struct json_object *ask_unref(struct json_object *object) {
 }
 DEFINE_CLEANUP(struct json_object *, ask_unref)
 /** An object that is put when its variable goes out of scope. */
-#define _cleanup_json_        \
-        _cleanup_(ask_unrefp) \
-        struct json_object *
+#define _cleanup_json_ _cleanup_(ask_unrefp) struct json_object *
 
 enum {
         _ASK_E_SUCCESS,

@@ -98,8 +98,7 @@ static int report_account_fault(Doctor *doctor, const InventoryDomain *domain) {
 }
 
 int doctor_check_inventory(Doctor *doctor) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT, accounts = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT, accounts = DIAGNOSTICS_INIT;
         int r;
 
         r = inventory_load(doctor->domains_dir, &diagnostics, &doctor->inventory);
@@ -175,8 +174,7 @@ static bool policy_name_mend(const char *name, char *mended, size_t n_mended) {
 }
 
 static int check_policy_names(Doctor *doctor, const char *directory) {
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
         int r;
 
         if (policy_names_list(directory, &names) < 0)
@@ -210,8 +208,7 @@ static bool is_said_elsewhere(const char *text, const char *run_policy) {
 
 int doctor_check_policy(Doctor *doctor) {
         _cleanup_free_ char *run = NULL, *etc = NULL, *legacy = NULL;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         const char *directories[2];
         PolicySources sources = { .directories = directories, .n_directories = 2 };
         int r;

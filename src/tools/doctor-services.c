@@ -137,8 +137,7 @@ static int check_service(Doctor *doctor, const char *path, const char *name, boo
 }
 
 static int check_folder(Doctor *doctor, const char *folder, bool is_private, Seen *seen) {
-        _cleanup_(policy_names_deinit)
-        PolicyNames names = {};
+        _cleanup_(policy_names_deinit) PolicyNames names = {};
         int r = 0;
 
         if (policy_names_list(folder, &names) < 0)
@@ -155,8 +154,7 @@ static int check_folder(Doctor *doctor, const char *folder, bool is_private, See
 
 int doctor_check_services(Doctor *doctor) {
         const char *const shared[] = { "/run/qubes-rpc", "/usr/local/etc/qubes-rpc", doctor->rpc_dir };
-        _cleanup_(seen_deinit)
-        Seen seen = {};
+        _cleanup_(seen_deinit) Seen seen = {};
         int r = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(shared) && !r; ++i)

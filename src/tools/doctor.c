@@ -85,8 +85,7 @@ static int examine(Doctor *doctor) {
 }
 
 int command_doctor(int argc, char **argv) {
-        _cleanup_(report_deinit)
-        Report report = REPORT_INIT;
+        _cleanup_(report_deinit) Report report = REPORT_INIT;
         Doctor doctor = {
                 .etc_dir = QAIR_CONFDIR,
                 .domains_dir = QAIR_CONFDIR "/domains.d",

@@ -149,10 +149,8 @@ static int edit_apply(Edit *edit, bool may_unset) {
 
 /* What to say when an inventory would be broken: was it before? */
 static int refuse_broken(const DomainOptions *options, const Diagnostics *diagnostics) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics before = DIAGNOSTICS_INIT;
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics before = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         int r;
 
         command_print_diagnostics(diagnostics);
@@ -173,8 +171,7 @@ static int refuse_broken(const DomainOptions *options, const Diagnostics *diagno
  * a reason to refuse. Faults of other domains' accounts are not this change's business.
  */
 static int check_account(const DomainOptions *options, Inventory *inventory, const InventoryDomain *domain) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         if (options->no_accounts)
@@ -216,10 +213,8 @@ static int edit_write(Edit *edit, bool create) {
 
 /* Checks everything as it would be with the new text, writes it, and says what to do next. */
 static int edit_commit(Edit *edit, bool create, const char *done) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         const DomainOptions *options = edit->options;
         InventoryChange change = { .name = options->name, .text = edit->text, .n_text = edit->n_text };
         const InventoryDomain *domain;
@@ -247,8 +242,7 @@ static int edit_commit(Edit *edit, bool create, const char *done) {
 }
 
 int domain_add(const DomainOptions *options) {
-        _cleanup_(edit_deinit)
-        Edit edit = { .dir_fd = -1 };
+        _cleanup_(edit_deinit) Edit edit = { .dir_fd = -1 };
         int r;
 
         if (strcmp(options->name, DOM0_NAME) == 0) {
@@ -278,8 +272,7 @@ int domain_add(const DomainOptions *options) {
 }
 
 int domain_set(const DomainOptions *options) {
-        _cleanup_(edit_deinit)
-        Edit edit = { .dir_fd = -1 };
+        _cleanup_(edit_deinit) Edit edit = { .dir_fd = -1 };
         bool dom0 = strcmp(options->name, DOM0_NAME) == 0;
         int r;
 
@@ -328,10 +321,8 @@ static size_t complain_references(const Inventory *inventory, const char *name) 
 
 /* Return: COMMAND_STATUS_DONE if the inventory is whole without @options->name, or what to leave with. */
 static int check_removal(const DomainOptions *options, char **ret_account) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics before_diagnostics = DIAGNOSTICS_INIT, diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(inventory_freep)
-        Inventory *before = NULL, *after = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics before_diagnostics = DIAGNOSTICS_INIT, diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *before = NULL, *after = NULL;
         InventoryChange change = { .name = options->name };
         int r;
 
@@ -360,8 +351,7 @@ static int check_removal(const DomainOptions *options, char **ret_account) {
 }
 
 int domain_remove(const DomainOptions *options) {
-        _cleanup_(edit_deinit)
-        Edit edit = { .dir_fd = -1 };
+        _cleanup_(edit_deinit) Edit edit = { .dir_fd = -1 };
         _cleanup_free_ char *account = NULL;
         char services[DOMAIN_NAME_MAX + sizeof(INVENTORY_SERVICES_SUFFIX)];
         int r;

@@ -160,8 +160,7 @@ static void show_text(const InventoryDomain *domain, const char *services) {
 
 /* Return: COMMAND_STATUS_DONE, or what to leave with. */
 static int load(const DomainOptions *options, Inventory **ret_inventory) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         r = inventory_load(options->dir, &diagnostics, ret_inventory);
@@ -172,8 +171,7 @@ static int load(const DomainOptions *options, Inventory **ret_inventory) {
 }
 
 int domain_show(const DomainOptions *options) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         _cleanup_free_ char *services = NULL;
         const InventoryDomain *domain;
         int r;
@@ -243,8 +241,7 @@ static void list_text(const Inventory *inventory) {
 }
 
 int domain_list(const DomainOptions *options) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
         int r;
 
         r = load(options, &inventory);
@@ -257,10 +254,8 @@ int domain_list(const DomainOptions *options) {
 }
 
 int domain_check(const DomainOptions *options) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         r = load(options, &inventory);

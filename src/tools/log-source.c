@@ -56,8 +56,7 @@ static int log_source_new(LogSource **ret_source) {
 }
 
 int log_source_open_file(const char *path, LogSource **ret_source) {
-        _cleanup_(log_source_freep)
-        LogSource *source = NULL;
+        _cleanup_(log_source_freep) LogSource *source = NULL;
         int r;
 
         r = log_source_new(&source);
@@ -76,8 +75,7 @@ int log_source_open_file(const char *path, LogSource **ret_source) {
 }
 
 int log_source_open_journal(LogSource **ret_source) {
-        _cleanup_(log_source_freep)
-        LogSource *source = NULL;
+        _cleanup_(log_source_freep) LogSource *source = NULL;
         struct passwd *account = getpwnam(LOG_SOURCE_ACCOUNT);
         char match[64];
         int r;

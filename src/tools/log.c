@@ -235,8 +235,7 @@ static int show(const LogOptions *options, LogSource *source) {
 }
 
 int command_log(int argc, char **argv) {
-        _cleanup_(log_source_freep)
-        LogSource *source = NULL;
+        _cleanup_(log_source_freep) LogSource *source = NULL;
         LogOptions options = {};
         int r;
 

@@ -37,10 +37,8 @@ static int check_service(const char *service) {
 }
 
 int policy_verb_explain(const PolicyOptions *options) {
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         int status, r;
 
         if (options->n_arguments != (options->all ? 1 : 3)) {
@@ -95,8 +93,7 @@ static int test_show_difference(const char *path, PolicySlice line, const Policy
 }
 
 static int test_line(TestRun *run, const char *path, unsigned number, PolicySlice line) {
-        _cleanup_(policy_decision_deinit)
-        PolicyDecision decision = {};
+        _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
         PolicyAssertion assertion;
         int r;
 
@@ -151,10 +148,8 @@ static int test_file(TestRun *run, const char *path) {
 }
 
 int policy_verb_test(const PolicyOptions *options) {
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         TestRun run = {};
         int status, r = 0;
 
@@ -180,12 +175,9 @@ int policy_verb_test(const PolicyOptions *options) {
 }
 
 int policy_verb_diff(const PolicyOptions *options) {
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
-        _cleanup_(policy_unrefp)
-        Policy *old_policy = NULL;
-        _cleanup_(policy_unrefp)
-        Policy *new_policy = NULL;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
+        _cleanup_(policy_unrefp) Policy *old_policy = NULL;
+        _cleanup_(policy_unrefp) Policy *new_policy = NULL;
         size_t n;
         int status, r;
 

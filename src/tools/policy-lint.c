@@ -44,8 +44,7 @@ static void close_directory(DIR **directory) {
 
 /* A folder that is not there, or may not be read, has no services. */
 static int services_add_folder(Services *services, const char *folder) {
-        _cleanup_(close_directory)
-        DIR *directory = opendir(folder);
+        _cleanup_(close_directory) DIR *directory = opendir(folder);
         const struct dirent *entry;
 
         while (directory && (entry = readdir(directory))) {
@@ -92,10 +91,8 @@ static bool services_have(const char *service, void *userdata) {
 
 /* The services of the inventory's domains. Return: COMMAND_STATUS_…, or a negative error */
 static int load_services(const PolicyOptions *options, Services *services) {
-        _cleanup_(inventory_freep)
-        Inventory *inventory = NULL;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(inventory_freep) Inventory *inventory = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         r = inventory_load(options->inventory, &diagnostics, &inventory);
@@ -118,14 +115,10 @@ static void print_findings(const Diagnostics *findings) {
 }
 
 int policy_verb_lint(const PolicyOptions *options) {
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
-        _cleanup_(services_deinit)
-        Services services = {};
-        _cleanup_(diagnostics_deinit)
-        Diagnostics findings = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
+        _cleanup_(services_deinit) Services services = {};
+        _cleanup_(diagnostics_deinit) Diagnostics findings = DIAGNOSTICS_INIT;
         PolicyReviewOptions review = {};
         int status, r;
 

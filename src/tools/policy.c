@@ -126,8 +126,7 @@ static int parse_options(int argc, char **argv, PolicyOptions *options, bool *re
 int policy_options_load_policy(const PolicyOptions *options, const char *directory, Policy **ret_policy) {
         const PolicySources sources = { .directories = directory ? &directory : options->directories,
                                         .n_directories = directory ? 1 : options->n_directories };
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         r = policy_load(&sources, &diagnostics, ret_policy);
@@ -142,8 +141,7 @@ int policy_options_load_policy(const PolicyOptions *options, const char *directo
 }
 
 int policy_options_load_system(const PolicyOptions *options, PolicySystem **ret_system) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         if (options->system_info)

@@ -214,12 +214,9 @@ static int load_system(const Options *options, Diagnostics *diagnostics, PolicyS
 
 static int write_graph(const Options *options, FILE *stream) {
         const char *directory = options->policy_dir ?: QAIR_CONFDIR "/policy.d";
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         int r;
 
         r = load_system(options, &diagnostics, &system);
@@ -273,8 +270,7 @@ static int draw(const Options *options, const char *graph, size_t n_graph) {
 }
 
 static int run(int argc, char **argv) {
-        _cleanup_(options_deinit)
-        Options options = { .format = "dot" };
+        _cleanup_(options_deinit) Options options = { .format = "dot" };
         _cleanup_free_ char *graph = NULL;
         size_t n_graph = 0;
         FILE *stream;

@@ -71,8 +71,7 @@ static int run(const char *log, const char *service, const char *caller) {
                                        .argument = policy_slice(service + n_name + (service[n_name] == '+')),
                                        .directory = getenv("QREXEC_POLICY_DIR") ?: QAIR_CONFDIR "/policy.d",
                                        .legacy = getenv("QREXEC_POLICY_LEGACY_DIR") };
-        _cleanup_(policy_admin_reply_deinit)
-        PolicyAdminReply reply = {};
+        _cleanup_(policy_admin_reply_deinit) PolicyAdminReply reply = {};
         _cleanup_free_ char *payload = NULL;
         size_t n_payload = 0;
         int r;

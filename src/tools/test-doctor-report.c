@@ -61,8 +61,7 @@ static void test_command(void **state) {
 }
 
 static void test_report(void **state) {
-        _cleanup_(report_deinit)
-        Report report = REPORT_INIT;
+        _cleanup_(report_deinit) Report report = REPORT_INIT;
 
         assert_int_equal(report_add(&report, FINDING_ERROR, "files", report_command("chmod go-w %", "x"), "x: %d", 1),
                          0);

@@ -109,8 +109,7 @@ static void decode_refusal(Example *e, const uint8_t *payload, size_t n) {
 }
 
 static void decode_trigger(Example *e, uint32_t type, const uint8_t *payload, size_t n) {
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
         uint8_t field[IDENT_SIZE];
         int r = trigger_decode(type, payload, n, field, &trigger);
 

@@ -113,8 +113,7 @@ static void check_ident_field(const Case *c, const uint8_t field[static IDENT_SI
 /* What was decoded says the same when it is encoded and decoded again, and its bytes do not change any more. */
 static void check_round_trip(const Case *c, const Trigger *trigger) {
         uint8_t first[1024], second[1024], field[IDENT_SIZE];
-        _cleanup_(trigger_freep)
-        Trigger *again = NULL;
+        _cleanup_(trigger_freep) Trigger *again = NULL;
         size_t n_first = 0, n_second = 0;
 
         assert_int_equal(trigger_encode(c->type, trigger, first, sizeof(first), &n_first), 0);
@@ -130,8 +129,7 @@ static void test_decode(void **state) {
                 const Case *c = &cases[i];
                 Payload payload = payload_make(c);
                 uint8_t field[IDENT_SIZE];
-                _cleanup_(trigger_freep)
-                Trigger *trigger = NULL;
+                _cleanup_(trigger_freep) Trigger *trigger = NULL;
                 int r = trigger_decode(c->type, payload.data, payload.n, field, &trigger);
 
                 if (r != c->expect)
@@ -159,8 +157,7 @@ static void test_vector(void **state) {
         Payload payload = payload_make(&cases[0]);
         static const uint8_t header[] = { 0x13, 0x02, 0, 0, 0xab, 0, 0, 0 };
         uint8_t data[256];
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
         size_t n = 0;
 
         assert_int_equal(payload.n, 171);
@@ -212,8 +209,7 @@ static void test_sizes(void **state) {
 static void test_longest(void **state) {
         _cleanup_free_ char *service = malloc(SERVICE_DESCRIPTOR_MAX + 2);
         _cleanup_free_ uint8_t *data = malloc(WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX);
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL, *again = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL, *again = NULL;
         uint8_t field[IDENT_SIZE];
         size_t n = 0;
 
@@ -268,8 +264,7 @@ static void test_translation(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sayable); ++i) {
-                _cleanup_(trigger_freep)
-                Trigger *trigger = NULL;
+                _cleanup_(trigger_freep) Trigger *trigger = NULL;
                 uint8_t data[512];
                 size_t n = 0;
                 int r;
@@ -291,8 +286,7 @@ static void test_translation(void **state) {
 }
 
 static void test_encode_other_type(void **state) {
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
         uint8_t data[512];
         size_t n;
 

@@ -44,8 +44,7 @@ int trigger_decode(uint32_t type, const uint8_t *untrusted_data, size_t n, uint8
                    Trigger **ret_trigger) {
         WireReader reader = WIRE_READER_INIT(untrusted_data, n);
         WireSlice untrusted_source = {}, untrusted_target, untrusted_ident, untrusted_service = {};
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
 
         if (!trigger_size_is_valid(type, n))
                 return TRIGGER_E_MALFORMED;
@@ -131,8 +130,7 @@ static void trigger_cut(const char *text, RequestName *ret_name) {
 }
 
 int trigger_new(const char *source, const char *target, const char *ident, const char *service, Trigger **ret_trigger) {
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
         size_t n_service = strlen(service);
 
         if (n_service == 0 || n_service > SERVICE_DESCRIPTOR_MAX)

@@ -68,10 +68,8 @@ static PolicyFacts *make_facts(void) {
 
 static int bench(const char *name, const char *rule, const PolicyFacts *facts) {
         _cleanup_free_ char *text = make_policy(rule);
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         uint64_t begin, loaded, end;
 
         if (!text)
@@ -99,8 +97,7 @@ static int bench(const char *name, const char *rule, const PolicyFacts *facts) {
 }
 
 int main(void) {
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = make_facts();
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = make_facts();
 
         if (!facts)
                 return 1;

@@ -97,8 +97,7 @@ static void hold_shake(void) {
 
 int main(int argc, char **argv) {
         static uint8_t message[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX];
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL;
         struct rlimit limit;
         size_t n, n_message, n_held = 0;
         char byte;

@@ -242,8 +242,7 @@ struct json_object *fact_information(struct json_object *inventory, struct json_
 void case_make_facts(Case *c, struct json_object *inventories) {
         struct json_object *inventory = member(c->object, "inventory");
         struct json_object *information;
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
 
         if (!json_object_is_type(inventory, json_type_object))
                 inventory = member(inventories, inventory ? json_object_get_string(inventory) : "house");

@@ -123,8 +123,7 @@ static void case_check_reply(Case *c, PolicyResolution resolution, PolicyQuestio
 static void case_evaluate(Case *c) {
         struct json_object *expect = member(c->object, "expect");
         const char *outcome = text(expect, "outcome");
-        _cleanup_(policy_question_freep)
-        PolicyQuestion *question = NULL;
+        _cleanup_(policy_question_freep) PolicyQuestion *question = NULL;
         PolicyResolution resolution;
         int r;
 
@@ -174,8 +173,7 @@ static void case_check_error(Case *c, int r, const Diagnostics *diagnostics) {
 
 bool case_run(struct json_object *object, struct json_object *inventories) {
         Case c = { .id = text(object, "id"), .object = object };
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
         c.request = case_request(object);

@@ -128,10 +128,8 @@ static struct json_object *result_of_error(const Case *c, int r, const Diagnosti
 }
 
 static struct json_object *evaluate(Case *c) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_question_freep)
-        PolicyQuestion *question = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_question_freep) PolicyQuestion *question = NULL;
         PolicyResolution resolution;
         struct json_object *result;
         int r;

@@ -121,8 +121,7 @@ bool case_run_graph(struct json_object *object, struct json_object *inventories)
         struct json_object *extra = member(object, "args"), *lines = member(object, "stdout");
         const char *arguments[64] = { QAIR_TOOLS "/qrexec-policy-graph", "--policy-dir", c.etc, "--system-info" };
         char information[PATH_MAX + 16], want[8192] = "";
-        _cleanup_(output_deinit)
-        Output output = {};
+        _cleanup_(output_deinit) Output output = {};
         size_t n = 5;
 
         case_make_files(&c);
@@ -179,8 +178,7 @@ static void admin_call(Case *c, const char *log, struct json_object *call) {
         _cleanup_free_ char *want_out = expand(c, text(call, "stdout")), *want_err = expand(c, text(call, "stderr"));
         const char *in_log = strstr(want_err, "{log}");
         _cleanup_free_ char *want_log = NULL;
-        _cleanup_(output_deinit)
-        Output output = {};
+        _cleanup_(output_deinit) Output output = {};
 
         for (size_t i = 0; i < ARRAY_SIZE(variables); ++i)
                 if (asprintf(&environment[i], "%s=%s", variables[i].name, variables[i].value) < 0)
@@ -228,8 +226,7 @@ bool case_run_admin(struct json_object *object, struct json_object *inventories)
         if (member(object, "optional")) {
                 const char *const arguments[] = { QAIR_TOOLS "/qubes-policy-admin", NULL };
                 char *environment[] = { (char *)"QREXEC_SERVICE_FULL_NAME=policy.Replace+Foo", NULL, NULL };
-                _cleanup_(output_deinit)
-                Output output = {};
+                _cleanup_(output_deinit) Output output = {};
 
                 if (asprintf(&environment[1], "QREXEC_POLICY_DIR=%s", c.etc) < 0)
                         die("asprintf");

@@ -8,10 +8,8 @@
 
 /* What @text sets, in canonical text; NULL if it is no file. */
 static char *canonical(const char *text, size_t n, size_t *ret_n) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(domain_file_deinit)
-        DomainFile file = {};
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(domain_file_deinit) DomainFile file = {};
         char *again = NULL;
         int r = domain_file_parse("file", text, n, &diagnostics, &file);
 

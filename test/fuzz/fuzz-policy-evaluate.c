@@ -220,8 +220,7 @@ static bool request_source(const char *source, const char *requested, Text ret_s
  */
 
 static void check_question(Policy *policy, PolicyFacts *facts, PolicyResolution *resolution) {
-        _cleanup_(policy_question_freep)
-        PolicyQuestion *question = NULL;
+        _cleanup_(policy_question_freep) PolicyQuestion *question = NULL;
         int r = policy_question_new(policy, facts, resolution, &question);
 
         fuzz_check(r >= 0);
@@ -305,12 +304,9 @@ static bool read_request(PolicySlice line, Text words[static 4]) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         PolicyLines lines = POLICY_LINES_INIT(((PolicySlice){ (const char *)data, n }));
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_facts_unrefp)
-        PolicyFacts *facts = house_facts();
-        _cleanup_(policy_unrefp)
-        Policy *policy = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_facts_unrefp) PolicyFacts *facts = house_facts();
+        _cleanup_(policy_unrefp) Policy *policy = NULL;
         Text words[4] = {};
         PolicySlice line;
         int r;

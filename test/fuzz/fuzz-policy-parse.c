@@ -7,8 +7,7 @@
 #include "policy/policy.h"
 
 static Policy *parse(PolicySlice text) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         Policy *policy = NULL;
         int r = policy_parse("fuzz", text, &diagnostics, &policy);
 
@@ -38,10 +37,8 @@ static char *format(const Policy *policy, size_t *ret_n) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-        _cleanup_(policy_unrefp)
-        Policy *policy = parse((PolicySlice){ (const char *)data, n });
-        _cleanup_(policy_unrefp)
-        Policy *again = NULL;
+        _cleanup_(policy_unrefp) Policy *policy = parse((PolicySlice){ (const char *)data, n });
+        _cleanup_(policy_unrefp) Policy *again = NULL;
         _cleanup_free_ char *text = NULL, *stable = NULL;
         size_t n_text = 0, n_stable = 0;
 

@@ -7,10 +7,8 @@
 #include "agent/config.h"
 
 static void check_again(const Config *config) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT;
-        _cleanup_(config_deinit)
-        Config again = CONFIG_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT;
+        _cleanup_(config_deinit) Config again = CONFIG_INIT;
         _cleanup_free_ char *text = NULL;
         int n, r;
 
@@ -33,10 +31,8 @@ static void check_again(const Config *config) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
-        _cleanup_(config_deinit)
-        Config config = CONFIG_INIT;
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
+        _cleanup_(config_deinit) Config config = CONFIG_INIT;
         int r;
 
         r = config_parse("file", (const char *)data, n, &errors, &notices, &config);

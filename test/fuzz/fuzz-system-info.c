@@ -5,10 +5,8 @@
 
 /* What is accepted is consistent: every domain is found by its name and by its UUID; what is not is explained. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-        _cleanup_(diagnostics_deinit)
-        Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        _cleanup_(policy_system_freep)
-        PolicySystem *system = NULL;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
         int r = policy_system_parse("fuzz", (const char *)data, n, &diagnostics, &system);
 
         fuzz_check(r == 0 || r == POLICY_SYSTEM_E_INVALID);

@@ -19,8 +19,7 @@ static void check_text(const char *text, const char *allowed) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         static uint8_t first[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX], second[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX];
         uint8_t field[IDENT_SIZE], field_again[IDENT_SIZE];
-        _cleanup_(trigger_freep)
-        Trigger *trigger = NULL, *again = NULL;
+        _cleanup_(trigger_freep) Trigger *trigger = NULL, *again = NULL;
         size_t n_first, n_second;
         WireHeader header;
         int r;
