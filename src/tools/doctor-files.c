@@ -46,8 +46,7 @@ static bool is_for_broker(const Doctor *doctor, const char *path, const struct s
                 return false;
         if (S_ISDIR(st->st_mode))
                 return true;
-        return S_ISREG(st->st_mode) && strstr(path, "/policy.d/") ? true
-                                                                  : begins_with_folder(path, doctor->domains_dir);
+        return (S_ISREG(st->st_mode) && strstr(path, "/policy.d/")) || begins_with_folder(path, doctor->domains_dir);
 }
 
 static bool broker_may_read(const Doctor *doctor, const struct stat *st) {
