@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -29,6 +31,8 @@
 #define SUPERVISOR_BACKOFF_MIN_USEC (100 * USEC_PER_MSEC)
 #define SUPERVISOR_BACKOFF_MAX_USEC (5 * USEC_PER_SEC)
 #define SUPERVISOR_STEADY_USEC      (10 * USEC_PER_SEC)
+/* How long a broker may take to end when we do. */
+#define SUPERVISOR_STOP_MSEC 3000
 /* Room for the announcement of every domain to a broker that has not begun to read. */
 #define SUPERVISOR_SOCKET_BUFFER (8 * 1024 * 1024)
 
@@ -538,14 +542,20 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         return 0;
 }
 
-/* Stop the broker, and wait: it is our child, confined, and ends at once. Agents end on their own time. */
+/* Stop the broker, and wait: it ends at once, unless it is broken, and then it is killed. Agents end on their own time. */
 static void supervisor_stop_broker(Supervisor *supervisor) {
+        struct pollfd ended = { .fd = -1, .events = POLLIN };
+
         sd_event_source_disable_unref(supervisor->broker_source);
         sd_event_source_disable_unref(supervisor->broker_io);
         supervisor->broker_fd = fd_close(supervisor->broker_fd);
         if (supervisor->broker_pid <= 0)
                 return;
         (void)kill(supervisor->broker_pid, SIGTERM);
+        ended.fd = pidfd_open(supervisor->broker_pid, 0);
+        if (ended.fd < 0 || poll(&ended, 1, SUPERVISOR_STOP_MSEC) <= 0)
+                (void)kill(supervisor->broker_pid, SIGKILL);
+        fd_close(ended.fd);
         while (waitpid(supervisor->broker_pid, NULL, 0) < 0 && errno == EINTR)
                 ;
 }

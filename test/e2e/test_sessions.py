@@ -172,6 +172,14 @@ def test_the_supervisor_is_killed_and_another_one_starts(host):
         agent.kill(signal.SIGTERM)
 
 
+def test_a_broker_that_does_not_stop_is_killed(host):
+    host.start()
+    (broker,) = processes.running(BROKER)
+    broker.kill(signal.SIGSTOP)
+    host.stop()
+    assert broker.wait(0)
+
+
 def test_the_broker_cannot_start_what_is_not_configured(host):
     """Names that the supervisor does not know are answered, not looked for."""
     host.set_policy("my.S * work ghost allow")
