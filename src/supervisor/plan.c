@@ -29,6 +29,37 @@ static bool plan_wants(const InventoryDomain *domain) {
                domain->link == DOMAIN_LINK_LOCAL && domain->sandbox == DOMAIN_SANDBOX_NONE;
 }
 
+/* What the inventory may say already and nobody acts on yet: said aloud, lest somebody rely on it. */
+static int plan_note_ignored(const InventoryDomain *domain, Diagnostics *reterr) {
+        static const struct {
+                Property property;
+                const char *consequence;
+        } ignored[] = {
+                { PROPERTY_SANDBOX, "sandboxes are not supported yet: the domain is not started" },
+                { PROPERTY_LINK, "only local links are supported yet: the domain is not started" },
+                { PROPERTY_START,
+                  "start commands are not supported yet: the agent is started as the domain's account" },
+                { PROPERTY_STOP, "stop commands are not supported yet: the agent is stopped and nothing else" },
+                { PROPERTY_IDLE_TIMEOUT, "idle timeouts are not supported yet: the domain is not stopped" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(ignored); ++i) {
+                const PropertyValue *value = domain->effective[ignored[i].property];
+                int r;
+
+                /* 0 is the default of each that is a number: none, local, never. */
+                if (!value || !value->text ||
+                    (value->number == 0 && ignored[i].property != PROPERTY_START &&
+                     ignored[i].property != PROPERTY_STOP))
+                        continue;
+                r = diagnostics_add(reterr, domain->origin[ignored[i].property]->path, value->line, 0, "domain %s: %s",
+                                    domain->name.text, ignored[i].consequence);
+                if (r)
+                        return error_trace(r);
+        }
+        return 0;
+}
+
 static int plan_add(Plan *plan, const Inventory *inventory, const InventoryDomain *domain) {
         PlanDomain *planned = &plan->domains[plan->n_domains];
         int r;
@@ -90,6 +121,9 @@ int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan) {
         for (size_t i = 0; i < inventory->n_domains; ++i) {
                 const InventoryDomain *domain = &inventory->domains[i];
 
+                r = plan_note_ignored(domain, reterr);
+                if (r)
+                        return error_trace(r);
                 if (!plan_wants(domain))
                         continue;
                 r = plan_add(plan, inventory, domain);

@@ -189,6 +189,21 @@ def test_the_broker_cannot_start_what_is_not_configured(host):
     assert result.returncode == 126 and "service unavailable" in result.stderr
 
 
+def test_what_is_not_supported_yet_is_said_and_not_half_done(host):
+    """A domain that asks for a sandbox is not started without one."""
+    host.add_domain("boxed", sandbox="bwrap")
+    host.add_domain("lazy", idle_timeout="5", start="/bin/true")
+    host.start()
+    host.wait_log(r"boxed\.conf:3: domain boxed: sandboxes are not supported yet: the domain is not started")
+    host.wait_log(r"lazy\.conf:\d: domain lazy: idle timeouts are not supported yet")
+    host.wait_log(r"lazy\.conf:\d: domain lazy: start commands are not supported yet")
+    assert "domain work: " not in host.log() and "domain vault: " not in host.log()
+    result = host.call("work", "boxed", "my.S")
+    assert result.returncode == 126 and "service unavailable" in result.stderr, result
+    host.assert_service_never_started("my.S")
+    assert host.call("work", "lazy", "my.S", input=b"x").stdout == b"x"
+
+
 def test_a_home_that_is_not_there(host):
     vault = pwd.getpwnam("vault")
     os.rename(vault.pw_dir, vault.pw_dir + ".away")
