@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 int fd_close(int fd) {
         int saved = errno;
@@ -68,6 +71,44 @@ int fd_read_full(int fd, void *data, size_t n) {
                         return FD_E_EOF;
                 done += (size_t)got;
         }
+        return 0;
+}
+
+/* What is read first; twice as much each time that it does not suffice. */
+#define FD_READ_ALL_FIRST 4096
+
+int fd_read_all(int fd, size_t n_max, char **ret_data, size_t *ret_n) {
+        size_t n_allocated = n_max < FD_READ_ALL_FIRST ? n_max : FD_READ_ALL_FIRST, n = 0;
+        _cleanup_free_ char *data = malloc(n_allocated + 1);
+
+        if (!data)
+                return -ENOMEM;
+        for (;;) {
+                /* The byte of the NUL, at the latest, shows whether there is more. */
+                ssize_t got = read(fd, data + n, n_allocated + 1 - n);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        break;
+                n += (size_t)got;
+                if (n > n_max)
+                        return FD_E_TOO_LONG;
+                if (n > n_allocated) {
+                        char *larger;
+
+                        n_allocated = n_allocated > n_max / 2 ? n_max : n_allocated * 2;
+                        larger = realloc(data, n_allocated + 1);
+                        if (!larger)
+                                return -ENOMEM;
+                        data = larger;
+                }
+        }
+        data[n] = '\0';
+        *ret_data = steal_ptr(&data);
+        *ret_n = n;
         return 0;
 }
 

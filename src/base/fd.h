@@ -41,10 +41,20 @@ int fd_ensure_standard(void);
 /** fd_read_full() - read exactly @n bytes from a blocking descriptor. Return: 0, FD_E_EOF, or -errno (not logged) */
 int fd_read_full(int fd, void *data, size_t n);
 
+/**
+ * fd_read_all() - read a blocking descriptor to its end
+ * @n_max:    most bytes that are accepted; memory is taken as they come
+ * @ret_data: followed by a NUL that is not counted; the caller frees it
+ *
+ * Return: 0, FD_E_TOO_LONG, or -errno (not logged).
+ */
+int fd_read_all(int fd, size_t n_max, char **ret_data, size_t *ret_n);
+
 /** fd_write_full() - write exactly @n bytes to a blocking descriptor. Return: 0 or -errno (not logged) */
 int fd_write_full(int fd, const void *data, size_t n);
 
 enum {
         _FD_E_SUCCESS,
-        FD_E_EOF, /* the stream ended before all bytes had arrived */
+        FD_E_EOF,      /* the stream ended before all bytes had arrived */
+        FD_E_TOO_LONG, /* there is more than the caller's limit */
 };

@@ -156,6 +156,42 @@ static void test_write_full(void **state) {
         assert_int_equal(status, 0);
 }
 
+static void test_read_all(void **state) {
+        static const struct {
+                const char *name;
+                size_t n, n_max;
+                int expect;
+        } cases[] = {
+                { "nothing", 0, 10, 0 },
+                { "nothing of nothing", 0, 0, 0 },
+                { "one byte of none", 1, 0, FD_E_TOO_LONG },
+                { "all that is allowed", 10, 10, 0 },
+                { "one byte more", 11, 10, FD_E_TOO_LONG },
+                { "one read and no more", 4096, 4096, 0 },
+                { "one byte over the first read", 4097, 100000, 0 },
+                { "many reads", 60000, 60000, 0 },
+                { "many reads and one byte", 60001, 60000, FD_E_TOO_LONG },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                static char data[65536];
+                char *copy = NULL;
+                size_t n = 0;
+                int fds[2], r;
+
+                memset(data, 'x', cases[i].n);
+                assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+                assert_int_equal(fd_write_full(fds[1], data, cases[i].n), 0);
+                close(fds[1]);
+                r = fd_read_all(fds[0], cases[i].n_max, &copy, &n);
+                close(fds[0]);
+                if (r != cases[i].expect || (r == 0 && (n != cases[i].n || strspn(copy, "x") != n)) || (r != 0 && copy))
+                        fail_msg("%s: got %d, %zu bytes", cases[i].name, r, n);
+                free(copy);
+        }
+        assert_int_equal(fd_read_all(-1, 1, &(char *){ NULL }, &(size_t){ 0 }), -EBADF);
+}
+
 static void test_write_full_to_nobody(void **state) {
         int fds[2];
 
@@ -169,13 +205,10 @@ static void test_write_full_to_nobody(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fd_close),
-                cmocka_unit_test(test_cleanup_and_steal),
-                cmocka_unit_test(test_flags),
-                cmocka_unit_test(test_ensure_standard),
-                cmocka_unit_test(test_read_full),
-                cmocka_unit_test(test_write_full),
-                cmocka_unit_test(test_write_full_to_nobody),
+                cmocka_unit_test(test_fd_close),   cmocka_unit_test(test_cleanup_and_steal),
+                cmocka_unit_test(test_flags),      cmocka_unit_test(test_ensure_standard),
+                cmocka_unit_test(test_read_full),  cmocka_unit_test(test_read_all),
+                cmocka_unit_test(test_write_full), cmocka_unit_test(test_write_full_to_nobody),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,29 +42,6 @@ static void note(const char *path, const char *service, const char *caller, cons
                 (void)fd_write_full(fd, line, (size_t)n);
 }
 
-static int read_payload(char **ret_data, size_t *ret_n) {
-        _cleanup_free_ char *data = malloc(POLICY_ADMIN_PAYLOAD_MAX + 1);
-        size_t n = 0;
-        ssize_t l;
-
-        if (!data)
-                return error_origin(-ENOMEM);
-        while (n <= POLICY_ADMIN_PAYLOAD_MAX) {
-                l = read(STDIN_FILENO, data + n, POLICY_ADMIN_PAYLOAD_MAX + 1 - n);
-                if (l < 0 && errno == EINTR)
-                        continue;
-                if (l < 0)
-                        return error_origin(-errno);
-                if (l == 0) {
-                        *ret_data = steal_ptr(&data);
-                        *ret_n = n;
-                        return 0;
-                }
-                n += (size_t)l;
-        }
-        return error_origin(-EFBIG);
-}
-
 static int run(const char *log, const char *service, const char *caller) {
         size_t n_name = strcspn(service, "+");
         PolicyAdminRequest request = { .service = { service, n_name },
@@ -76,7 +53,9 @@ static int run(const char *log, const char *service, const char *caller) {
         size_t n_payload = 0;
         int r;
 
-        r = read_payload(&payload, &n_payload);
+        r = fd_read_all(STDIN_FILENO, POLICY_ADMIN_PAYLOAD_MAX, &payload, &n_payload);
+        if (r == FD_E_TOO_LONG)
+                r = -EFBIG;
         if (r == 0) {
                 request.payload = (PolicySlice){ payload, n_payload };
                 r = policy_admin(&request, &reply);

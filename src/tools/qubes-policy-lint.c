@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -43,19 +44,11 @@ static int help(void) {
 
 /* Standard input, which need not be a file. Return: 0, FILE_E_…, or a negative error */
 static int read_standard_input(char **ret_data, size_t *ret_n) {
-        _cleanup_free_ char *data = malloc(POLICY_FILE_SIZE_MAX + 1);
-        size_t n;
+        int r = fd_read_all(STDIN_FILENO, POLICY_FILE_SIZE_MAX, ret_data, ret_n);
 
-        if (!data)
-                return error_origin(-ENOMEM);
-        n = fread(data, 1, POLICY_FILE_SIZE_MAX + 1, stdin);
-        if (ferror(stdin))
-                return FILE_E_UNREADABLE;
-        if (n > POLICY_FILE_SIZE_MAX)
-                return FILE_E_TOO_LARGE;
-        *ret_data = steal_ptr(&data);
-        *ret_n = n;
-        return 0;
+        if (r == -ENOMEM)
+                return error_origin(r);
+        return r < 0 ? FILE_E_UNREADABLE : r > 0 ? FILE_E_TOO_LARGE : 0;
 }
 
 static int check_file(const PolicyCheckOptions *options, const char *path, size_t *n_errors) {
