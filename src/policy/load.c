@@ -366,11 +366,6 @@ static int policy_load_legacy(PolicyLoader *loader, PolicyFile *file) {
         size_t n = 0;
         int r;
 
-        r = diagnostics_add(&loader->policy->warnings, "", 0, 0,
-                            "warning: !compat-4.0 directive in file %s line %u is transitional and will be deprecated",
-                            file->context.path->text, file->context.line);
-        if (r < 0)
-                return error_trace(r);
         r = policy_names_list(directory, &names);
         if (r == -ENOMEM)
                 return error_origin(r);
@@ -392,6 +387,14 @@ static int policy_load_legacy(PolicyLoader *loader, PolicyFile *file) {
         }
         if (n > 1)
                 qsort(files, n, sizeof(*files), policy_legacy_compare);
+        /* The shipped policy has the directive for those who need it; who has no such files is not told of it. */
+        r = n == 0 ? 0
+                   : diagnostics_add(&loader->policy->warnings, "", 0, 0,
+                                     "warning: !compat-4.0 directive in file %s line %u is transitional and will be "
+                                     "deprecated",
+                                     file->context.path->text, file->context.line);
+        if (r < 0)
+                return error_trace(r);
         for (size_t i = 0; i < n; ++i) {
                 r = policy_legacy_load(loader, file, directory, &files[i]);
                 if (r)

@@ -267,6 +267,16 @@ static void test_compat(void **state) {
         world_assert_errors(world, POLICY_E_SYNTAX, "{}/legacy/s.Go.bak:1: wrong number of fields\n");
 }
 
+/* The shipped 35-compat.policy says nothing to those who have nothing there. */
+static void test_compat_empty(void **state) {
+        World *world = *state;
+
+        world_write(world, "etc/10-a.policy", "!compat-4.0\n");
+        world_write(world, "legacy/s.Go.rpmsave", "junk");
+        world_assert_rules(world, "");
+        assert_int_equal(world->policy->warnings.n_entries, 0);
+}
+
 static void test_compat_missing(void **state) {
         World *world = *state;
 
@@ -421,6 +431,7 @@ int main(int argc, char **argv) {
         static const struct CMUnitTest tests[] = {
                 WORLD_TEST(test_order),     WORLD_TEST(test_hide),     WORLD_TEST(test_names),
                 WORLD_TEST(test_missing),   WORLD_TEST(test_include),  WORLD_TEST(test_all_errors),
+                WORLD_TEST(test_old),       WORLD_TEST(test_compat),   WORLD_TEST(test_compat_empty),
                 WORLD_TEST(test_old),       WORLD_TEST(test_compat),   WORLD_TEST(test_compat_missing),
                 WORLD_TEST(test_depth),     WORLD_TEST(test_sizes),    WORLD_TEST(test_doubling),
                 WORLD_TEST(test_rules_max), WORLD_TEST(test_encoding), cmocka_unit_test(test_data),
