@@ -31,8 +31,9 @@ def test_a_world_starts_as_installed_and_is_wiped():
 
     second = World()
     assert os.listdir("/etc/qubes/domains.d") == ["dom0.rpc"]
-    assert os.listdir("/etc/qubes-rpc") == ["qubes.GetDate"]
-    assert sorted(os.listdir("/etc/qubes/policy.d")) == ["90-default.policy", "README", "include"]
+    assert sorted(os.listdir("/etc/qubes-rpc")) == ["policy", "qubes.GetDate"]
+    shipped = ["35-compat.policy", "90-admin-policy-default.policy", "90-default.policy", "README", "include"]
+    assert sorted(os.listdir("/etc/qubes/policy.d")) == shipped
     assert os.listdir("/etc/qubes/rpc-config") == []
     assert not os.path.exists(home)
     with pytest.raises(KeyError):
