@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/file.h>
@@ -33,6 +32,16 @@ static const char class_not_found[] = "PolicyAdminFileNotFoundException";
 static const char class_syntax[] = "PolicyAdminSyntaxException";
 static const char class_file_name[] = "PolicyAdminInvalidFileNameException";
 static const char class_file_path[] = "PolicyAdminInvalidFilePathException";
+
+static const char *const classes[] = { "PolicyAdminException", class_protocol,  class_token,    class_not_found,
+                                       class_syntax,           class_file_name, class_file_path };
+
+const char *policy_admin_class(PolicySlice name) {
+        for (size_t i = 0; i < ARRAY_SIZE(classes); ++i)
+                if (policy_slice_equal(name, policy_slice(classes[i])))
+                        return classes[i];
+        return NULL;
+}
 
 typedef struct Admin {
         const PolicyAdminRequest *request;
@@ -180,31 +189,42 @@ static int admin_validate(Admin *admin, PolicySlice text, bool removes) {
         return admin_fail(admin, NULL, "%s", first);
 }
 
-static int admin_folder_fd(Admin *admin, int *ret_fd) {
-        int fd = open(admin->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* The folder is not ours to write unless an administrator has given it to our group. */
+static int admin_fail_folder(Admin *admin, const char *path, const char *error) {
+        return admin_fail(admin, NULL, "%s: %s: see qubes-policy-admin(8) for how to permit changes", path, error);
+}
+
+static int admin_folder(Admin *admin, int *ret_fd, struct stat *ret_st) {
+        _cleanup_fd_ int fd = open(admin->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0)
                 return admin_fail(admin, NULL, "%s: %s", admin->folder, strerror(errno));
-        *ret_fd = fd;
+        if (fstat(fd, ret_st) < 0)
+                return error_origin(-errno);
+        *ret_fd = fd_steal(&fd);
         return 0;
 }
 
 static int admin_write(Admin *admin, PolicySlice text) {
         const char *name = strrchr(admin->path, '/') + 1;
-        const struct group *group = getgrnam(POLICY_ADMIN_GROUP);
         _cleanup_fd_ int fd = -1;
+        struct stat st;
+        bool is_given;
         int r;
 
-        r = admin_folder_fd(admin, &fd);
+        r = admin_folder(admin, &fd, &st);
         if (r)
                 return r;
-        r = file_replace(fd, name, text.text, text.n, POLICY_ADMIN_MODE, false);
+        is_given = st.st_mode & S_IWGRP;
+        r = file_replace(fd, name, text.text, text.n, is_given ? POLICY_ADMIN_MODE_GROUP : POLICY_ADMIN_MODE, false);
+        if (r == FILE_E_ACCESS)
+                return admin_fail_folder(admin, admin->folder, file_error_text(r));
         if (r > 0)
                 return admin_fail(admin, NULL, "%s: %s", admin->path, file_error_text(r));
         if (r < 0)
                 return error_trace(r);
-        /* Without the right to it, or without such a group, the file stays the caller's. */
-        if (group && fchownat(fd, name, 0, group->gr_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM)
+        /* Without the right to it the file stays the caller's. */
+        if (is_given && fchownat(fd, name, 0, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM)
                 return error_origin(-errno);
         return 0;
 }
@@ -285,9 +305,11 @@ static int admin_remove(Admin *admin) {
         r = admin_validate(admin, (PolicySlice){}, true);
         if (r)
                 return r;
-        if (unlink(admin->path) < 0)
-                return admin_fail(admin, NULL, "%s: %s", admin->path, strerror(errno));
-        return 0;
+        if (unlink(admin->path) == 0)
+                return 0;
+        if (errno == EACCES || errno == EPERM)
+                return admin_fail_folder(admin, admin->folder, strerror(errno));
+        return admin_fail(admin, NULL, "%s: %s", admin->path, strerror(errno));
 }
 
 /* The name that Get takes for a file, or its whole path if it is elsewhere. */

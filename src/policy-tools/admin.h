@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -17,9 +18,12 @@
 /** Size of a payload: what a policy file may have, and a token. */
 #define POLICY_ADMIN_PAYLOAD_MAX (POLICY_FILE_SIZE_MAX + 4096)
 
-/** Mode and group of files that are written (8.5). */
-#define POLICY_ADMIN_MODE  0664
-#define POLICY_ADMIN_GROUP "qubes"
+/**
+ * Mode of files that are written. As 8.5 has it, and with the folder's group, where that group may write the folder:
+ * that is how an administrator lets the services write. Elsewhere root's changes give nobody else a file to write.
+ */
+#define POLICY_ADMIN_MODE       0644
+#define POLICY_ADMIN_MODE_GROUP 0664
 
 enum {
         _POLICY_ADMIN_E_SUCCESS,
@@ -44,6 +48,9 @@ typedef struct PolicyAdminReply {
 
 /** policy_admin_reply_deinit() - harmless on an all-zero one */
 void policy_admin_reply_deinit(PolicyAdminReply *reply);
+
+/** policy_admin_class() - the class of errors called @name, by which clients tell them apart, or NULL (8.6) */
+const char *policy_admin_class(PolicySlice name);
 
 /**
  * policy_admin() - carry out one request, all of it untrusted but for its directories (8.2 to 8.5)

@@ -105,6 +105,22 @@ static void test_written_file(void **state) {
         policy_admin_reply_deinit(&reply);
 }
 
+/* Where an administrator has given the folder to its group, so are the files in it. */
+static void test_written_for_group(void **state) {
+        PolicyAdminReply reply = {};
+        char path[128];
+        struct stat st;
+
+        assert_int_equal(chmod(directory, 02775), 0);
+        assert_int_equal(call("policy.Replace", "50-x", "new\n# x\n", &reply), 0);
+        policy_admin_reply_deinit(&reply);
+        assert_int_equal(chmod(directory, 0755), 0);
+        snprintf(path, sizeof(path), "%s/50-x.policy", directory);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, POLICY_ADMIN_MODE_GROUP);
+        assert_int_equal(unlink(path), 0);
+}
+
 /* The new content of a folder's file counts where the folder is included. */
 static void test_include_dir(void **state) {
         PolicyAdminReply reply = {};
@@ -131,9 +147,10 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_remove_bad_name),  cmocka_unit_test(test_carriage_return),
-                cmocka_unit_test(test_linked_directory), cmocka_unit_test(test_written_file),
-                cmocka_unit_test(test_include_dir),      cmocka_unit_test(test_missing_directory),
+                cmocka_unit_test(test_remove_bad_name),   cmocka_unit_test(test_carriage_return),
+                cmocka_unit_test(test_linked_directory),  cmocka_unit_test(test_written_file),
+                cmocka_unit_test(test_written_for_group), cmocka_unit_test(test_include_dir),
+                cmocka_unit_test(test_missing_directory),
         };
         char include[96];
         int r;

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fts.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,19 +59,28 @@ static bool broker_may_read(const Doctor *doctor, const struct stat *st) {
         return (st->st_mode & wanted) == wanted;
 }
 
+/* Has an administrator given the policy to the services that change it (qubes-policy-admin(8))? Then what is there may
+ * be the group's, and dom0's account's. */
+static bool is_given(const Doctor *doctor, const char *path, const struct stat *st) {
+        return doctor->policy_gid != (gid_t)-1 && begins_with_folder(path, doctor->policy_dir) &&
+               !(st->st_mode & S_IWOTH) && (!(st->st_mode & S_IWGRP) || st->st_gid == doctor->policy_gid) &&
+               (st->st_uid == 0 || st->st_uid == doctor->dom0_uid);
+}
+
 static int check_entry(Doctor *doctor, const char *path, const struct stat *st) {
         const char *shown = ESCAPED(path, strlen(path));
+        bool given = is_given(doctor, path, st);
         int r = 0;
 
         if (S_ISSOCK(st->st_mode))
                 return 0; /* of a program that serves: whose, and who may connect, is its business */
-        if (st->st_uid != 0)
+        if (st->st_uid != 0 && !given)
                 r = report_add(doctor->report, FINDING_ERROR, "files",
                                report_command("chown --no-dereference root -- %", path),
                                "%s: belongs to user %u, who can change what it says", shown, (unsigned)st->st_uid);
         if (r || S_ISLNK(st->st_mode))
                 return r;
-        if (st->st_mode & (S_IWGRP | S_IWOTH))
+        if (st->st_mode & (S_IWGRP | S_IWOTH) && !given)
                 r = report_add(doctor->report, FINDING_ERROR, "files", report_command("chmod go-w -- %", path),
                                "%s: may be written by %s", shown, st->st_mode & S_IWOTH ? "everybody" : "its group");
         if (!r && is_for_broker(doctor, path, st) && !broker_may_read(doctor, st))
@@ -120,6 +131,25 @@ static int check_folder(Doctor *doctor, const char *path, bool required) {
         return 0;
 }
 
+#define POLICY_GROUP "qubes"
+
+static int find_given_policy(Doctor *doctor) {
+        const char *dom0 = doctor->inventory ? inventory_dom0(doctor->inventory)->user.text : INVENTORY_ACCOUNT_DOM0;
+        const struct group *group = getgrnam(POLICY_GROUP);
+        const struct passwd *account = getpwnam(dom0);
+        struct stat st;
+
+        doctor->dom0_uid = account ? account->pw_uid : (uid_t)-1;
+        if (!group || stat(doctor->policy_dir, &st) < 0 || st.st_gid != group->gr_gid || !(st.st_mode & S_IWGRP))
+                return 0;
+        doctor->policy_gid = group->gr_gid;
+        return report_add(
+                doctor->report, FINDING_NOTE, "files",
+                report_command("chown -R root:root % && chmod -R g-ws %", doctor->policy_dir, doctor->policy_dir),
+                "%s: group " POLICY_GROUP " may write it, so the policy.* services can change the policy",
+                doctor->policy_dir);
+}
+
 int doctor_check_files(Doctor *doctor) {
         const struct {
                 const char *folder, *name;
@@ -138,19 +168,18 @@ int doctor_check_files(Doctor *doctor) {
                 { doctor->run_dir, "/rpc-config", false, true },
         };
 
-        for (size_t i = 0; i < ARRAY_SIZE(folders); ++i) {
+        int r = find_given_policy(doctor);
+
+        for (size_t i = 0; i < ARRAY_SIZE(folders) && !r; ++i) {
                 _cleanup_free_ char *path = NULL;
-                int r;
 
                 if (asprintf(&path, "%s%s", folders[i].folder, folders[i].name) < 0)
                         return error_origin(-ENOMEM);
                 r = check_folder(doctor, path, folders[i].required);
                 if (!r && folders[i].walk && access(path, F_OK) == 0)
                         r = check_below(doctor, path);
-                if (r)
-                        return error_trace(r);
         }
-        return 0;
+        return error_trace(r);
 }
 
 #define PAM_FILE "/etc/pam.d/qrexec"

@@ -89,11 +89,13 @@ int command_doctor(int argc, char **argv) {
         Doctor doctor = {
                 .etc_dir = QAIR_CONFDIR,
                 .domains_dir = QAIR_CONFDIR "/domains.d",
+                .policy_dir = QAIR_CONFDIR "/policy.d",
                 .rpc_dir = QAIR_RPCDIR,
                 .run_dir = "/run/qubes",
                 .libexec_dir = QAIR_LIBEXECDIR,
                 .share_dir = QAIR_SHAREDIR,
                 .report = &report,
+                .policy_gid = (gid_t)-1,
         };
         bool json = false, wants_help = false;
         int r;

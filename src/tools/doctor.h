@@ -78,6 +78,7 @@ int report_print_json(const Report *report);
 typedef struct Doctor {
         const char *etc_dir;     /* /etc/qubes */
         const char *domains_dir; /* /etc/qubes/domains.d */
+        const char *policy_dir;  /* /etc/qubes/policy.d */
         const char *rpc_dir;     /* /etc/qubes-rpc */
         const char *run_dir;     /* /run/qubes */
         const char *libexec_dir; /* /usr/lib/qubes */
@@ -88,6 +89,8 @@ typedef struct Doctor {
         bool has_systemd; /* it runs here: commands are systemctl's */
         uid_t broker_uid; /* (uid_t)-1: there is no such account */
         gid_t broker_gid;
+        gid_t policy_gid; /* may write policy_dir, by an administrator's choice; (gid_t)-1: nobody but root may */
+        uid_t dom0_uid;   /* what dom0's services run as; (uid_t)-1: there is no such account */
 } Doctor;
 
 /* The parts. Return: 0, whatever was found, or a negative error. */
