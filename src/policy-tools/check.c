@@ -60,6 +60,8 @@ static int check_include_old(Check *check, PolicySlice line, PolicySlice path) {
         bool found;
         int r;
 
+        if (!check->options->directories)
+                return 0;
         r = check_find_included(check->options, path, &found);
         if (r < 0 || found)
                 return r;

@@ -13,7 +13,8 @@
 typedef struct PolicyCheckOptions {
         bool is_old;                    /* in the old format (3.5), for any service and argument */
         bool shows_line;                /* append the line to each error */
-        const char *const *directories; /* where files of `$include:` may be; ends with NULL. Only of the old format */
+        const char *const *directories; /* where files of `$include:` may be; ends with NULL. Only of the old format.
+                                           NULL: nobody looks */
 } PolicyCheckOptions;
 
 /**
