@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/parent.h"
+#include "broker/watch.h"
 
 /* Lines that go to the file with one system call. */
 #define AUDIT_BATCH_MAX 64
@@ -126,16 +127,10 @@ static int audit_append_batch(Audit *audit) {
         return 0;
 }
 
-static int audit_set(sd_event_source *source, int enabled) {
-        int r = sd_event_source_set_enabled(source, enabled);
-
-        return r < 0 ? error_origin(r) : 0;
-}
-
 static int audit_retry_later(Audit *audit) {
         int r = sd_event_source_set_time_relative(audit->retry, AUDIT_RETRY_USEC);
 
-        return r < 0 ? error_origin(r) : error_trace(audit_set(audit->retry, SD_EVENT_ONESHOT));
+        return r < 0 ? error_origin(r) : error_trace(watch_enable(audit->retry, SD_EVENT_ONESHOT));
 }
 
 /* What was refused unrecorded meanwhile is said in one record for each domain. */
@@ -179,11 +174,11 @@ static int audit_flush(Audit *audit) {
         if (r == 0 && !audit->queue) {
                 audit_recover(audit);
                 if (audit->room)
-                        r = audit_set(audit->room, SD_EVENT_OFF);
+                        r = watch_enable(audit->room, SD_EVENT_OFF);
                 return r ? error_trace(r) : error_trace(audit_report_lost(audit));
         }
         if (r == AUDIT_E_BUSY && audit->room)
-                r = audit_set(audit->room, SD_EVENT_ON);
+                r = watch_enable(audit->room, SD_EVENT_ON);
         /* Also where the journal is only busy: what ended its wait may have been lost with its process. */
         return r < 0 ? error_trace(r) : error_trace(audit_retry_later(audit));
 }
@@ -221,15 +216,12 @@ int audit_new(Broker *broker, Audit **ret_audit) {
                 r = sd_event_source_set_enabled(audit->flush, SD_EVENT_OFF);
         if (r >= 0)
                 r = sd_event_source_set_exit_on_failure(audit->flush, true);
-        if (r >= 0)
-                r = sd_event_add_time_relative(broker->event, &audit->retry, CLOCK_MONOTONIC, AUDIT_RETRY_USEC, 0,
-                                               audit_on_retry, audit);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(audit->retry, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(audit->retry, true);
         if (r < 0)
                 return error_origin(r);
+        r = watch_time(broker->event, AUDIT_RETRY_USEC, 0, audit_on_retry, audit, &audit->retry);
+        r = r ?: watch_enable(audit->retry, SD_EVENT_OFF);
+        if (r)
+                return error_trace(r);
         *ret_audit = steal_ptr(&audit);
         return 0;
 }
@@ -292,13 +284,10 @@ int audit_set_sink(Audit *audit, SuperviseAudit kind, int fd) {
         audit->fd = fd;
         audit->kind = kind;
         if (kind == SUPERVISE_AUDIT_JOURNAL) {
-                r = sd_event_add_io(audit->broker->event, &audit->room, fd, EPOLLOUT, audit_on_room, audit);
-                if (r >= 0)
-                        r = sd_event_source_set_enabled(audit->room, SD_EVENT_OFF);
-                if (r >= 0)
-                        r = sd_event_source_set_exit_on_failure(audit->room, true);
-                if (r < 0)
-                        return error_origin(r);
+                r = watch_io(audit->broker->event, fd, EPOLLOUT, audit_on_room, audit, &audit->room);
+                r = r ?: watch_enable(audit->room, SD_EVENT_OFF);
+                if (r)
+                        return error_trace(r);
         }
         return audit->queue ? error_trace(audit_flush(audit)) : 0;
 }
@@ -340,7 +329,7 @@ int audit_write(Audit *audit, Domain *payer, Record *record) {
         /* While it is blocked or broken, its own events say when to go on. */
         if (audit->is_blocked || audit->problem[0] != '\0')
                 return 0;
-        return error_trace(audit_set(audit->flush, SD_EVENT_ONESHOT));
+        return error_trace(watch_enable(audit->flush, SD_EVENT_ONESHOT));
 }
 
 const char *audit_sink_name(const Audit *audit) {

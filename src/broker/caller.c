@@ -13,6 +13,7 @@
 #include "base/socket.h"
 #include "broker/broker.h"
 #include "broker/inbox.h"
+#include "broker/watch.h"
 #include "wire/reply.h"
 #include "wire/trigger.h"
 
@@ -86,15 +87,9 @@ static int caller_on_deadline(sd_event_source *source, uint64_t usec, void *user
 
 /* From now on it is heard when it sends or hangs up. */
 static int caller_watch(Caller *caller) {
-        int r;
-
         if (caller->source)
                 return 0;
-        r = sd_event_add_io(caller->broker->event, &caller->source, caller->fd, EPOLLIN, caller_on_io, caller);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(caller->source, true);
-        return r < 0 ? error_origin(r) : 0;
+        return error_trace(watch_io(caller->broker->event, caller->fd, EPOLLIN, caller_on_io, caller, &caller->source));
 }
 
 /* Its request is not complete yet: give it a little time. */
@@ -103,14 +98,9 @@ static int caller_await_request(Caller *caller) {
 
         if (caller->deadline)
                 return 0;
-        r = sd_event_add_time_relative(caller->broker->event, &caller->deadline, CLOCK_MONOTONIC, CALLER_READ_USEC,
-                                       USEC_PER_SEC, caller_on_deadline, caller);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(caller->deadline, true);
-        if (r < 0)
-                return error_origin(r);
-        return error_trace(caller_watch(caller));
+        r = watch_time(caller->broker->event, CALLER_READ_USEC, USEC_PER_SEC, caller_on_deadline, caller,
+                       &caller->deadline);
+        return r ? error_trace(r) : error_trace(caller_watch(caller));
 }
 
 /* Frees the caller, or leaves it waiting for its call: it must not be touched afterwards. */

@@ -13,6 +13,7 @@
 #include "broker/broker.h"
 #include "broker/caller.h"
 #include "broker/inbox.h"
+#include "broker/watch.h"
 #include "wire/exec.h"
 #include "wire/header.h"
 #include "wire/hello.h"
@@ -206,19 +207,12 @@ int client_new(Broker *broker, Domain *target, int fd) {
                 return error_trace(r);
         if (gone)
                 return 0;
-        r = sd_event_add_io(broker->event, &client->source, fd, EPOLLIN, client_on_io, client);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(client->source, true);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_add_time_relative(broker->event, &client->deadline, CLOCK_MONOTONIC, CALLER_READ_USEC,
-                                       USEC_PER_SEC, client_on_deadline, client);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(client->deadline, true);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_io(broker->event, fd, EPOLLIN, client_on_io, client, &client->source);
+        r = r
+                    ?: watch_time(broker->event, CALLER_READ_USEC, USEC_PER_SEC, client_on_deadline, client,
+                                  &client->deadline);
+        if (r)
+                return error_trace(r);
         steal_ptr(&client);
         return 0;
 }

@@ -15,6 +15,7 @@
 #include "broker/link.h"
 #include "broker/listener.h"
 #include "broker/parent.h"
+#include "broker/watch.h"
 
 #define DOMAIN_NOTE_INTERVAL_USEC USEC_PER_SEC
 
@@ -102,13 +103,10 @@ int domain_start(Domain *domain) {
         r = parent_start(domain->broker->parent, &domain->name);
         if (r)
                 return error_fold(r);
-        r = sd_event_add_time_relative(domain->broker->event, &domain->start_deadline, CLOCK_MONOTONIC,
-                                       DOMAIN_START_USEC, 0, domain_on_start_deadline, domain);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(domain->start_deadline, true);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_time(domain->broker->event, DOMAIN_START_USEC, 0, domain_on_start_deadline, domain,
+                       &domain->start_deadline);
+        if (r)
+                return error_trace(r);
         domain_set_state(domain, DOMAIN_STATE_STARTING);
         return 0;
 }

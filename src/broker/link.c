@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "broker/broker.h"
+#include "broker/watch.h"
 #include "broker/watchdog.h"
 #include "wire/call.h"
 #include "wire/header.h"
@@ -331,19 +332,10 @@ int link_new(Broker *broker, Domain *domain, int fd) {
         link->queue_end = &link->queue;
         ++domain->n_connections;
 
-        r = sd_event_add_io(broker->event, &link->source, fd, EPOLLIN, link_on_io, link);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(link->source, true);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_add_time_relative(broker->event, &link->deadline, CLOCK_MONOTONIC, LINK_HANDSHAKE_USEC,
-                                       USEC_PER_SEC, link_on_deadline, link);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(link->deadline, true);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_io(broker->event, fd, EPOLLIN, link_on_io, link, &link->source);
+        r = r ?: watch_time(broker->event, LINK_HANDSHAKE_USEC, USEC_PER_SEC, link_on_deadline, link, &link->deadline);
+        if (r)
+                return error_trace(r);
         steal_ptr(&link);
         return 0;
 }

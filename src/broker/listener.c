@@ -18,6 +18,7 @@
 #include "broker/caller.h"
 #include "broker/client.h"
 #include "broker/link.h"
+#include "broker/watch.h"
 
 /* Connections taken per wake-up: enough to drain a burst, few enough that links and others get their turn. */
 #define LISTENER_ACCEPT_MAX 16
@@ -160,12 +161,9 @@ int listener_new(Broker *broker, ListenerKind kind, Domain *domain, int fd, List
         r = fd_set_nonblocking(fd, true);
         if (r < 0)
                 return error_origin(r);
-        r = sd_event_add_io(broker->event, &listener->source, fd, EPOLLIN, listener_on_io, listener);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(listener->source, true);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_io(broker->event, fd, EPOLLIN, listener_on_io, listener, &listener->source);
+        if (r)
+                return error_trace(r);
         *ret_listener = steal_ptr(&listener);
         return 0;
 }

@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/listener.h"
+#include "broker/watch.h"
 #include "wire/supervise.h"
 
 struct Parent {
@@ -189,14 +190,11 @@ int parent_new(Broker *broker, int fd, Parent **ret_parent) {
                 return error_origin(-ENOMEM);
         }
         *parent = (Parent){ .broker = broker, .fd = fd };
-        r = sd_event_add_io(broker->event, &parent->source, fd, EPOLLIN, parent_on_io, parent);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_io(broker->event, fd, EPOLLIN, parent_on_io, parent, &parent->source);
+        if (r)
+                return error_trace(r);
         /* First of all: a request must find the domain that the supervisor announced before it. */
         r = sd_event_source_set_priority(parent->source, SD_EVENT_PRIORITY_IMPORTANT);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(parent->source, true);
         if (r < 0)
                 return error_origin(r);
         *ret_parent = steal_ptr(&parent);

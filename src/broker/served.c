@@ -18,6 +18,7 @@
 #include "broker/audit.h"
 #include "broker/broker.h"
 #include "broker/timing.h"
+#include "broker/watch.h"
 #include "broker/watchdog.h"
 #include "wire/data.h"
 #include "wire/hello.h"
@@ -167,14 +168,9 @@ static int served_on_deadline(sd_event_source *source, uint64_t usec, void *user
 }
 
 static int served_arm(Served *served) {
-        int r;
-
         served->deadline = sd_event_source_disable_unref(served->deadline);
-        r = sd_event_add_time_relative(served->broker->event, &served->deadline, CLOCK_MONOTONIC, SERVED_USEC, 0,
-                                       served_on_deadline, served);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(served->deadline, true);
-        return r < 0 ? error_origin(r) : 0;
+        return error_trace(
+                watch_time(served->broker->event, SERVED_USEC, 0, served_on_deadline, served, &served->deadline));
 }
 
 int served_new(Broker *broker, uint32_t id, Domain *source, const char *service, bool is_recorded, Served **ret_served,
@@ -205,11 +201,9 @@ int served_new(Broker *broker, uint32_t id, Domain *source, const char *service,
         served->fd = fds[0];
         theirs = fds[1];
         (void)socket_refuse_rights(served->fd);
-        r = sd_event_add_io(broker->event, &served->io, served->fd, EPOLLIN, served_on_io, served);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(served->io, true);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_io(broker->event, served->fd, EPOLLIN, served_on_io, served, &served->io);
+        if (r)
+                return error_trace(r);
 
         served->next = broker->served;
         if (served->next)
