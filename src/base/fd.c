@@ -19,6 +19,37 @@ int fd_close(int fd) {
         return -1;
 }
 
+/* Are these all numbers of a range, without one that is not ours in between? */
+static bool fd_are_neighbours(const int *fds, size_t n, int *ret_first) {
+        int first = fds[0];
+        uint64_t seen = 0;
+
+        if (n > 63)
+                return false;
+        for (size_t i = 1; i < n; ++i)
+                if (fds[i] < first)
+                        first = fds[i];
+        for (size_t i = 0; i < n; ++i) {
+                if (first < 0 || fds[i] - first >= 63)
+                        return false;
+                seen |= UINT64_C(1) << (fds[i] - first);
+        }
+        *ret_first = first;
+        return seen == (UINT64_C(1) << n) - 1;
+}
+
+void fd_close_all(const int *fds, size_t n) {
+        int saved = errno;
+        int first;
+
+        /* Linux 5.9; elsewhere one by one */
+        if (n < 2 || !fd_are_neighbours(fds, n, &first) ||
+            close_range((unsigned)first, (unsigned)first + (unsigned)n - 1, 0) < 0)
+                for (size_t i = 0; i < n; ++i)
+                        fd_close(fds[i]);
+        errno = saved;
+}
+
 int fd_set_nonblocking(int fd, bool nonblocking) {
         int flags = fcntl(fd, F_GETFL);
         int wanted;

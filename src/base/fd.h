@@ -16,6 +16,13 @@ static inline void fd_closep(int *fd) {
 }
 #define _cleanup_fd_ _cleanup_(fd_closep)
 
+/**
+ * fd_close_all() - close @n descriptors, each of them the caller's and named once; errno is kept
+ *
+ * Neighbours, as descriptors that were made one after the other mostly are, go with one system call. -1 is left out.
+ */
+void fd_close_all(const int *fds, size_t n);
+
 /** fd_steal() - take the descriptor out of *@fd, leaving -1 */
 static inline int fd_steal(int *fd) {
         int value = *fd;

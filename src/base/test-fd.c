@@ -203,12 +203,49 @@ static void test_write_full_to_nobody(void **state) {
         close(fds[1]);
 }
 
+static void test_close_all(void **state) {
+        static const struct {
+                const char *name;
+                size_t n;
+                int offsets[4]; /* from the first of six neighbours; -1: none */
+                unsigned closed;
+        } cases[] = {
+                { "none", 0, {}, 0x00 },
+                { "one", 1, { 2 }, 0x04 },
+                { "neighbours", 3, { 1, 2, 3 }, 0x0e },
+                { "neighbours in disorder", 4, { 4, 2, 5, 3 }, 0x3c },
+                { "a stranger between", 3, { 0, 1, 3 }, 0x0b },
+                { "strangers on both sides", 2, { 1, 4 }, 0x12 },
+                { "one that is none", 3, { 0, -1, 1 }, 0x03 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                int first = 200, fds[4];
+
+                for (int k = 0; k < 6; ++k)
+                        assert_int_equal(dup2(STDERR_FILENO, first + k), first + k);
+                for (size_t k = 0; k < cases[i].n; ++k)
+                        fds[k] = cases[i].offsets[k] < 0 ? -1 : first + cases[i].offsets[k];
+                errno = EXDEV;
+                fd_close_all(fds, cases[i].n);
+                assert_int_equal(errno, EXDEV);
+                for (int k = 0; k < 6; ++k) {
+                        bool is_open = fcntl(first + k, F_GETFD) >= 0;
+
+                        if (is_open != !(cases[i].closed >> k & 1))
+                                fail_msg("%s: descriptor %d is %s", cases[i].name, k, is_open ? "open" : "closed");
+                        fd_close(first + k);
+                }
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_fd_close),   cmocka_unit_test(test_cleanup_and_steal),
                 cmocka_unit_test(test_flags),      cmocka_unit_test(test_ensure_standard),
                 cmocka_unit_test(test_read_full),  cmocka_unit_test(test_read_all),
                 cmocka_unit_test(test_write_full), cmocka_unit_test(test_write_full_to_nobody),
+                cmocka_unit_test(test_close_all),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
