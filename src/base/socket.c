@@ -118,6 +118,19 @@ static size_t socket_take_fds(struct msghdr *message, int *ret_fds, size_t n_fds
         return n_fds;
 }
 
+static int socket_receive_failed(void) {
+        switch (errno) {
+        case EAGAIN:
+                return SOCKET_E_AGAIN;
+        case ECONNRESET:
+        case EPIPE:
+        case ENOTCONN:
+                return SOCKET_E_GONE;
+        default:
+                return error_origin(-errno);
+        }
+}
+
 static int socket_receive_message(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
                                   size_t *ret_n_fds, bool *ret_lost) {
         struct iovec iov = { .iov_base = data, .iov_len = n };
@@ -141,18 +154,8 @@ static int socket_receive_message(int fd, void *data, size_t n, size_t *ret_n, i
         do
                 got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         while (got < 0 && errno == EINTR);
-        if (got < 0) {
-                switch (errno) {
-                case EAGAIN:
-                        return SOCKET_E_AGAIN;
-                case ECONNRESET:
-                case EPIPE:
-                case ENOTCONN:
-                        return SOCKET_E_GONE;
-                default:
-                        return error_origin(-errno);
-                }
-        }
+        if (got < 0)
+                return socket_receive_failed();
         if (n_fds_max > 0)
                 n_fds = socket_take_fds(&message, fds, n_fds_max);
         if (message.msg_flags & MSG_TRUNC || (!ret_lost && n_fds_max > 0 && message.msg_flags & MSG_CTRUNC)) {
@@ -183,6 +186,28 @@ int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, si
 int socket_receive_partial(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
                            size_t *ret_n_fds, bool *ret_lost) {
         return socket_receive_message(fd, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, ret_lost);
+}
+
+int socket_receive_packets(int fd, void *data, size_t n_each, size_t n_max, size_t *ret_sizes, size_t *ret_n) {
+        struct mmsghdr messages[SOCKET_PACKETS_MAX] = {};
+        struct iovec iov[SOCKET_PACKETS_MAX];
+        int n;
+
+        if (n_max == 0 || n_max > SOCKET_PACKETS_MAX)
+                return error_origin(-EINVAL);
+        for (size_t i = 0; i < n_max; ++i) {
+                iov[i] = (struct iovec){ .iov_base = (uint8_t *)data + i * n_each, .iov_len = n_each };
+                messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
+        }
+        do
+                n = recvmmsg(fd, messages, (unsigned)n_max, MSG_DONTWAIT, NULL);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return socket_receive_failed();
+        for (size_t i = 0; i < (size_t)n; ++i)
+                ret_sizes[i] = messages[i].msg_len;
+        *ret_n = (size_t)n;
+        return 0;
 }
 
 int socket_peer(int fd, struct ucred *ret_credentials) {

@@ -67,6 +67,20 @@ int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, si
 int socket_receive_partial(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
                            size_t *ret_n_fds, bool *ret_lost);
 
+/** Most packets that socket_receive_packets() takes at a time. */
+#define SOCKET_PACKETS_MAX 16
+
+/**
+ * socket_receive_packets() - receive the packets that are there, without blocking and without descriptors
+ * @data:    @n_max times @n_each bytes: packet i begins at i * @n_each
+ * @n_each:  more than any good packet has: one that is longer is cut to it, and so is known
+ * @n_max:   at most SOCKET_PACKETS_MAX
+ * @ret_sizes: @n_max of them; 0 is the end: the peer closed
+ *
+ * One system call also finds out that there are no more. Return: 0, SOCKET_E_AGAIN, SOCKET_E_GONE, or a negative error.
+ */
+int socket_receive_packets(int fd, void *data, size_t n_each, size_t n_max, size_t *ret_sizes, size_t *ret_n);
+
 /** socket_peer() - what the kernel attests about the peer (SO_PEERCRED, unix(7)). Return: 0 or a negative error */
 int socket_peer(int fd, struct ucred *ret_credentials);
 

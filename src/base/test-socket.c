@@ -407,6 +407,40 @@ static void test_refuse_rights(void **state) {
         }
 }
 
+static void test_packets(void **state) {
+        char data[3][4];
+        size_t sizes[3], n;
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(socket_receive_packets(fds[0], data, 4, 3, sizes, &n), SOCKET_E_AGAIN);
+        assert_int_equal(socket_receive_packets(fds[0], data, 4, 0, sizes, &n), -EINVAL);
+        assert_int_equal(socket_receive_packets(fds[0], data, 4, SOCKET_PACKETS_MAX + 1, sizes, &n), -EINVAL);
+
+        /* Fewer than there is room for; and one that is too long, of which the rest is lost. */
+        assert_int_equal(socket_send(fds[1], "abc", 3, NULL, 0, NULL), 0);
+        assert_int_equal(socket_send(fds[1], "defgh", 5, NULL, 0, NULL), 0);
+        assert_int_equal(socket_receive_packets(fds[0], data, 4, 3, sizes, &n), 0);
+        assert_int_equal(n, 2);
+        assert_int_equal(sizes[0], 3);
+        assert_memory_equal(data[0], "abc", 3);
+        assert_int_equal(sizes[1], 4);
+        assert_memory_equal(data[1], "defg", 4);
+
+        /* More than there is room for stay there; behind the last one is the end. */
+        for (int i = 0; i < 4; ++i)
+                assert_int_equal(socket_send(fds[1], &"1234"[i], (size_t)(4 - i), NULL, 0, NULL), 0);
+        fd_close(fds[1]);
+        assert_int_equal(socket_receive_packets(fds[0], data, 4, 3, sizes, &n), 0);
+        assert_int_equal(n, 3);
+        assert_int_equal(sizes[2], 2);
+        assert_int_equal(socket_receive_packets(fds[0], data, 4, 3, sizes, &n), 0);
+        assert_in_range(n, 2, 3);
+        assert_int_equal(sizes[0], 1);
+        assert_int_equal(sizes[1], 0);
+        fd_close(fds[0]);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_address),
@@ -426,6 +460,7 @@ int main(void) {
                 cmocka_unit_test(test_partial_send),
                 cmocka_unit_test(test_no_more_than_our_limit),
                 cmocka_unit_test(test_peer_credentials),
+                cmocka_unit_test(test_packets),
                 cmocka_unit_test(test_refuse_rights),
         };
 
