@@ -31,6 +31,16 @@ typedef enum LogLevel {
  */
 void log_open(const char *name, bool lossy);
 
+/**
+ * log_set_batched() - records that are not urgent (LOG_LEVEL_INFO and below) wait for log_flush(), or for a full record
+ *
+ * For a program that writes a line for each thing it does: one write, after the work, for all of them. Order is kept; an
+ * urgent record takes those before it along. Off: what waits is written.
+ */
+void log_set_batched(bool batched);
+/** log_flush() - write what waits */
+void log_flush(void);
+
 /** log_set_max_level() - drop records above @level (default LOG_LEVEL_INFO) */
 void log_set_max_level(LogLevel level);
 
