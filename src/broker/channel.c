@@ -21,11 +21,14 @@ enum {
 };
 
 void channel_close(Channel *channel) {
-        while (channel->n_fds > 0) {
-                --channel->n_fds;
-                fd_close(channel->agent_fds[channel->n_fds]);
-                fd_close(channel->origin_fds[channel->n_fds]);
+        int fds[2 * SOCKET_FDS_MAX];
+
+        for (size_t i = 0; i < channel->n_fds; ++i) {
+                fds[2 * i] = channel->agent_fds[i];
+                fds[2 * i + 1] = channel->origin_fds[i];
         }
+        fd_close_all(fds, 2 * channel->n_fds);
+        channel->n_fds = 0;
 }
 
 static void channel_add(Channel *channel, int agent_fd, int origin_fd) {

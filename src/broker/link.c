@@ -18,8 +18,9 @@
 #include "wire/header.h"
 #include "wire/hello.h"
 
-/* Packets handled per wake-up, so that one agent's flood of CALL_ENDED leaves the others their turn. */
-#define LINK_PACKETS_MAX 64
+/* More than any message of an agent that has introduced itself: what fills it is too long. */
+#define LINK_PACKET_SIZE 64
+_Static_assert(LINK_PACKET_SIZE > WIRE_HEADER_SIZE + CALL_ENDED_SIZE, "a CALL_ENDED is never cut");
 
 typedef enum LinkState {
         LINK_STATE_HELLO, /* the agent owes us HELLO */
@@ -250,6 +251,62 @@ static int link_handle(Link *link, const uint8_t *data, size_t n) {
         return LINK_CLOSE_VIOLATION;
 }
 
+/* Introductions may be long. Return: 0, LINK_CLOSE_…, or a negative error. */
+static int link_receive_one(Link *link) {
+        uint8_t *data = link->broker->scratch;
+        size_t n;
+        int r;
+
+        watchdog_arm(link->broker->watchdog);
+        r = socket_receive(link->fd, data, BROKER_SCRATCH_SIZE, &n, NULL, 0, NULL);
+        if (watchdog_disarm(link->broker->watchdog))
+                return LINK_CLOSE_VIOLATION;
+        switch (r) {
+        case 0:
+                return link_handle(link, data, n);
+        case SOCKET_E_AGAIN:
+                return 0;
+        case SOCKET_E_EOF:
+        case SOCKET_E_GONE:
+                return LINK_CLOSE_EOF;
+        case SOCKET_E_TRUNCATED:
+                return LINK_CLOSE_VIOLATION;
+        default:
+                return error_fold(r);
+        }
+}
+
+/*
+ * Ends come in bursts, and are short: those that are there, but no more than leaves the other links their turn. Where a
+ * watchdog is needed each receive is guarded by itself, so that one message is what an agent can make us wait for.
+ * Return: 0, LINK_CLOSE_…, or a negative error.
+ */
+static int link_receive_packets(Link *link) {
+        uint8_t data[SOCKET_PACKETS_MAX][LINK_PACKET_SIZE];
+        size_t sizes[SOCKET_PACKETS_MAX], n;
+        int r;
+
+        watchdog_arm(link->broker->watchdog);
+        r = socket_receive_packets(link->fd, data, sizeof(data[0]), link->broker->watchdog ? 1 : ARRAY_SIZE(data),
+                                   sizes, &n);
+        if (watchdog_disarm(link->broker->watchdog))
+                return LINK_CLOSE_VIOLATION;
+        if (r == SOCKET_E_AGAIN)
+                return 0;
+        if (r == SOCKET_E_GONE)
+                return LINK_CLOSE_EOF;
+        if (r)
+                return error_fold(r);
+        for (size_t i = 0; i < n; ++i) {
+                if (sizes[i] == 0)
+                        return LINK_CLOSE_EOF;
+                r = link_handle(link, data[i], sizes[i]);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
 /* Return: 0, LINK_CLOSE_…, or a negative error. */
 static int link_dispatch(Link *link, uint32_t revents) {
         if (revents & EPOLLOUT) {
@@ -258,33 +315,7 @@ static int link_dispatch(Link *link, uint32_t revents) {
                 if (r)
                         return r;
         }
-        for (unsigned i = 0; i < LINK_PACKETS_MAX; ++i) {
-                uint8_t *data = link->broker->scratch;
-                size_t n;
-                int r;
-
-                watchdog_arm(link->broker->watchdog);
-                r = socket_receive(link->fd, data, BROKER_SCRATCH_SIZE, &n, NULL, 0, NULL);
-                if (watchdog_disarm(link->broker->watchdog))
-                        return LINK_CLOSE_VIOLATION;
-                switch (r) {
-                case 0:
-                        r = link_handle(link, data, n);
-                        if (r)
-                                return r;
-                        break;
-                case SOCKET_E_AGAIN:
-                        return 0;
-                case SOCKET_E_EOF:
-                case SOCKET_E_GONE:
-                        return LINK_CLOSE_EOF;
-                case SOCKET_E_TRUNCATED:
-                        return LINK_CLOSE_VIOLATION;
-                default:
-                        return error_fold(r);
-                }
-        }
-        return 0;
+        return link->state == LINK_STATE_READY ? link_receive_packets(link) : link_receive_one(link);
 }
 
 static int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {

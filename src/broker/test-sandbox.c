@@ -85,6 +85,20 @@ static int try_open_pipe(void) {
 
         return pipe2(fds, O_CLOEXEC) < 0 || fchmod(fds[0], 0666) < 0 || shutdown(0, SHUT_RD) == 0 ? EINVAL : 0;
 }
+static int try_receive_packets(void) {
+        struct mmsghdr message = {};
+        int fds[2];
+
+        return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) < 0 || recvmmsg(fds[0], &message, 1, MSG_DONTWAIT, NULL) == 0
+                       ? EINVAL
+               : errno == EAGAIN ? 0
+                                 : errno;
+}
+static int try_close_neighbours(void) {
+        int fds[2];
+
+        return pipe2(fds, O_CLOEXEC) < 0 || close_range((unsigned)fds[0], (unsigned)fds[1], 0) < 0 ? errno : 0;
+}
 static int try_set_user_id(void) {
         int fds[2];
 
@@ -131,6 +145,8 @@ static void test_confined(void **state) {
                 { "map executable memory", try_executable_memory, KILLED, false },
                 { "make a Unix socket pair", try_unix_pair, 0, false },
                 { "make a pipe for others", try_open_pipe, 0, false },
+                { "close neighbours", try_close_neighbours, 0, false },
+                { "receive packets", try_receive_packets, 0, false },
                 { "set another mode", try_set_user_id, KILLED, false },
                 { "make another socket pair", try_other_pair, KILLED, false },
         };
