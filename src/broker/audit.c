@@ -35,16 +35,14 @@ struct Audit {
         int fd;              /* -1: nowhere yet */
         AuditItem *queue, **queue_end;
         size_t n_queue;
-        bool is_blocked;        /* the journal is busy: it has not gone wrong, it takes its time */
-        char problem[128];      /* why the last attempt failed; "" if it did not */
-        size_t n_lost;          /* of all domains */
-        sd_event_source *flush; /* runs once for all records that one turn of the loop made */
-        sd_event_source *room;  /* the journal has room again */
+        bool is_blocked;       /* the journal is busy: it has not gone wrong, it takes its time */
+        char problem[128];     /* why the last attempt failed; "" if it did not */
+        size_t n_lost;         /* of all domains */
+        bool is_unsettled;     /* records came since the last flush, and none of the events below is due for them */
+        sd_event_source *room; /* the journal has room again */
         sd_event_source *retry;
         char buffer[RECORD_SIZE_MAX];
 };
-
-static int audit_flush(Audit *audit);
 
 static AuditItem *audit_item_free(AuditItem *item) {
         item->payer->n_audit_bytes -= item->n;
@@ -163,6 +161,7 @@ static int audit_report_lost(Audit *audit) {
 }
 
 static int audit_flush(Audit *audit) {
+        bool was_blocked = audit->is_blocked;
         int r = 0;
 
         while (audit->queue && audit->fd >= 0) {
@@ -173,7 +172,7 @@ static int audit_flush(Audit *audit) {
         audit->is_blocked = r == AUDIT_E_BUSY;
         if (r == 0 && !audit->queue) {
                 audit_recover(audit);
-                if (audit->room)
+                if (audit->room && was_blocked)
                         r = watch_enable(audit->room, SD_EVENT_OFF);
                 return r ? error_trace(r) : error_trace(audit_report_lost(audit));
         }
@@ -183,8 +182,16 @@ static int audit_flush(Audit *audit) {
         return r < 0 ? error_trace(r) : error_trace(audit_retry_later(audit));
 }
 
-static int audit_on_flush(sd_event_source *source, void *userdata) {
-        return error_trace(audit_flush(userdata));
+int audit_settle(Audit *audit, bool *ret_waits) {
+        int r = 0;
+
+        *ret_waits = false;
+        if (!audit->is_unsettled)
+                return 0;
+        audit->is_unsettled = false;
+        r = audit_flush(audit);
+        *ret_waits = audit->queue != NULL;
+        return error_trace(r);
 }
 
 static int audit_on_room(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
@@ -211,13 +218,6 @@ int audit_new(Broker *broker, Audit **ret_audit) {
                 return error_origin(-ENOMEM);
         *audit = (Audit){ .broker = broker, .kind = SUPERVISE_AUDIT_FILE, .fd = -1 };
         audit->queue_end = &audit->queue;
-        r = sd_event_add_defer(broker->event, &audit->flush, audit_on_flush, audit);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(audit->flush, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(audit->flush, true);
-        if (r < 0)
-                return error_origin(r);
         r = watch_time(broker->event, AUDIT_RETRY_USEC, 0, audit_on_retry, audit, &audit->retry);
         r = r ?: watch_enable(audit->retry, SD_EVENT_OFF);
         if (r)
@@ -237,7 +237,6 @@ Audit *audit_free(Audit *audit) {
                 audit_pop(audit);
         sd_event_source_disable_unref(audit->room);
         sd_event_source_disable_unref(audit->retry);
-        sd_event_source_disable_unref(audit->flush);
         fd_close(audit->fd);
         free(audit);
         return NULL;
@@ -327,9 +326,9 @@ int audit_write(Audit *audit, Domain *payer, Record *record) {
         audit->queue_end = &item->next;
         ++audit->n_queue;
         /* While it is blocked or broken, its own events say when to go on. */
-        if (audit->is_blocked || audit->problem[0] != '\0')
-                return 0;
-        return error_trace(watch_enable(audit->flush, SD_EVENT_ONESHOT));
+        if (!audit->is_blocked && audit->problem[0] == '\0')
+                audit->is_unsettled = true;
+        return 0;
 }
 
 const char *audit_sink_name(const Audit *audit) {

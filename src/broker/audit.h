@@ -4,6 +4,9 @@
  * journal, or to a file of JSON lines, whichever the supervisor gave us; the line for people also goes to the log,
  * unless the journal has it already.
  *
+ * Records are written when the work that made them is done (audit_settle()), so that no caller waits for one, and those of
+ * one turn of the loop go together.
+ *
  * Nothing waits for a record to be written, and none is dropped: what cannot be written at once is queued, and counts
  * against the domain that made the call. Where a domain has AUDIT_QUEUE_MAX bytes waiting, or a write failed outright
  * (a full disk, no journal), new calls are refused until that is over, and then one record says how many there were. (Root's questions to the broker, which change
@@ -47,6 +50,14 @@ void audit_count_lost(Audit *audit, Domain *source);
  * The time is added here. Return: 0 or a negative error.
  */
 int audit_write(Audit *audit, Domain *payer, Record *record);
+
+/**
+ * audit_settle() - write what came since the last time
+ * @ret_waits: not all of it could be written, and a timer or the journal's socket will say when to go on
+ *
+ * Return: 0 or a negative error.
+ */
+int audit_settle(Audit *audit, bool *ret_waits);
 
 /** audit_sink_name() - "journal", "file", "none". */
 const char *audit_sink_name(const Audit *audit);

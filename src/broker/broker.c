@@ -22,6 +22,9 @@
 #include "broker/served.h"
 #include "broker/watchdog.h"
 
+/* Turns of the loop before records are written although there is more to do. */
+#define BROKER_TURNS_MAX 16
+
 DEFINE_CLEANUP(Broker *, broker_free)
 
 /* Does the kernel refuse descriptors that nobody asked for? Then no receive of ours can be held up by dropping them. */
@@ -116,6 +119,7 @@ Broker *broker_free(Broker *broker) {
         if (broker->audit)
                 served_free_all(broker);
         call_table_deinit(&broker->calls);
+        channel_close(&broker->prepared);
         broker->audit = audit_free(broker->audit);
         broker->book = book_free(broker->book);
         domain_table_deinit(&broker->domains);
@@ -130,8 +134,50 @@ Broker *broker_free(Broker *broker) {
         return NULL;
 }
 
-int broker_run(Broker *broker) {
-        int r = sd_event_loop(broker->event);
+/* Records and lines for people are written behind the work that they are about. */
+static int broker_settle(Broker *broker, bool *ret_waits) {
+        int r = audit_settle(broker->audit, ret_waits);
 
-        return r < 0 ? error_trace(r) : 0;
+        log_flush();
+        return error_trace(r);
+}
+
+/*
+ * One turn: an event that is there already, or the wait for one. Before we wait, and every BROKER_TURNS_MAX turns where
+ * there is no need to, what has been put off is done.
+ */
+static int broker_turn(Broker *broker) {
+        bool waits = false;
+        int r;
+
+        if (++broker->n_turns >= BROKER_TURNS_MAX) {
+                broker->n_turns = 0;
+                r = broker_settle(broker, &waits);
+                if (r)
+                        return error_trace(r);
+        }
+        r = sd_event_prepare(broker->event);
+        if (r == 0) {
+                broker->n_turns = 0;
+                r = broker_settle(broker, &waits);
+                if (r)
+                        return error_trace(r);
+                /* Timers are armed by sd_event_prepare(): one that was set just now has to pass it. */
+                r = sd_event_wait(broker->event, waits ? 0 : UINT64_MAX);
+        }
+        if (r > 0)
+                r = sd_event_dispatch(broker->event);
+        return r < 0 ? error_origin(r) : 0;
+}
+
+int broker_run(Broker *broker) {
+        int code = 0, r = 0;
+
+        log_set_batched(true);
+        while (!r && sd_event_get_state(broker->event) != SD_EVENT_FINISHED)
+                r = broker_turn(broker);
+        if (!r)
+                r = sd_event_get_exit_code(broker->event, &code);
+        log_set_batched(false);
+        return r < 0 ? error_trace(r) : error_trace(code);
 }

@@ -45,11 +45,13 @@ typedef struct Broker {
         DomainTable domains;
         Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
         CallTable calls;
-        Book *book;     /* where open calls outlive us */
-        Served *served; /* calls that end in us */
+        Channel prepared; /* for the next call, or empty */
+        Book *book;       /* where open calls outlive us */
+        Served *served;   /* calls that end in us */
         Audit *audit;
         Timing timing;
         uint64_t began_usec;
+        unsigned n_turns;  /* of the loop, since records were last written */
         uid_t uid;         /* our own account */
         int spare_fd;      /* given up for a moment when descriptors run out, to refuse instead of spin */
         uint8_t *scratch;  /* BROKER_SCRATCH_SIZE bytes: what is being received, until its handler returns */

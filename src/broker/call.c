@@ -277,13 +277,33 @@ static int call_connected(Call *call) {
         return error_trace(r);
 }
 
+int call_prepare(Broker *broker) {
+        int r;
+
+        if (broker->prepared.n_fds > 0)
+                return 0;
+        r = channel_open(&broker->prepared, WIRE_DOMAIN_DIRECT);
+        return r == CHANNEL_E_LIMIT ? 0 : error_fold(r);
+}
+
+/* Return: 0, CHANNEL_E_LIMIT, or a negative error. */
+static int call_take_channel(Call *call) {
+        Broker *broker = call->broker;
+
+        if (call->mode != WIRE_DOMAIN_DIRECT || broker->prepared.n_fds == 0)
+                return channel_open(&call->channel, call->mode);
+        call->channel = broker->prepared;
+        broker->prepared = (Channel){};
+        return 0;
+}
+
 /* The target runs: make the channel and tell the agent first, so that the caller never waits for one who knows nothing. */
 static int call_connect(Call *call) {
         _cleanup_free_ char *command = NULL;
         int r;
 
         call_set_state(call, CALL_STATE_CONNECTING);
-        r = channel_open(&call->channel, call->mode);
+        r = call_take_channel(call);
         if (r == CHANNEL_E_LIMIT)
                 return error_trace(call_refuse(call, REPLY_REASON_UNAVAILABLE, "out of descriptors"));
         if (r)

@@ -137,6 +137,13 @@ Call *call_table_find(const CallTable *table, uint32_t id);
  */
 int call_request(Broker *broker, const CallRequest *request, Call **ret_call);
 
+/**
+ * call_prepare() - make what the next call will need, unless that was done already
+ *
+ * For the moment between a caller's connection and its request, which would be spent waiting. Return: 0 or a negative error.
+ */
+int call_prepare(Broker *broker);
+
 /** call_command() - the same for the host's own calls */
 int call_command(Broker *broker, const CallCommand *command, Call **ret_call);
 

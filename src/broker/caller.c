@@ -193,6 +193,7 @@ static int caller_on_deadline(sd_event_source *source, uint64_t usec, void *user
 
 int caller_new(Broker *broker, Domain *domain, int fd) {
         Caller *caller;
+        int r;
 
         caller = malloc(sizeof(*caller));
         if (!caller) {
@@ -206,6 +207,12 @@ int caller_new(Broker *broker, Domain *domain, int fd) {
                 .fd = fd,
         };
         ++domain->n_connections;
+
+        r = domain == broker->strangers ? 0 : call_prepare(broker);
+        if (r) {
+                caller_free(caller);
+                return error_trace(r);
+        }
 
         /*
          * Most callers have sent their request by now, and most calls are answered at once: those need no event source,

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -19,9 +18,6 @@
 #include "broker/client.h"
 #include "broker/link.h"
 #include "broker/watch.h"
-
-/* Connections taken per wake-up: enough to drain a burst, few enough that links and others get their turn. */
-#define LISTENER_ACCEPT_MAX 16
 
 struct Listener {
         Broker *broker;
@@ -110,42 +106,28 @@ static int listener_shed(Listener *listener) {
         return 0;
 }
 
-/* Is there another? accept4() makes a socket before it looks, which costs several times as much as to ask. */
-static bool listener_has_more(int fd) {
-        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-        return poll(&poll_fd, 1, 0) == 1;
-}
-
 static int listener_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Listener *listener = userdata;
+        int connection;
 
-        for (unsigned i = 0; i < LISTENER_ACCEPT_MAX; ++i) {
-                int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-                int r;
-
-                if (connection < 0) {
-                        switch (errno) {
-                        case EAGAIN:
-                        case ECONNABORTED:
-                        case EINTR:
-                                return 0;
-                        case EMFILE:
-                        case ENFILE:
-                        case ENOBUFS:
-                        case ENOMEM:
-                                return listener_shed(listener);
-                        default:
-                                return error_origin(-errno);
-                        }
-                }
-                r = listener_admit(listener, connection);
-                if (r)
-                        return error_trace(r);
-                if (!listener_has_more(fd))
+        connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connection < 0) {
+                switch (errno) {
+                case EAGAIN:
+                case ECONNABORTED:
+                case EINTR:
                         return 0;
+                case EMFILE:
+                case ENFILE:
+                case ENOBUFS:
+                case ENOMEM:
+                        return listener_shed(listener);
+                default:
+                        return error_origin(-errno);
+                }
         }
-        return 0;
+        /* Asking whether there is another would cost as much as the loop's next turn, which lets others have theirs. */
+        return error_trace(listener_admit(listener, connection));
 }
 
 int listener_new(Broker *broker, ListenerKind kind, Domain *domain, int fd, Listener **ret_listener) {
