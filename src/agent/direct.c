@@ -357,9 +357,9 @@ static int direct_spawn(DirectTable *table, Direct *direct, const Service *servi
                         bool just_exec) {
         _cleanup_fd_ int stderr_fd = -1;
         ServiceProgram program = {
-                .stdin_fd = just_exec ? table->slots.spare_fd : channel->stdin_fd,
-                .stdout_fd = just_exec ? table->slots.spare_fd : channel->stdout_fd,
-                .stderr_fd = table->slots.spare_fd,
+                .stdin_fd = just_exec ? table->slots.null_fd : channel->stdin_fd,
+                .stdout_fd = just_exec ? table->slots.null_fd : channel->stdout_fd,
+                .stderr_fd = table->slots.null_fd,
                 .slots = &table->slots,
         };
         int r;

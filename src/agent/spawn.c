@@ -30,44 +30,50 @@ typedef struct SpawnChild {
         volatile int error; /* errno of what failed; 0 after a successful exec */
 } SpawnChild;
 
-int spawn_slots_init(SpawnSlots *slots) {
-        *slots = SPAWN_SLOTS_INIT;
-        slots->spare_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-        if (slots->spare_fd < 0)
-                return error_origin(-errno);
-        for (size_t i = 0; i < ARRAY_SIZE(slots->fds); ++i) {
-                slots->fds[i] = fcntl(slots->spare_fd, F_DUPFD_CLOEXEC, 3);
-                if (slots->fds[i] < 0) {
-                        int error = errno;
+static int spawn_map_stack(void **ret_stack) {
+        void *stack;
 
-                        spawn_slots_deinit(slots);
-                        return error_origin(-error);
-                }
-        }
+        stack = mmap(NULL, SPAWN_STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+        if (stack == MAP_FAILED)
+                return -errno;
+        *ret_stack = stack;
         return 0;
+}
+
+int spawn_slots_init(SpawnSlots *slots) {
+        int error = 0;
+
+        *slots = SPAWN_SLOTS_INIT;
+        slots->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+        if (slots->null_fd < 0)
+                error = -errno;
+        for (int i = 0; !error && i < (int)ARRAY_SIZE(slots->own_fds); ++i) {
+                slots->own_fds[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
+                if (slots->own_fds[i] < 0)
+                        error = -errno;
+        }
+        if (!error)
+                error = spawn_map_stack(&slots->stack);
+        if (error)
+                spawn_slots_deinit(slots);
+        return error_origin(error);
 }
 
 void spawn_slots_deinit(SpawnSlots *slots) {
-        for (size_t i = 0; i < ARRAY_SIZE(slots->fds); ++i)
-                slots->fds[i] = fd_close(slots->fds[i]);
-        slots->spare_fd = fd_close(slots->spare_fd);
+        for (size_t i = 0; i < ARRAY_SIZE(slots->own_fds); ++i)
+                slots->own_fds[i] = fd_close(slots->own_fds[i]);
+        slots->null_fd = fd_close(slots->null_fd);
+        if (slots->stack)
+                (void)munmap(slots->stack, SPAWN_STACK_SIZE);
+        slots->stack = NULL;
 }
 
-/* The three ends, in the order of 0, 1, 2, or what stands for them between two starts. Return: 0 or -errno */
-static int spawn_slots_fill(const SpawnSlots *slots, const int fds[static 3]) {
-        for (size_t i = 0; i < ARRAY_SIZE(slots->fds); ++i)
-                if (dup3(fds[i], slots->fds[i], O_CLOEXEC) < 0)
+/* Make them 0, 1 and 2. Return: 0 or -errno */
+static int spawn_place(const int fds[static 3]) {
+        for (int i = 0; i < 3; ++i)
+                if (dup2(fds[i], i) < 0)
                         return -errno;
         return 0;
-}
-
-static unsigned spawn_slots_end(const SpawnSlots *slots) {
-        int highest = slots->fds[0];
-
-        for (size_t i = 1; i < ARRAY_SIZE(slots->fds); ++i)
-                if (slots->fds[i] > highest)
-                        highest = slots->fds[i];
-        return (unsigned)highest + 1;
 }
 
 /* Ignored signals survive exec; those that have a handler fall back by themselves. */
@@ -85,29 +91,26 @@ static int spawn_reset_signals(const sigset_t *signals) {
 
 /*
  * Runs in the parent's memory while the parent waits: it changes nothing there but SpawnChild, and calls nothing but
- * system calls. The signal table is its own (no CLONE_SIGHAND), so no handler of ours can run here.
+ * system calls.
  */
 __attribute__((no_sanitize_address)) static int spawn_child(void *userdata) {
         SpawnChild *child = userdata;
         const Spawn *spawn = child->spawn;
-        const SpawnSlots *slots = spawn->slots;
-        int stdin_fd = slots ? slots->fds[0] : spawn->stdin_fd;
-        int stdout_fd = slots ? slots->fds[1] : spawn->stdout_fd;
-        int stderr_fd = slots ? slots->fds[2] : spawn->stderr_fd;
+        const int ends[] = { spawn->stdin_fd, spawn->stdout_fd, spawn->stderr_fd };
 
-        /* The table is the parent's until here: before this nothing may be opened, closed or moved. */
-        if (slots && close_range(spawn_slots_end(slots), ~0U, CLOSE_RANGE_UNSHARE) < 0)
+        /*
+         * With slots the ends are in place, and the table is the parent's until it is unshared: before that nothing may be
+         * opened, closed or moved. Either way, whatever the agent, or a library, forgot to mark close-on-exec, no service
+         * must inherit.
+         */
+        if (!spawn->slots && spawn_place(ends) < 0)
+                goto failed;
+        if (close_range(3, ~0U, spawn->slots ? CLOSE_RANGE_UNSHARE : 0) < 0)
                 goto failed;
         (void)setsid();
         /* A home that is gone keeps nobody from being served: 6.9 only warns. */
         if (spawn->directory)
                 (void)!chdir(spawn->directory);
-        if (dup2(stdin_fd, STDIN_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0 ||
-            dup2(stderr_fd, STDERR_FILENO) < 0)
-                goto failed;
-        /* Whatever the agent, or a library, forgot to mark close-on-exec, no service must inherit. */
-        if (close_range(3, ~0U, 0) < 0)
-                goto failed;
         if (spawn->files && setrlimit(RLIMIT_NOFILE, spawn->files) < 0)
                 goto failed;
         if (spawn_reset_signals(spawn->signals) < 0)
@@ -119,26 +122,23 @@ failed:
 }
 
 static int spawn_clone(SpawnChild *child, pid_t *ret_pid, int *ret_pidfd) {
-        int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
-        sigset_t all, before;
-        void *stack;
-        int error;
+        const SpawnSlots *slots = child->spawn->slots;
+        int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | (slots ? CLONE_FILES : 0);
+        void *stack = slots ? slots->stack : NULL;
+        int error = 0;
         pid_t pid;
 
-        stack = mmap(NULL, SPAWN_STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-        if (stack == MAP_FAILED)
-                return -errno;
-        if (child->spawn->slots)
-                flags |= CLONE_FILES;
-
-        sigfillset(&all);
-        sigprocmask(SIG_SETMASK, &all, &before);
+        if (!stack)
+                error = spawn_map_stack(&stack);
+        if (error)
+                return error;
         pid = clone(spawn_child, (uint8_t *)stack + SPAWN_STACK_SIZE, flags, child, ret_pidfd);
-        error = pid < 0 ? errno : 0;
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        munmap(stack, SPAWN_STACK_SIZE);
+        if (pid < 0)
+                error = -errno;
+        if (!slots)
+                (void)munmap(stack, SPAWN_STACK_SIZE);
         *ret_pid = pid;
-        return -error;
+        return error;
 }
 
 void spawn_find_signals(sigset_t *ret_signals) {
@@ -155,22 +155,19 @@ int spawn_process(const Spawn *spawn, int *reterr_errno, pid_t *ret_pid, int *re
         const int ends[] = { spawn->stdin_fd, spawn->stdout_fd, spawn->stderr_fd };
         SpawnChild child = { .spawn = spawn };
         _cleanup_fd_ int pidfd = -1;
-        pid_t pid;
+        pid_t pid = -1;
         int r = 0;
 
         if (spawn->stdin_fd < 3 || spawn->stdout_fd < 3 || spawn->stderr_fd < 3)
                 return error_origin(-EINVAL);
 
         if (spawn->slots)
-                r = spawn_slots_fill(spawn->slots, ends);
+                r = spawn_place(ends);
         if (!r)
                 r = spawn_clone(&child, &pid, &pidfd);
-        if (spawn->slots) {
-                const int spare[] = { spawn->slots->spare_fd, spawn->slots->spare_fd, spawn->slots->spare_fd };
-
-                /* Or the ends of this program would stay open in us. On an occupied slot it cannot fail. */
-                (void)spawn_slots_fill(spawn->slots, spare);
-        }
+        /* Or the ends of this program would stay open in us. Onto what is open it cannot fail. */
+        if (spawn->slots)
+                (void)spawn_place(spawn->slots->own_fds);
         if (r < 0) {
                 *reterr_errno = -r;
                 return SPAWN_E_LIMIT;

@@ -22,16 +22,18 @@ enum {
 };
 
 /**
- * Three low descriptors that a process with many open ones keeps occupied. A start puts the program's ends there, and the
- * new process takes over only the table's beginning; so what it costs does not grow with what else is open. Without them
- * the kernel copies the whole table for each start.
+ * What a process with many open descriptors, which starts many programs, keeps for it. The program's ends are put where it
+ * wants them, as our own 0, 1 and 2, for the moment of the start, and the new process takes over no more of the table than
+ * these three; so what it costs does not grow with what else is open. Otherwise the kernel copies the whole table for each
+ * start.
  */
 typedef struct SpawnSlots {
-        int fds[3];   /* -1: none */
-        int spare_fd; /* what fills them in between */
+        int own_fds[3]; /* what our 0, 1 and 2 are between two starts; -1: not initialised */
+        int null_fd;    /* /dev/null, for whoever has use for it */
+        void *stack;    /* of the new process, until exec; NULL: none */
 } SpawnSlots;
 
-#define SPAWN_SLOTS_INIT ((SpawnSlots){ .fds = { -1, -1, -1 }, .spare_fd = -1 })
+#define SPAWN_SLOTS_INIT ((SpawnSlots){ .own_fds = { -1, -1, -1 }, .null_fd = -1 })
 
 typedef struct Spawn {
         const char *program; /* a path; PATH is not searched */
@@ -51,7 +53,7 @@ typedef struct Spawn {
  */
 void spawn_find_signals(sigset_t *ret_signals);
 
-/** spawn_slots_init() - occupy them; early, while few descriptors are open. Return: 0 or a negative error */
+/** spawn_slots_init() - descriptors 0, 1 and 2 must be open. Return: 0 or a negative error */
 int spawn_slots_init(SpawnSlots *slots);
 
 /** spawn_slots_deinit() - harmless when repeated */
@@ -63,7 +65,8 @@ void spawn_slots_deinit(SpawnSlots *slots);
  * @ret_pid:      also its session and process group
  * @ret_pidfd:    close-on-exec; the caller's
  *
- * On failure no child is left. The calling process must have one thread.
+ * On failure no child is left. The calling process must have one thread, and no handler for a signal that somebody else
+ * may send: it could run in the new process, which has our memory for a moment.
  * Return: 0, SPAWN_E_…, or a negative error.
  */
 int spawn_process(const Spawn *spawn, int *reterr_errno, pid_t *ret_pid, int *ret_pidfd);

@@ -93,16 +93,19 @@ static void test_slots(void **state) {
         char *argv[] = { (char *)"sh", (char *)"-c", (char *)"echo out; echo err >&2; ls /proc/self/fd | wc -l", NULL };
         char *missing[] = { (char *)"missing", NULL };
         char *environment[] = { (char *)"PATH=/usr/bin:/bin", NULL };
+        struct stat before[3], after;
         SpawnSlots slots;
         int lowest, many[100];
 
+        for (int i = 0; i < 3; ++i)
+                assert_int_equal(fstat(i, &before[i]), 0);
         assert_int_equal(spawn_slots_init(&slots), 0);
         for (size_t i = 0; i < ARRAY_SIZE(many); ++i)
-                many[i] = fcntl(slots.spare_fd, F_DUPFD_CLOEXEC, 200);
-        lowest = fcntl(slots.spare_fd, F_DUPFD_CLOEXEC, 3);
+                many[i] = fcntl(slots.null_fd, F_DUPFD_CLOEXEC, 200);
+        lowest = fcntl(slots.null_fd, F_DUPFD_CLOEXEC, 3);
         fd_close(lowest);
         for (int i = 0; i < 3; ++i) {
-                int pipe_fds[2], error = 0, null_fd = slots.spare_fd;
+                int pipe_fds[2], error = 0, null_fd = slots.null_fd;
                 Program program = {};
                 char text[256];
                 siginfo_t info;
@@ -137,9 +140,14 @@ static void test_slots(void **state) {
                                  SPAWN_E_NOT_FOUND);
                 assert_int_equal(error, ENOENT);
         }
-        /* Nothing was left open in our table. */
-        assert_int_equal(fcntl(slots.spare_fd, F_DUPFD_CLOEXEC, 3), lowest);
+        /* Nothing was left open in our table, and our own three are what they were. */
+        assert_int_equal(fcntl(slots.null_fd, F_DUPFD_CLOEXEC, 3), lowest);
         fd_close(lowest);
+        for (int i = 0; i < 3; ++i) {
+                assert_int_equal(fstat(i, &after), 0);
+                assert_int_equal(after.st_ino, before[i].st_ino);
+                assert_int_equal(after.st_dev, before[i].st_dev);
+        }
         for (size_t i = 0; i < ARRAY_SIZE(many); ++i)
                 fd_close(many[i]);
         spawn_slots_deinit(&slots);
