@@ -17,6 +17,7 @@
 #include "agent/direct.h"
 #include "agent/link.h"
 #include "agent/notify.h"
+#include "agent/watch.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -26,8 +27,6 @@
 
 /** Events taken from the kernel at a time. */
 #define AGENT_EVENTS_MAX 64
-/** Orders taken from the broker before other events are looked at again. */
-#define AGENT_ORDERS_MAX 64
 
 /* What a handler writes before it exits; one piece, since it is far below PIPE_BUF. */
 typedef struct AgentReport {
@@ -40,11 +39,12 @@ struct Agent {
         const ServiceSettings *settings;
         Link link;
         Calls calls;
+        WatchSet watches;
         DirectTable direct;
-        int epoll_fd;
         int signal_fd;
         int report_read_fd, report_write_fd; /* all handlers write into one pipe */
         Watch link_watch, signal_watch, report_watch;
+        bool link_full;     /* it takes no more: room is waited for */
         const char *notify; /* NULL once READY=1 was sent */
         bool stopping;
         uint8_t packet[ORDER_SIZE_MAX]; /* the order in hand; also the CALL_LIST being sent */
@@ -58,20 +58,13 @@ Agent *agent_free(Agent *agent) {
         fd_close(agent->report_read_fd);
         fd_close(agent->report_write_fd);
         fd_close(agent->signal_fd);
-        fd_close(agent->epoll_fd);
-        agent->direct.epoll_fd = -1;
+        watch_set_deinit(&agent->watches);
         direct_table_leave(&agent->direct);
         direct_table_deinit(&agent->direct);
         free(agent);
         return NULL;
 }
 DEFINE_CLEANUP(Agent *, agent_free)
-
-static int agent_watch(Agent *agent, int operation, int fd, uint32_t events, Watch *watch) {
-        struct epoll_event event = { .events = events, .data.ptr = watch };
-
-        return epoll_ctl(agent->epoll_fd, operation, fd, &event) < 0 ? error_origin(-errno) : 0;
-}
 
 static int agent_open_signals(Agent *agent) {
         struct sigaction by_default = { .sa_handler = SIG_DFL }, ignore = { .sa_handler = SIG_IGN };
@@ -88,7 +81,7 @@ static int agent_open_signals(Agent *agent) {
         agent->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         if (agent->signal_fd < 0)
                 return error_origin(-errno);
-        return agent_watch(agent, EPOLL_CTL_ADD, agent->signal_fd, EPOLLIN, &agent->signal_watch);
+        return error_origin(watch_set_add(&agent->watches, agent->signal_fd, EPOLLIN, &agent->signal_watch));
 }
 
 static int agent_open_reports(Agent *agent) {
@@ -102,7 +95,7 @@ static int agent_open_reports(Agent *agent) {
         r = fd_set_nonblocking(agent->report_read_fd, true);
         if (r)
                 return error_origin(r);
-        return agent_watch(agent, EPOLL_CTL_ADD, agent->report_read_fd, EPOLLIN, &agent->report_watch);
+        return error_origin(watch_set_add(&agent->watches, agent->report_read_fd, EPOLLIN, &agent->report_watch));
 }
 
 int agent_new(const ServiceSettings *settings, const char *link_path, const char *notify, Agent **ret_agent) {
@@ -113,20 +106,21 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
         if (!agent)
                 return error_origin(-ENOMEM);
         agent->settings = settings;
-        agent->epoll_fd = agent->signal_fd = agent->report_read_fd = agent->report_write_fd = -1;
+        agent->signal_fd = agent->report_read_fd = agent->report_write_fd = -1;
+        agent->watches = WATCH_SET_INIT;
         agent->direct = DIRECT_TABLE_INIT;
         agent->link_watch = (Watch){ WATCH_KIND_LINK };
         agent->signal_watch = (Watch){ WATCH_KIND_SIGNALS };
         agent->report_watch = (Watch){ WATCH_KIND_REPORTS };
         agent->notify = notify;
-        agent->stopping = false;
+        agent->stopping = agent->link_full = false;
         link_init(&agent->link, link_path);
         calls_init(&agent->calls);
 
-        agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        if (agent->epoll_fd < 0)
-                return error_origin(-errno);
-        r = direct_table_init(&agent->direct, agent->epoll_fd, settings);
+        r = watch_set_init(&agent->watches);
+        if (r)
+                return r;
+        r = direct_table_init(&agent->direct, &agent->watches, settings);
         if (r)
                 return r;
         r = agent_open_signals(agent);
@@ -144,7 +138,8 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
 /* Ends that nobody was told stay: the CALL_LIST of the next link names these calls too, and their ends follow it. */
 static void agent_lose_link(Agent *agent, const char *reason) {
         /* A handler that was just forked holds a copy for a moment: closing alone would not end the events. */
-        (void)epoll_ctl(agent->epoll_fd, EPOLL_CTL_DEL, agent->link.fd, NULL);
+        if (agent->link.fd >= 0)
+                watch_set_remove(&agent->watches, agent->link.fd);
         link_lose(&agent->link, clock_now(), reason);
 }
 
@@ -156,14 +151,15 @@ static int agent_send_ended(Agent *agent, const CallEnded *ended) {
 }
 
 /* While a broker does not take what we tell it, nothing more is taken from it. */
-static int agent_watch_link(Agent *agent) {
-        return agent_watch(agent, EPOLL_CTL_MOD, agent->link.fd, agent->calls.ended_first ? EPOLLOUT : EPOLLIN,
-                           &agent->link_watch);
+static int agent_watch_link(Agent *agent, bool full) {
+        if (agent->link_full == full)
+                return 0;
+        agent->link_full = full;
+        return error_origin(
+                watch_set_change(&agent->watches, agent->link.fd, full ? EPOLLOUT : EPOLLIN, &agent->link_watch));
 }
 
 static int agent_flush_ended(Agent *agent) {
-        bool was_waiting = agent->calls.ended_first != NULL;
-
         while (agent->link.state == LINK_STATE_UP && agent->calls.ended_first) {
                 int r = agent_send_ended(agent, &agent->calls.ended_first->ended);
 
@@ -172,7 +168,7 @@ static int agent_flush_ended(Agent *agent) {
                         calls_remove(&agent->calls, agent->calls.ended_first);
                         break;
                 case LINK_E_AGAIN:
-                        return agent_watch_link(agent);
+                        return agent_watch_link(agent, true);
                 case LINK_E_LOST:
                         agent_lose_link(agent, "the broker went away");
                         return 0;
@@ -180,7 +176,7 @@ static int agent_flush_ended(Agent *agent) {
                         return error_fold(r);
                 }
         }
-        return was_waiting && agent->link.state == LINK_STATE_UP ? agent_watch_link(agent) : 0;
+        return agent->link.state == LINK_STATE_UP ? agent_watch_link(agent, false) : 0;
 }
 
 static int agent_connect(Agent *agent) {
@@ -189,7 +185,8 @@ static int agent_connect(Agent *agent) {
         r = link_connect(&agent->link, clock_now());
         switch (r) {
         case 0:
-                return agent_watch(agent, EPOLL_CTL_ADD, agent->link.fd, EPOLLIN, &agent->link_watch);
+                agent->link_full = false;
+                return error_origin(watch_set_add(&agent->watches, agent->link.fd, EPOLLIN, &agent->link_watch));
         case LINK_E_LOST:
                 return 0;
         default:
@@ -317,6 +314,7 @@ __attribute__((noreturn)) static void agent_become_handler(Agent *agent, const O
 /* Return: 0, or -errno (logged) */
 static int agent_fork_handler(Agent *agent, const Order *order, HandlerChannel *channel, const Service *service,
                               Call *call) {
+        int error = 0;
         pid_t pid;
 
         pid = fork();
@@ -324,10 +322,11 @@ static int agent_fork_handler(Agent *agent, const Order *order, HandlerChannel *
                 agent_become_handler(agent, order, channel, service);
         if (pid > 0)
                 call->handler_pidfd = pidfd_open(pid, 0);
-        if (pid < 0 || call->handler_pidfd < 0 ||
-            agent_watch(agent, EPOLL_CTL_ADD, call->handler_pidfd, EPOLLIN, &call->watch) < 0) {
-                int error = errno;
-
+        if (pid < 0 || call->handler_pidfd < 0)
+                error = errno;
+        else
+                error = -watch_set_add(&agent->watches, call->handler_pidfd, EPOLLIN, &call->watch);
+        if (error) {
                 if (pid > 0) {
                         /* A handler that we cannot watch must not run. It is ours: its pid is nobody else's yet. */
                         (void)kill(pid, SIGKILL);
@@ -337,6 +336,7 @@ static int agent_fork_handler(Agent *agent, const Order *order, HandlerChannel *
                 log_warning("call %u: refused: cannot start its handler: %s", order->call_id, strerror(error));
                 return -error;
         }
+        ++agent->watches.n_forked;
         return 0;
 }
 
@@ -495,9 +495,8 @@ static int agent_on_handler(Agent *agent, Call *call) {
         if (info.si_pid == 0)
                 return 0;
 
-        r = agent_watch(agent, EPOLL_CTL_DEL, call->handler_pidfd, 0, NULL);
-        if (r)
-                return r;
+        call->handler_pidfd = watch_set_close(&agent->watches, call->handler_pidfd);
+        --agent->watches.n_forked;
         if (call->reported) {
                 status = call->ended.status;
                 how = call->ended.how;
@@ -507,13 +506,13 @@ static int agent_on_handler(Agent *agent, Call *call) {
         return agent_end_call(agent, call, call->killed ? CALL_HOW_KILLED : how, status);
 }
 
-static int agent_on_direct(Agent *agent, Watch *watch) {
+static int agent_on_direct(Agent *agent, Watch *watch, uint32_t events) {
         DataOutcome outcome;
         uint32_t call_id;
         Call *call;
         int r;
 
-        r = direct_on_event(&agent->direct, watch, &call_id, &outcome);
+        r = direct_on_event(&agent->direct, watch, events, &call_id, &outcome);
         if (r != DIRECT_E_ENDED)
                 return error_trace(r);
         call = calls_lookup(&agent->calls, call_id);
@@ -547,32 +546,29 @@ static int agent_on_packet(Agent *agent, LinkPacket *packet) {
         return 0;
 }
 
+/* One order a turn: what else has happened waits for no more than that. */
 static int agent_on_link(Agent *agent) {
+        LinkPacket packet;
         int r;
 
         r = agent_flush_ended(agent);
-        for (unsigned i = 0; !r && i < AGENT_ORDERS_MAX; ++i) {
-                LinkPacket packet;
-
-                if (agent->link.state == LINK_STATE_DOWN ||
-                    (agent->link.state == LINK_STATE_UP && agent->calls.ended_first))
-                        return 0;
-                r = link_receive(&agent->link, agent->packet, sizeof(agent->packet), &packet);
-                switch (r) {
-                case 0:
-                        r = agent_on_packet(agent, &packet);
-                        link_packet_close(&packet);
-                        break;
-                case LINK_E_AGAIN:
-                        return 0;
-                case LINK_E_LOST:
-                        agent_lose_link(agent, "the broker closed the link");
-                        return 0;
-                default:
-                        return error_fold(r);
-                }
+        if (r || agent->link.state == LINK_STATE_DOWN ||
+            (agent->link.state == LINK_STATE_UP && agent->calls.ended_first))
+                return r;
+        r = link_receive(&agent->link, agent->packet, sizeof(agent->packet), &packet);
+        switch (r) {
+        case 0:
+                r = agent_on_packet(agent, &packet);
+                link_packet_close(&packet);
+                return r;
+        case LINK_E_AGAIN:
+                return 0;
+        case LINK_E_LOST:
+                agent_lose_link(agent, "the broker closed the link");
+                return 0;
+        default:
+                return error_fold(r);
         }
-        return r;
 }
 
 static int agent_on_deadline(Agent *agent) {
@@ -606,7 +602,7 @@ static int agent_timeout(const Agent *agent) {
         return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-static int agent_on_event(Agent *agent, Watch *watch) {
+static int agent_on_event(Agent *agent, Watch *watch, uint32_t events) {
         switch (watch->kind) {
         case WATCH_KIND_SIGNALS:
                 agent->stopping = true;
@@ -620,7 +616,7 @@ static int agent_on_event(Agent *agent, Watch *watch) {
         case WATCH_KIND_PROGRAM:
         case WATCH_KIND_STDERR:
         case WATCH_KIND_STATUS:
-                return agent_on_direct(agent, watch);
+                return agent_on_direct(agent, watch, events);
         }
         return 0;
 }
@@ -634,11 +630,11 @@ int agent_run(Agent *agent) {
                 r = agent_on_deadline(agent);
                 if (r)
                         return r;
-                n = epoll_wait(agent->epoll_fd, events, AGENT_EVENTS_MAX, agent_timeout(agent));
+                n = epoll_wait(agent->watches.epoll_fd, events, AGENT_EVENTS_MAX, agent_timeout(agent));
                 if (n < 0 && errno != EINTR)
                         return error_origin(-errno);
                 for (int i = 0; i < n && !agent->stopping; ++i) {
-                        r = agent_on_event(agent, events[i].data.ptr);
+                        r = agent_on_event(agent, events[i].data.ptr, events[i].events);
                         if (r)
                                 return r;
                 }

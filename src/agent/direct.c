@@ -33,9 +33,9 @@ struct Direct {
         Servicelog log;
 };
 
-int direct_table_init(DirectTable *table, int epoll_fd, const ServiceSettings *settings) {
+int direct_table_init(DirectTable *table, WatchSet *watches, const ServiceSettings *settings) {
         *table = DIRECT_TABLE_INIT;
-        table->epoll_fd = epoll_fd;
+        table->watches = watches;
         table->killed_last = &table->killed_first;
         servicelog_sink_init(&table->sink, settings->journal, settings->syslog);
         return error_trace(spawn_slots_init(&table->slots));
@@ -43,33 +43,16 @@ int direct_table_init(DirectTable *table, int epoll_fd, const ServiceSettings *s
 
 /* --- descriptors ------------------------------------------------------------------------------------------------ */
 
-/*
- * A descriptor leaves epoll before it is closed: a process that was just forked may hold a copy for a moment, and an
- * event would come for what is freed.
- */
-static int direct_unwatch_fd(DirectTable *table, int fd) {
-        if (fd >= 0)
-                (void)epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-        return fd_close(fd);
-}
-
-static int direct_watch_fd(DirectTable *table, int fd, uint32_t events, Watch *watch) {
-        struct epoll_event event = { .events = events, .data.ptr = watch };
-
-        return epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
 static void direct_close_err(DirectTable *table, Direct *direct) {
-        if (direct->err_watched)
-                direct->err_fd = direct_unwatch_fd(table, direct->err_fd);
-        direct->err_fd = fd_close(direct->err_fd);
+        direct->err_fd =
+                direct->err_watched ? watch_set_close(table->watches, direct->err_fd) : fd_close(direct->err_fd);
         direct->err_watched = false;
 }
 
 /* Before anything is sent on it, since that may close it. */
 static void direct_unwatch_status(DirectTable *table, Direct *direct) {
         if (direct->status_watched)
-                (void)epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, direct->status.fd, NULL);
+                watch_set_remove(table->watches, direct->status.fd);
         direct->status_watched = false;
 }
 
@@ -80,14 +63,14 @@ static int direct_wait_for(DirectTable *table, Direct *direct, bool room) {
         if (!room) {
                 direct_unwatch_status(table, direct);
         } else if (!direct->status_watched) {
-                r = direct_watch_fd(table, direct->status.fd, EPOLLOUT, &direct->status_watch);
+                r = watch_set_add(table->watches, direct->status.fd, EPOLLOUT, &direct->status_watch);
                 direct->status_watched = !r;
         }
         if (!r && direct->err_watched == room && direct->err_fd >= 0) {
                 if (!room)
-                        r = direct_watch_fd(table, direct->err_fd, EPOLLIN, &direct->stderr_watch);
+                        r = watch_set_add(table->watches, direct->err_fd, EPOLLIN, &direct->stderr_watch);
                 else
-                        (void)epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, direct->err_fd, NULL);
+                        watch_set_remove(table->watches, direct->err_fd);
                 direct->err_watched = !room;
         }
         return error_origin(r);
@@ -125,7 +108,7 @@ static void direct_unlink_killed(DirectTable *table, Direct *direct) {
 static void direct_free(DirectTable *table, Direct *direct) {
         direct_unlink_killed(table, direct);
         direct_unlink(direct);
-        direct->pidfd = direct_unwatch_fd(table, direct->pidfd);
+        direct->pidfd = watch_set_close(table->watches, direct->pidfd);
         direct_close_err(table, direct);
         direct_unwatch_status(table, direct);
         data_status_deinit(&direct->status);
@@ -226,23 +209,33 @@ static int direct_finish(DirectTable *table, Direct *direct, DataOutcome *ret_ou
         return DIRECT_E_ENDED;
 }
 
-static int direct_on_program(DirectTable *table, Direct *direct, DataOutcome *ret_outcome) {
-        siginfo_t info = {};
-        int n = 0, r;
+static int direct_wait_program(const Direct *direct, int options, siginfo_t *ret_info) {
+        int r;
 
         do
-                r = waitid(P_PIDFD, (id_t)direct->pidfd, &info, WEXITED | WNOHANG | WNOWAIT);
+                r = waitid(P_PIDFD, (id_t)direct->pidfd, ret_info, WEXITED | WNOHANG | options);
         while (r < 0 && errno == EINTR);
-        if (r < 0)
-                return error_origin(-errno);
+        return r < 0 ? error_origin(-errno) : 0;
+}
+
+static int direct_on_program(DirectTable *table, Direct *direct, DataOutcome *ret_outcome) {
+        siginfo_t info = {};
+        int n = 0, r = 0;
+
+        if (direct->killed) {
+                r = direct_wait_program(direct, WNOWAIT, &info);
+                /* What was told to end has ended: so must what it started, as long as the group's number is its own. */
+                if (!r && info.si_pid != 0)
+                        spawn_signal_group(direct->pid, direct->pidfd, SIGKILL);
+        }
+        if (!r)
+                r = direct_wait_program(direct, 0, &info);
+        if (r)
+                return error_trace(r);
         if (info.si_pid == 0)
                 return 0;
-        /* What was told to end has ended: so must what it started, as long as the group's number is still its own. */
-        if (direct->killed)
-                spawn_signal_group(direct->pid, direct->pidfd, SIGKILL);
-        (void)waitid(P_PIDFD, (id_t)direct->pidfd, &info, WEXITED);
         direct_unlink_killed(table, direct);
-        direct->pidfd = direct_unwatch_fd(table, direct->pidfd);
+        direct->pidfd = watch_set_close(table->watches, direct->pidfd);
         if (direct->state == DIRECT_STATE_TAIL) {
                 direct_check_gone(table, direct);
                 return 0;
@@ -260,10 +253,14 @@ static int direct_on_program(DirectTable *table, Direct *direct, DataOutcome *re
         return error_trace(direct_finish(table, direct, ret_outcome));
 }
 
-static int direct_on_stderr(DirectTable *table, Direct *direct) {
-        int r;
+static int direct_on_stderr(DirectTable *table, Direct *direct, uint32_t events) {
+        int r = 0;
 
-        r = direct_forward_err(table, direct);
+        /* A hang-up alone: there is no writer, and nothing to read. */
+        if (events & EPOLLIN)
+                r = direct_forward_err(table, direct);
+        else
+                direct_close_err(table, direct);
         if (r == DATA_STATUS_E_AGAIN)
                 return error_trace(direct_wait_for(table, direct, true));
         direct_check_gone(table, direct);
@@ -307,7 +304,8 @@ static Direct *direct_of(Watch *watch) {
         return NULL;
 }
 
-int direct_on_event(DirectTable *table, Watch *watch, uint32_t *ret_call_id, DataOutcome *ret_outcome) {
+int direct_on_event(DirectTable *table, Watch *watch, uint32_t events, uint32_t *ret_call_id,
+                    DataOutcome *ret_outcome) {
         Direct *direct = direct_of(watch);
         int r = 0;
 
@@ -318,7 +316,7 @@ int direct_on_event(DirectTable *table, Watch *watch, uint32_t *ret_call_id, Dat
         if (watch->kind == WATCH_KIND_PROGRAM && direct->pidfd >= 0)
                 r = direct_on_program(table, direct, ret_outcome);
         else if (watch->kind == WATCH_KIND_STDERR && direct->err_watched)
-                r = direct_on_stderr(table, direct);
+                r = direct_on_stderr(table, direct, events);
         else if (watch->kind == WATCH_KIND_STATUS && direct->status_watched)
                 r = direct_on_status(table, direct, ret_outcome);
         return r;
@@ -328,6 +326,10 @@ int direct_on_event(DirectTable *table, Watch *watch, uint32_t *ret_call_id, Dat
 
 static void direct_channel_close(DirectChannel *channel) {
         channel->status_fd = fd_close(channel->status_fd);
+        /* They came in one message, so they usually lie side by side. */
+        if (channel->stdin_fd >= 0 && channel->stdout_fd == channel->stdin_fd + 1 &&
+            close_range((unsigned)channel->stdin_fd, (unsigned)channel->stdout_fd, 0) == 0)
+                channel->stdin_fd = channel->stdout_fd = -1;
         channel->stdin_fd = fd_close(channel->stdin_fd);
         channel->stdout_fd = fd_close(channel->stdout_fd);
 }
@@ -342,15 +344,14 @@ void direct_refuse(DirectChannel *channel, int status) {
 
 /* A pipe, not a socket, so that a program can open /dev/stderr once more (6.9). */
 static int direct_open_stderr(int *ret_ours, int *ret_theirs) {
-        int fds[2], r;
+        int fds[2];
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
         *ret_ours = fds[0];
         *ret_theirs = fds[1];
-        /* Each end has a description of its own: this is not the program's flag. */
-        r = fd_set_nonblocking(fds[0], true);
-        return r;
+        /* Each end has a description of its own, and a new one no other flag: this is not the program's. */
+        return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int direct_spawn(DirectTable *table, Direct *direct, const Service *service, const DirectChannel *channel,
@@ -379,7 +380,7 @@ static int direct_spawn(DirectTable *table, Direct *direct, const Service *servi
         direct->pid = program.pid;
         direct->pidfd = program.pidfd;
 
-        r = direct_watch_fd(table, direct->pidfd, EPOLLIN, &direct->program_watch);
+        r = watch_set_add(table->watches, direct->pidfd, EPOLLIN, &direct->program_watch);
         if (!r)
                 r = direct_wait_for(table, direct, false);
         if (r) {
@@ -469,12 +470,12 @@ void direct_table_on_deadline(DirectTable *table, uint64_t now_usec) {
 
 /* In a process of its own: read to the end what the services still write, as that of calls that are over. */
 static int direct_table_keep(DirectTable *table) {
-        table->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        if (table->epoll_fd < 0)
-                return error_origin(-errno);
-        for (Direct *direct = table->first, *next; direct; direct = next) {
-                int r;
+        int r;
 
+        r = watch_set_init(table->watches);
+        if (r)
+                return error_trace(r);
+        for (Direct *direct = table->first, *next; direct; direct = next) {
                 next = direct->next;
                 direct->pidfd = fd_close(direct->pidfd);
                 direct->status_watched = false;
@@ -491,14 +492,13 @@ static int direct_table_keep(DirectTable *table) {
                 struct epoll_event event;
                 DataOutcome outcome;
                 uint32_t call_id;
-                int r;
 
-                if (epoll_wait(table->epoll_fd, &event, 1, -1) < 0) {
+                if (epoll_wait(table->watches->epoll_fd, &event, 1, -1) < 0) {
                         if (errno == EINTR)
                                 continue;
                         return error_origin(-errno);
                 }
-                r = direct_on_event(table, event.data.ptr, &call_id, &outcome);
+                r = direct_on_event(table, event.data.ptr, event.events, &call_id, &outcome);
                 if (r)
                         return error_fold(r);
                 direct_table_collect(table);

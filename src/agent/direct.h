@@ -47,7 +47,7 @@ typedef struct Direct Direct;
 
 /** All of them, and what they share. It must not move. */
 typedef struct DirectTable {
-        int epoll_fd; /* not owned */
+        WatchSet *watches; /* not owned */
         ServicelogSink sink;
         SpawnSlots slots;
         Direct *first;                       /* all that are not GONE */
@@ -56,10 +56,10 @@ typedef struct DirectTable {
         size_t n_tails;
 } DirectTable;
 
-#define DIRECT_TABLE_INIT ((DirectTable){ .epoll_fd = -1, .sink = SERVICELOG_SINK_INIT, .slots = SPAWN_SLOTS_INIT })
+#define DIRECT_TABLE_INIT ((DirectTable){ .sink = SERVICELOG_SINK_INIT, .slots = SPAWN_SLOTS_INIT })
 
-/** direct_table_init() - early, while few descriptors are open. Return: 0 or a negative error */
-int direct_table_init(DirectTable *table, int epoll_fd, const ServiceSettings *settings);
+/** direct_table_init() - @watches must outlive it. Return: 0 or a negative error */
+int direct_table_init(DirectTable *table, WatchSet *watches, const ServiceSettings *settings);
 
 /**
  * direct_table_leave() - the agent ends, what it has started does not: before direct_table_deinit()
@@ -97,11 +97,12 @@ int direct_start(DirectTable *table, const Service *service, DirectChannel *chan
 
 /**
  * direct_on_event() - something happened to what @watch belongs to
+ * @events: what, as epoll said
  * @ret_call_id, @ret_outcome: set for DIRECT_E_ENDED
  *
  * Return: 0, DIRECT_E_ENDED, or a negative error.
  */
-int direct_on_event(DirectTable *table, Watch *watch, uint32_t *ret_call_id, DataOutcome *ret_outcome);
+int direct_on_event(DirectTable *table, Watch *watch, uint32_t events, uint32_t *ret_call_id, DataOutcome *ret_outcome);
 
 /** direct_kill() - CALL_KILL: SIGTERM to its process group now, SIGKILL later; its end is an event as any other */
 void direct_kill(DirectTable *table, Direct *direct, uint64_t now_usec);

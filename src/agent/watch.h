@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an event of the agent's epoll is about: each descriptor that is watched belongs to an object with one of these
- * embedded, and its address is what epoll gives back.
+ * The descriptors that an agent waits for. Each belongs to an object with a Watch embedded, whose address is what epoll
+ * gives back.
  */
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
 
 typedef enum WatchKind {
         WATCH_KIND_SIGNALS,
@@ -18,3 +21,32 @@ typedef enum WatchKind {
 typedef struct Watch {
         WatchKind kind;
 } Watch;
+
+typedef struct WatchSet {
+        int epoll_fd;
+        /*
+         * Processes that were forked and live. One that was just forked may hold a copy of any descriptor of ours; while a
+         * copy is open, epoll goes on to report what we have closed. Programs that are started (agent/spawn.h) never do.
+         */
+        size_t n_forked;
+} WatchSet;
+
+#define WATCH_SET_INIT ((WatchSet){ .epoll_fd = -1 })
+
+/** watch_set_init() - Return: 0 or a negative error */
+int watch_set_init(WatchSet *set);
+
+/** watch_set_deinit() - harmless when repeated; the descriptors in it are their owners' */
+void watch_set_deinit(WatchSet *set);
+
+/** watch_set_add() - wait for @events (epoll_ctl(2)) of @fd. Return: 0 or -errno (not logged) */
+int watch_set_add(WatchSet *set, int fd, uint32_t events, Watch *watch);
+
+/** watch_set_change() - other events, of a descriptor that was added. Return: 0 or -errno (not logged) */
+int watch_set_change(WatchSet *set, int fd, uint32_t events, Watch *watch);
+
+/** watch_set_remove() - wait no more; the descriptor stays open. What was taken from the kernel before is still to come */
+void watch_set_remove(WatchSet *set, int fd);
+
+/** watch_set_close() - the same, and close it; -1 is none. Return: -1, as fd_close() */
+int watch_set_close(WatchSet *set, int fd);
