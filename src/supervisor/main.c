@@ -31,6 +31,7 @@ int main(int argc, char **argv) {
                 .paths = {
                         .run_dir = "/run/qubes",
                         .broker = QAIR_LIBEXECDIR "/qrexecd",
+                        .monitor = QAIR_LIBEXECDIR "/qair-monitor",
                         .agent = QAIR_LIBEXECDIR "/qrexec-agent",
                 },
                 .domains_dir = QAIR_CONFDIR "/domains.d",

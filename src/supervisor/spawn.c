@@ -4,18 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "supervisor/monitor.h"
 
 /* Sockets of a thousand domains, and thousands of callers that wait: the broker refuses beyond that. */
 #define SPAWN_BROKER_FILES 262144
@@ -93,15 +95,42 @@ int spawn_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd, p
         return 0;
 }
 
+/* Everything it needs is in its arguments, so that nothing of ours is in its memory. */
+static void spawn_become_monitor(const SpawnPaths *paths, const PlanDomain *domain) {
+        char name[DOMAIN_NAME_MAX + 16], account[ACCOUNT_NAME_MAX + 16], uid[32], link[PATH_MAX];
+        _cleanup_free_ char *service_path = NULL;
+        char *argv[16] = { (char *)"qair-monitor", name, account, uid, NULL };
+        char *environment[] = { NULL, NULL };
+        size_t n = 4;
+
+        spawn_reset(-1);
+        if (getenv("JOURNAL_STREAM"))
+                environment[0] = (char *)"JOURNAL_STREAM=1";
+        snprintf(name, sizeof(name), "--domain=%s", domain->name.text);
+        snprintf(account, sizeof(account), "--account=%s", domain->account.text);
+        snprintf(uid, sizeof(uid), "--uid=%u", (unsigned)domain->uid);
+        snprintf(link, sizeof(link), "--link=%s/domains/%s/link", paths->run_dir, domain->name.text);
+        if (asprintf(&service_path, "--service-path=%s", domain->service_path) < 0)
+                _exit(SPAWN_EXIT_FAILED);
+        argv[n++] = service_path;
+        argv[n++] = (char *)"--";
+        argv[n++] = (char *)paths->agent;
+        argv[n++] = name;
+        argv[n++] = link;
+        if (domain->shell)
+                argv[n++] = (char *)"--shell";
+        execve(paths->monitor, argv, environment);
+        log_error("cannot run %s: %m", paths->monitor);
+        _exit(SPAWN_EXIT_FAILED);
+}
+
 int spawn_domain(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid) {
         pid_t pid = fork();
 
         if (pid < 0)
                 return error_origin(-errno);
-        if (pid == 0) {
-                spawn_reset(-1);
-                _exit(monitor_run(domain, paths->run_dir, paths->agent));
-        }
+        if (pid == 0)
+                spawn_become_monitor(paths, domain);
         *ret_pid = pid;
         return 0;
 }

@@ -5,7 +5,7 @@
  *
  *   supervisor (root)
  *     ├─ qrexecd                    account qrexec, no capability
- *     └─ monitor of domain NAME     root: holds the PAM session, relays the agent's log, waits
+ *     └─ qair-monitor of domain NAME    root: holds the PAM session, relays the agent's log, waits
  *          └─ qrexec-agent          the domain's account
  */
 #pragma once
@@ -17,6 +17,7 @@
 typedef struct SpawnPaths {
         const char *run_dir; /* /run/qubes */
         const char *broker;  /* /usr/lib/qubes/qrexecd */
+        const char *monitor; /* /usr/lib/qubes/qair-monitor */
         const char *agent;   /* /usr/lib/qubes/qrexec-agent */
 } SpawnPaths;
 

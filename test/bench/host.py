@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 from world import AGENT, BROKER, CLIENT, World  # noqa: E402 (the end-to-end tests' harness)
 
 SUPERVISOR = "/usr/lib/qubes/qair-supervisor"
+MONITOR = "/usr/lib/qubes/qair-monitor"
 BENCH = "/run/bench"
 NOOP, EOF, BARE, CALLS, STREAM, ECHO, HOLD = (
     BENCH + "/" + name for name in ("noop", "eof", "bare", "calls", "stream", "echo", "hold")

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The small process that stands between the supervisor and one domain's agent: it holds the session of the domain's
+ * account open for as long as the agent lives, and carries the agent's words to the log. It is a program of its own,
+ * since there is one for each domain that runs: it has nothing of the supervisor's in its memory.
+ *
+ *   qair-supervisor (root) ── qair-monitor (root) ── qrexec-agent (the domain's account)
+ *
+ * Each thing it does for the domain is done because it cannot enlarge the domain's rights:
+ *   - the session is that of the account in root-owned configuration, opened before a byte of the domain is read;
+ *   - the agent's standard error is a pipe to us: the domain gets no descriptor of a terminal, file or journal of
+ *     ours; its lines are cut, escaped and counted, never parsed;
+ *   - the agent is held by pidfd, so that no signal of ours can hit another process.
+ *
+ * SIGTERM is passed on to the agent; we end as it does.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/** Our own exit status when nothing could be started. */
+#define MONITOR_EXIT_FAILED 125
+
+typedef struct MonitorOptions {
+        const char *domain;       /* its name, for the log */
+        const char *account;      /* the account that is this domain: its session is opened, and it is become */
+        uid_t uid;                /* that account's, when the configuration was read */
+        const char *service_path; /* where the agent looks for services */
+        char **command;           /* the agent and its arguments: an absolute path, and NULL behind the last */
+} MonitorOptions;
+
+/** monitor_run() - be the monitor. Return: exit status for this process */
+int monitor_run(const MonitorOptions *options);
