@@ -12,6 +12,7 @@
 #include "base/name.h"
 #include "base/nearest.h"
 #include "base/number.h"
+#include "base/words.h"
 #include "inventory/uuid.h"
 
 static const char *const type_texts[_DOMAIN_TYPE_N + 1] = {
@@ -359,9 +360,18 @@ static int parse_uuid(ValueParse *parse) {
 }
 
 static int parse_command(ValueParse *parse) {
+        _cleanup_free_ char **words = NULL;
+        int r;
+
         if (parse->n_text > DOMAIN_COMMAND_MAX)
                 return invalid(parse, "is longer than %d bytes: put the command into a script", DOMAIN_COMMAND_MAX);
-        return 0;
+        r = words_split(parse->untrusted_text, &words);
+        if (r > 0)
+                return invalid(parse, "'%s' %s", SHOWN(parse), words_error_text(r));
+        if (!r && words[0][0] != '/')
+                return invalid(parse, "'%s': no shell looks for the program: write its path, as /usr/bin/%s",
+                               SHOWN(parse), ESCAPED(words[0], strlen(words[0])));
+        return error_trace(r);
 }
 
 static int parse_kind(PropertyKind kind, ValueParse *parse) {

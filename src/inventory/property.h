@@ -92,7 +92,7 @@ typedef enum PropertyKind {
         PROPERTY_KIND_HOST,
         PROPERTY_KIND_UUID,
         PROPERTY_KIND_BOOLEAN,
-        PROPERTY_KIND_COMMAND,
+        PROPERTY_KIND_COMMAND, /* words (base/words.h), the first of them an absolute path */
         PROPERTY_KIND_SANDBOX,
         PROPERTY_KIND_LINK,
         PROPERTY_KIND_SECONDS,

@@ -100,7 +100,7 @@ static void test_accounts(void **state) {
                 snprintf(text, sizeof(text), "[domain]\nuser = %s\n", cases[i].user);
                 put(name, text);
         }
-        put("container.conf", "[domain]\nstart = podman start x\n");
+        put("container.conf", "[domain]\nstart = /usr/bin/podman start x\n");
         assert_int_equal(inventory_load(folder, &diagnostics, &inventory), 0);
         assert_int_equal(inventory_check_accounts(inventory, &diagnostics), INVENTORY_E_INVALID);
 

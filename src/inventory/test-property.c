@@ -14,7 +14,8 @@
 
 #define A31  "aaaaaaaaaabbbbbbbbbbccccccccccd"
 #define A63  A31 A31 "e"
-#define A180 A63 A31 A31 A31 "ffffffffffffffffffffffff"
+#define A179 A63 A31 A31 A31 "fffffffffffffffffffffff"
+#define A180 A179 "f"
 
 /* Each kind: what is accepted, the canonical text and the number; what is not, and a part of the explanation. */
 static void test_values(void **state) {
@@ -82,10 +83,13 @@ static void test_values(void **state) {
                 { PROPERTY_AUTOSTART, "off", "no", 0 },
                 { PROPERTY_AUTOSTART, "maybe", .problem = "neither yes nor no" },
                 { PROPERTY_AUTOSTART, "2", .problem = "neither yes nor no" },
-                { PROPERTY_START, "podman start work", NULL, 0 },
+                { PROPERTY_START, "/usr/bin/podman start 'my work'", NULL, 0 },
+                { PROPERTY_START, "podman start work", .problem = "/usr/bin/podman" },
+                { PROPERTY_STOP, "/usr/bin/podman stop 'work", .problem = "not closed" },
+                { PROPERTY_STOP, "/usr/bin/podman stop \\q", .problem = "no escape" },
                 { PROPERTY_START, "/bin/sh -c 'a;b'", NULL, 0 },
-                { PROPERTY_START, A180, NULL, 0 },
-                { PROPERTY_START, A180 "x", .problem = "longer than 180" },
+                { PROPERTY_START, "/" A179, NULL, 0 },
+                { PROPERTY_START, "/" A180, .problem = "longer than 180" },
                 { PROPERTY_START, "a ; b", .problem = "begins a comment" },
                 { PROPERTY_START, ";a", .problem = "begins a comment" },
                 { PROPERTY_START, "a\nb", .problem = "control character" },
