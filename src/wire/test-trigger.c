@@ -294,6 +294,88 @@ static void test_encode_other_type(void **state) {
         assert_int_equal(trigger_encode(WIRE_TYPE_HELLO, trigger, data, sizeof(data), &n), -EINVAL);
 }
 
+/* What an agent sends on: the client's bytes, another ident, and what the daemon's version has words for (2.6). */
+static void test_trigger_forward(void **state) {
+        static const struct {
+                const char *name;
+                uint32_t version;
+                const char *source, *target;
+                size_t n_target;
+                const char *service;
+                size_t n_service;
+                int expect;
+        } forwards[] = {
+                { "version 4", 4, "", TEXT("work"), "my.svc+arg", 11, 0 },
+                { "A47: version 4, bytes that no daemon takes", 4, "s", TEXT("w/$\0x"), "a\0b", 3, 0 },
+                { "a later version is ours", 5, "", TEXT("work"), "my.svc+arg", 11, 0 },
+                { "version 4, for somebody else", 4, "far", TEXT("work"), "my.svc", 7, 0 },
+                { "version 3", 3, "", TEXT("work"), "my.svc+arg", 11, 0 },
+                { "version 3, inner NUL", 3, "", TEXT("work"), "a\0b", 4, 0 },
+                { "version 3, for somebody else", 3, "far", TEXT("work"), "my.svc", 7, TRIGGER_E_REFUSED },
+                { "version 2", 2, "", TEXT("work"), "my.svc+arg", 11, 0 },
+                { "version 2, for somebody else", 2, "far", TEXT("work"), "my.svc", 7, TRIGGER_E_REFUSED },
+                { "version 2, longest service", 2, "", TEXT("work"), A63, 64, 0 },
+                { "version 2, service too long", 2, "", TEXT("work"), A63 "a", 65, TRIGGER_E_REFUSED },
+                { "version 2, longest target", 2, "", TEXT(A31), "my.svc", 7, 0 },
+                { "version 2, target too long", 2, "", TEXT(A31 "a"), "my.svc", 7, TRIGGER_E_REFUSED },
+                { "version 2, inner NUL", 2, "", TEXT("work"), "a\0b", 4, TRIGGER_E_REFUSED },
+                { "version 2, no NUL", 2, "", TEXT("work"), "ab", 2, TRIGGER_E_REFUSED },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(forwards); ++i) {
+                Payload payload = {}, expect = {};
+                uint8_t message[WIRE_HEADER_SIZE + 1024];
+                Ident ident = { "SOCKET7" };
+                uint32_t type = WIRE_TYPE_TRIGGER_SERVICE4;
+                WireHeader header;
+                size_t n = 0;
+                int r;
+
+                payload_add(&payload, forwards[i].source, strlen(forwards[i].source), 64);
+                payload_add(&payload, forwards[i].target, forwards[i].n_target, 64);
+                payload_add(&payload, TEXT("\xff, and bytes up to the end..."), 32);
+                payload_add(&payload, forwards[i].service, forwards[i].n_service, forwards[i].n_service);
+                r = trigger_forward(payload.data, payload.n, forwards[i].version, &ident, message, sizeof(message), &n);
+                if (r != forwards[i].expect)
+                        fail_msg("%s: got %d, want %d", forwards[i].name, r, forwards[i].expect);
+                if (r)
+                        continue;
+
+                if (forwards[i].version == 2) {
+                        type = WIRE_TYPE_TRIGGER_SERVICE2;
+                        payload_add(&expect, forwards[i].service, forwards[i].n_service, 64);
+                        payload_add(&expect, forwards[i].target, forwards[i].n_target, 32);
+                        payload_add(&expect, TEXT("SOCKET7"), 32);
+                } else {
+                        if (forwards[i].version == 3)
+                                type = WIRE_TYPE_TRIGGER_SERVICE3;
+                        else
+                                payload_add(&expect, forwards[i].source, strlen(forwards[i].source), 64);
+                        payload_add(&expect, forwards[i].target, forwards[i].n_target, 64);
+                        payload_add(&expect, TEXT("SOCKET7"), 32);
+                        payload_add(&expect, forwards[i].service, forwards[i].n_service, forwards[i].n_service);
+                }
+                assert_int_equal(wire_header_decode(message, n, &header), 0);
+                if (header.type != type || header.length != expect.n || n != WIRE_HEADER_SIZE + expect.n ||
+                    memcmp(message + WIRE_HEADER_SIZE, expect.data, expect.n) != 0)
+                        fail_msg("%s: other bytes", forwards[i].name);
+        }
+}
+
+static void test_trigger_forward_length(void **state) {
+        static uint8_t payload[TRIGGER4_SIZE_MAX + 1], message[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX];
+        Ident ident = {};
+        size_t n;
+
+        assert_int_equal(trigger_forward(payload, TRIGGER4_SIZE_MIN - 1, 4, &ident, message, sizeof(message), &n),
+                         TRIGGER_E_MALFORMED);
+        assert_int_equal(trigger_forward(payload, TRIGGER4_SIZE_MIN, 4, &ident, message, sizeof(message), &n), 0);
+        assert_int_equal(trigger_forward(payload, TRIGGER4_SIZE_MAX, 4, &ident, message, sizeof(message), &n), 0);
+        assert_int_equal(n, sizeof(message));
+        assert_int_equal(trigger_forward(payload, TRIGGER4_SIZE_MAX + 1, 4, &ident, message, sizeof(message), &n),
+                         TRIGGER_E_MALFORMED);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_decode),
@@ -303,6 +385,8 @@ int main(void) {
                 cmocka_unit_test(test_new),
                 cmocka_unit_test(test_translation),
                 cmocka_unit_test(test_encode_other_type),
+                cmocka_unit_test(test_trigger_forward),
+                cmocka_unit_test(test_trigger_forward_length),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

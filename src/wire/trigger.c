@@ -150,3 +150,61 @@ int trigger_new(const char *source, const char *target, const char *ident, const
         *ret_trigger = steal_ptr(&trigger);
         return 0;
 }
+
+static size_t trigger_field_length(WireSlice untrusted_field) {
+        return strnlen((const char *)untrusted_field.data, untrusted_field.n);
+}
+
+/* Where a fixed field would end at it, a NUL inside a name would make another request of this one. */
+static bool trigger2_can_say(WireSlice untrusted_target, WireSlice untrusted_service) {
+        return trigger_field_length(untrusted_target) < TRIGGER2_TARGET_SIZE &&
+               untrusted_service.n <= TRIGGER2_SERVICE_SIZE &&
+               trigger_field_length(untrusted_service) == untrusted_service.n - 1;
+}
+
+static void trigger_write_text(WireWriter *writer, WireSlice untrusted_text, size_t n_field) {
+        static const uint8_t zeros[TRIGGER_NAME_SIZE];
+        size_t n = trigger_field_length(untrusted_text);
+
+        wire_writer_bytes(writer, untrusted_text.data, n);
+        wire_writer_bytes(writer, zeros, n_field - n);
+}
+
+int trigger_forward(const uint8_t *untrusted_payload, size_t n, uint32_t version, const Ident *ident, uint8_t *ret_data,
+                    size_t n_max, size_t *ret_n) {
+        WireReader reader = WIRE_READER_INIT(untrusted_payload, n);
+        WireWriter writer = WIRE_WRITER_INIT(ret_data, n_max);
+        WireSlice untrusted_source, untrusted_target, untrusted_service;
+
+        if (!trigger_size_is_valid(WIRE_TYPE_TRIGGER_SERVICE4, n))
+                return TRIGGER_E_MALFORMED;
+        untrusted_source = wire_reader_bytes(&reader, TRIGGER_NAME_SIZE);
+        untrusted_target = wire_reader_bytes(&reader, TRIGGER_NAME_SIZE);
+        (void)wire_reader_bytes(&reader, IDENT_SIZE);
+        untrusted_service = wire_reader_rest(&reader, SERVICE_DESCRIPTOR_MAX + 1);
+        if (wire_reader_finish(&reader))
+                return TRIGGER_E_MALFORMED;
+        if (version < 4 && trigger_field_length(untrusted_source) > 0)
+                return TRIGGER_E_REFUSED;
+
+        if (version >= 3) {
+                size_t n_payload = version >= 4 ? n : n - TRIGGER_NAME_SIZE;
+
+                wire_writer_u32(&writer, version >= 4 ? WIRE_TYPE_TRIGGER_SERVICE4 : WIRE_TYPE_TRIGGER_SERVICE3);
+                wire_writer_u32(&writer, (uint32_t)n_payload);
+                if (version >= 4)
+                        wire_writer_bytes(&writer, untrusted_source.data, untrusted_source.n);
+                wire_writer_bytes(&writer, untrusted_target.data, untrusted_target.n);
+                wire_writer_bytes(&writer, ident->text, IDENT_SIZE);
+                wire_writer_bytes(&writer, untrusted_service.data, untrusted_service.n);
+        } else {
+                if (!trigger2_can_say(untrusted_target, untrusted_service))
+                        return TRIGGER_E_REFUSED;
+                wire_writer_u32(&writer, WIRE_TYPE_TRIGGER_SERVICE2);
+                wire_writer_u32(&writer, TRIGGER2_SIZE);
+                trigger_write_text(&writer, untrusted_service, TRIGGER2_SERVICE_SIZE);
+                trigger_write_text(&writer, untrusted_target, TRIGGER2_TARGET_SIZE);
+                wire_writer_bytes(&writer, ident->text, IDENT_SIZE);
+        }
+        return wire_writer_finish(&writer, ret_n);
+}

@@ -76,3 +76,15 @@ int trigger_encode(uint32_t type, const Trigger *trigger, uint8_t *ret_data, siz
  * Return: 0, TRIGGER_E_REFUSED (the service is empty or longer than SERVICE_DESCRIPTOR_MAX), or a negative error.
  */
 int trigger_new(const char *source, const char *target, const char *ident, const char *service, Trigger **ret_trigger);
+
+/**
+ * trigger_forward() - what an agent sends on of a TRIGGER_SERVICE4 that a local client gave it (4.1), header included
+ * @version: effective version of the control connection: an older daemon gets the trigger that it knows (2.6)
+ * @ident:   goes where the client's was; everything else is the client's own, byte for byte, for the daemon to judge
+ * @n_max:   size of @ret_data; WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX is always enough
+ *
+ * Return: 0, TRIGGER_E_MALFORMED (the length), TRIGGER_E_REFUSED if the version cannot say it (as trigger_encode()), or
+ * a negative error.
+ */
+int trigger_forward(const uint8_t *untrusted_payload, size_t n, uint32_t version, const Ident *ident, uint8_t *ret_data,
+                    size_t n_max, size_t *ret_n);
