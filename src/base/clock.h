@@ -9,6 +9,9 @@
 /** clock_now() - microseconds of CLOCK_MONOTONIC; cannot fail */
 uint64_t clock_now(void);
 
+/** clock_boottime() - microseconds of CLOCK_BOOTTIME, which goes on while the machine sleeps; cannot fail */
+uint64_t clock_boottime(void);
+
 /** clock_realtime() - microseconds of CLOCK_REALTIME since 1970, for people; may jump; cannot fail */
 uint64_t clock_realtime(void);
 

@@ -43,8 +43,19 @@ static void test_clocks(void **state) {
         assert_true(realtime / USEC_PER_SEC <= (uint64_t)time(NULL));
 }
 
+static void test_boottime(void **state) {
+        uint64_t before = clock_boottime();
+
+        assert_true(before > 0);
+        assert_true(clock_boottime() >= before);
+        /* Begun together; only this one goes on while the machine sleeps. */
+        before = clock_now();
+        assert_true(clock_boottime() >= before);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_boottime),
                 cmocka_unit_test(test_format),
                 cmocka_unit_test(test_clocks),
         };
