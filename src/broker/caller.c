@@ -26,6 +26,7 @@ typedef struct Caller {
         sd_event_source *source;   /* none before we have to wait for something */
         sd_event_source *deadline; /* while READING */
         bool wants_reasons;        /* its ident said QAIR1: it takes descriptors, and is told why it is refused */
+        bool wants_more;           /* it may send another request after the answer */
         Call *call;                /* while WAITING */
 } Caller;
 
@@ -45,6 +46,16 @@ static Caller *caller_free(Caller *caller) {
         return NULL;
 }
 
+static int caller_watch(Caller *caller);
+
+/* It has its answer. Frees the caller, unless it may ask for more. */
+static int caller_finish(Caller *caller) {
+        if (caller->wants_more)
+                return error_trace(caller_watch(caller));
+        caller_free(caller);
+        return 0;
+}
+
 /* The socket's buffer is empty, so twelve bytes always fit; a caller for whom they do not has itself to blame. */
 static int caller_answer(Caller *caller, const Reply *reply, const int *fds, size_t n_fds) {
         uint8_t data[REPLY_REFUSED_SIZE];
@@ -53,6 +64,8 @@ static int caller_answer(Caller *caller, const Reply *reply, const int *fds, siz
 
         caller->call = NULL;
         r = socket_send(caller->fd, data, n, fds, n_fds, NULL);
+        if (!r)
+                return error_trace(caller_finish(caller));
         caller_free(caller);
         switch (r) {
         case SOCKET_E_AGAIN:
@@ -103,25 +116,33 @@ static int caller_await_request(Caller *caller) {
         return r ? error_trace(r) : error_trace(caller_watch(caller));
 }
 
-/* Frees the caller, or leaves it waiting for its call: it must not be touched afterwards. */
+static bool caller_ident_is(const uint8_t field[static IDENT_SIZE], const char *ident) {
+        return memcmp(field, ident, strlen(ident) + 1) == 0;
+}
+
+/* Frees the caller, or leaves it waiting: it must not be touched afterwards. */
 static int caller_handle(Caller *caller, const InboxMessage *message) {
         _cleanup_(trigger_freep) Trigger *trigger = NULL;
-        uint8_t ident_field[IDENT_SIZE];
+        uint8_t ident_field[IDENT_SIZE] = {};
         CallRequest request;
+        bool is_domain;
         Call *call;
         int r;
 
+        caller->deadline = sd_event_source_disable_unref(caller->deadline);
         r = trigger_decode(message->header.type, message->payload, message->header.length, ident_field, &trigger);
         if (r < 0)
                 return error_trace(r);
+        is_domain = caller->domain != caller->broker->strangers && !caller->domain->is_gone;
+        caller->wants_more = caller_ident_is(ident_field, IDENT_QAIR_MORE);
+        caller->wants_reasons = caller->wants_more || caller_ident_is(ident_field, IDENT_QAIR);
+        /* Who is nobody's domain is told so, and may come again when it is one. */
+        caller->wants_more = caller->wants_more && is_domain;
         if (r > 0) {
                 domain_note(caller->domain, "sent a request that is not well formed");
-                caller->wants_reasons =
-                        r == TRIGGER_E_REFUSED && memcmp(ident_field, IDENT_QAIR, sizeof(IDENT_QAIR)) == 0;
                 return error_trace(caller_refused(&caller->origin, 0, REPLY_REASON_NOT_UNDERSTOOD));
         }
-        caller->wants_reasons = strcmp(trigger->ident.text, IDENT_QAIR) == 0;
-        if (caller->domain == caller->broker->strangers)
+        if (!is_domain)
                 return error_trace(caller_refused(&caller->origin, 0, REPLY_REASON_NOT_A_DOMAIN));
         if (!caller->wants_reasons) {
                 domain_note(caller->domain, "its client takes no descriptors: use the qrexec-client-vm of this host");
@@ -141,7 +162,6 @@ static int caller_handle(Caller *caller, const InboxMessage *message) {
                 return error_trace(r);
         if (!call)
                 return 0;
-        caller->deadline = sd_event_source_disable_unref(caller->deadline);
         caller->call = call;
         return error_trace(caller_watch(caller));
 }

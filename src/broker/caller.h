@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One connection of a trigger socket: a request comes in, one answer goes out, the connection is closed
- * (protocol specification, 4.1).
+ * (protocol specification, 4.1); or, where the request said so, it waits for the next request (doc/protocol.md, 4.2).
  *
- *   READING -- a whole trigger --> WAITING -- the answer --> freed
- *      |                              |
+ *   READING -- a whole trigger --> WAITING -- the answer --> freed, or RESTING -- a first byte --> READING
+ *      |                              |                                 |
  *      '-- anything else, 10 s --> freed '-- hang-up: the call is cancelled --> freed
+ *
+ * A connection counts against its domain's limit as long as it exists, so a resting one costs its caller and nobody else.
+ * Whose it is was decided when it was made; a domain that is removed meanwhile is refused.
  */
 #pragma once
 
@@ -14,7 +17,7 @@
 typedef struct Broker Broker;
 typedef struct Domain Domain;
 
-/** How long a request may take to arrive: it is one small write of a local program. */
+/** How long a request may take to arrive, from the connection or its first byte: it is one small write of a local program. */
 #define CALLER_READ_USEC (UINT64_C(10) * 1000000)
 
 /**

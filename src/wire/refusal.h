@@ -14,6 +14,8 @@
 /** What a caller puts into a trigger's ident: upstream's word, and ours, which asks for descriptors and reasons. */
 #define IDENT_SOCKET "SOCKET"
 #define IDENT_QAIR   "QAIR1"
+/** … and one that may send another request on the same connection once this one has been answered (doc/protocol.md, 4.2). */
+#define IDENT_QAIR_MORE "QAIR1 more"
 
 enum {
         _IDENT_E_SUCCESS,

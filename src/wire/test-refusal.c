@@ -24,6 +24,7 @@ static void test_ident_decode(void **state) {
 #define CASE(_name, _field, _expect) { _name, _field, sizeof(_field) - 1, _expect }
                 CASE("vector SOCKET9", "SOCKET9\0" NUL8 NUL8 NUL8, 0),
                 CASE("ours", IDENT_QAIR "\0\0\0" NUL8 NUL8 NUL8, 0),
+                CASE("ours, more to come", IDENT_QAIR_MORE "\0\0\0\0\0\0" NUL8 NUL8, 0),
                 CASE("all NUL, fact 26", NUL8 NUL8 NUL8 NUL8, 0),
                 CASE("space, fact 25", "a b c d\0" NUL8 NUL8 NUL8, 0),
                 CASE("31 bytes and a NUL", A8 A8 A8 "aaaaaaa\0", 0),
