@@ -2,6 +2,7 @@
 #include "client/vm.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,25 @@ static const char *vm_default_socket(void) {
         return geteuid() == 0 && access(VM_SOCKET_DOM0, F_OK) == 0 ? VM_SOCKET_DOM0 : VM_SOCKET_SHARED;
 }
 
+/*
+ * The name of our account, for a person. getpwuid() would load whatever the machine's name service is made of, which a
+ * static program cannot; who is not in the file says its number, which serves as well.
+ */
+static void vm_account(char *ret_name, size_t n) {
+        uid_t uid = geteuid();
+        struct passwd *account = NULL;
+        FILE *file = fopen("/etc/passwd", "re");
+
+        while (file && (account = fgetpwent(file)) && account->pw_uid != uid)
+                ;
+        (void)(account ? snprintf(ret_name, n, "%s", account->pw_name) : snprintf(ret_name, n, "%u", uid));
+        if (file)
+                (void)fclose(file);
+}
+
 /* The first line is upstream's, which scripts know. The second is for the person: why, and what may help. */
 static void vm_say_refused(const Reply *reply) {
-        const struct passwd *account;
-        char call_text[32] = "";
+        char call_text[32] = "", account[LOGIN_NAME_MAX];
 
         (void)fprintf(stderr, "Request refused\n");
         if (reply->connect_port > 0)
@@ -42,9 +58,9 @@ static void vm_say_refused(const Reply *reply) {
                           call_text);
                 return;
         case REPLY_REASON_NOT_A_DOMAIN:
-                account = getpwuid(geteuid());
+                vm_account(account, sizeof(account));
                 log_error("%s%s: ask the administrator to run: qair domain add NAME user=%s",
-                          reply_reason_text(reply->reason), call_text, account ? account->pw_name : "ACCOUNT");
+                          reply_reason_text(reply->reason), call_text, account);
                 return;
         case REPLY_REASON_TOO_MANY:
                 log_error("%s%s: try again when some of them have ended", reply_reason_text(reply->reason), call_text);

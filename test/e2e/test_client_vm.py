@@ -532,15 +532,38 @@ def test_much_data_both_ways(broker, run):
     assert got_err == []
 
 
-def test_links_libc_only():
-    """What it loads is what each call pays for."""
-    needed = [line.split()[-1].strip("[]") for line in
-              subprocess.run(["readelf", "-d", CLIENT_VM], capture_output=True, text=True, check=True).stdout.split("\n")
-              if "(NEEDED)" in line]
+def is_instrumented():
     with open(CLIENT_VM, "rb") as program:
-        if b"__asan_init" in program.read():
-            pytest.skip("built with sanitizers")
-    assert needed == ["libc.so.6"]
+        return b"__asan_init" in program.read()
+
+
+def test_is_static():
+    """What it loads is what each call pays for."""
+    if is_instrumented():
+        pytest.skip("built with sanitizers")
+    headers = subprocess.run(["readelf", "-ld", CLIENT_VM], capture_output=True, text=True, check=True).stdout
+    assert "DYN (Position-Independent Executable file)" in headers
+    assert "INTERP" not in headers and "(NEEDED)" not in headers
+
+
+@pytest.mark.parametrize("words", [None, [REFUSED, 17, 1], [REFUSED, 0, 2]], ids=["no broker", "refused", "stranger"])
+def test_loads_nothing(broker, tmp_path, words):
+    """No name service, no locale, no character sets: a static program must not need files of libc's. (Messages are where
+    they would come in.)"""
+    if is_instrumented():
+        pytest.skip("built with sanitizers")
+    trace = str(tmp_path / "trace")
+    path = broker.path if words else str(tmp_path / "nobody")
+    client = subprocess.Popen(
+        ["strace", "-f", "-o", trace, "-e", "trace=open,openat,execve", CLIENT_VM, "-a", path, "work", "my.svc"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={"LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8", "PATH": "/usr/bin:/bin"})
+    if words:
+        Trigger(broker.accept()).refuse(*words)
+    assert finish(client)[0] == (126 if words else 1)
+    with open(trace) as file:
+        opened = [line.split('"')[1] for line in file if "open" in line]
+    assert opened == (["/etc/passwd"] if words == [REFUSED, 0, 2] else [])
 
 
 # qrexec-client
