@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -68,7 +70,18 @@ int fd_set_cloexec(int fd, bool cloexec) {
         return 0;
 }
 
+/* One question for all three. */
+static bool fd_standard_are_open(void) {
+        struct pollfd fds[3] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+        if (poll(fds, 3, 0) < 0)
+                return false;
+        return !((fds[0].revents | fds[1].revents | fds[2].revents) & POLLNVAL);
+}
+
 int fd_ensure_standard(void) {
+        if (fd_standard_are_open())
+                return 0;
         for (int fd = 0; fd <= 2; ++fd) {
                 int opened;
 
