@@ -38,7 +38,7 @@ static int session_run_framed(Session *session, int *ret_status) {
                 caller.prefix = session->prefix;
                 caller.n_prefix = strlen(session->prefix);
         }
-        caller.filter_stdout = session->filter_stdout;
+        caller.filter_stdout = data_filter_applies(session->filter_stdout, STDOUT_FILENO);
         caller.filter_stderr = session->filter_stderr;
 
         switch (data_caller_run(&caller, ret_status)) {
@@ -86,7 +86,7 @@ static int session_start_program(Session *session, DataDirect *direct) {
         } else {
                 out_fd = fd_steal(&channel->stdin_fd);
         }
-        if (session->filter_stdout) {
+        if (session->filter_stdout == DATA_FILTER_ON) {
                 if (pipe2(fds, O_CLOEXEC) < 0)
                         return SESSION_E_FAILED;
                 in_fd = fds[0];

@@ -10,6 +10,7 @@
 
 #include "client/channel.h"
 #include "client/program.h"
+#include "data/filter.h"
 
 typedef struct Session {
         Channel channel;        /* owned */
@@ -18,7 +19,7 @@ typedef struct Session {
         bool use_stdin_socket;  /* descriptor 0 serves both directions */
         const char *prefix;     /* NULL: none */
         uint64_t hello_usec;    /* framed: how long to wait for the callee (protocol specification, 1.5) */
-        bool filter_stdout, filter_stderr;
+        DataFilter filter_stdout, filter_stderr;
 } Session;
 
 enum {

@@ -89,16 +89,25 @@ static void vm_grow_buffer(const Channel *channel, size_t size) {
                 (void)setsockopt(channel->stream_fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
 }
 
-static bool vm_filters(FilterChoice choice, bool by_default) {
+static DataFilter vm_filter(FilterChoice choice, DataFilter by_default) {
         switch (choice) {
         case FILTER_CHOICE_DEFAULT:
                 return by_default;
         case FILTER_CHOICE_ON:
-                return true;
+                return DATA_FILTER_ON;
         case FILTER_CHOICE_OFF:
-                return false;
+                return DATA_FILTER_OFF;
         }
         return by_default;
+}
+
+/* By 5.12 our standard output decides, also where the output goes elsewhere. */
+static DataFilter vm_default_filter(const VmOptions *options) {
+        if (options->program)
+                return DATA_FILTER_OFF;
+        if (options->use_stdin_socket)
+                return isatty(STDOUT_FILENO) ? DATA_FILTER_ON : DATA_FILTER_OFF;
+        return DATA_FILTER_TERMINAL;
 }
 
 static int vm_call(const VmOptions *options, const Channel *channel) {
@@ -107,8 +116,8 @@ static int vm_call(const VmOptions *options, const Channel *channel) {
                 .use_stdin_socket = options->use_stdin_socket,
                 .prefix = options->prefix,
                 .hello_usec = VM_HELLO_USEC,
-                .filter_stdout = vm_filters(options->filter_stdout, !options->program && isatty(STDOUT_FILENO)),
-                .filter_stderr = vm_filters(options->filter_stderr, isatty(STDERR_FILENO)),
+                .filter_stdout = vm_filter(options->filter_stdout, vm_default_filter(options)),
+                .filter_stderr = vm_filter(options->filter_stderr, DATA_FILTER_TERMINAL),
         };
         Program program;
         int status;

@@ -12,7 +12,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "data/complaint.h"
-#include "data/filter.h"
 #include "data/pump.h"
 
 typedef enum CallerState {

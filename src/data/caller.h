@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/filter.h"
+
 enum {
         _DATA_CALLER_E_SUCCESS,
         DATA_CALLER_E_HANDSHAKE, /* the peer closed before its HELLO, or sent none in time, or one that is too old */
@@ -39,7 +41,7 @@ typedef struct DataCaller {
         uint64_t hello_usec; /* how long to wait for the callee's HELLO (1.5); 0: without limit */
 
         bool filter_stdout; /* 5.12 */
-        bool filter_stderr;
+        DataFilter filter_stderr;
 } DataCaller;
 
 /** A DataCaller without any descriptor but our own stderr: set what there is. */

@@ -7,10 +7,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "data/filter.h"
 
-void data_complaint_write(int fd, uint8_t *data, size_t n, bool filter) {
-        if (filter)
+void data_complaint_write(int fd, uint8_t *data, size_t n, DataFilter filter) {
+        if (data_filter_applies(filter, fd))
                 data_filter(data, n);
         while (n > 0) {
                 ssize_t n_written = write(fd, data, n);

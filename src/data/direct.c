@@ -154,8 +154,8 @@ static int direct_init(Direct *direct, DataDirect *options) {
         }
         direct->in.pending = (WireSlice){ options->prefix, stdin_fd >= 0 ? options->n_prefix : 0 };
         direct->out.filter = options->filter_stdout;
-        data_relay_init(&direct->in, in_fd, kind, stdin_fd, DATA_RELAY_KIND_OURS);
-        data_relay_init(&direct->out, stdout_fd, DATA_RELAY_KIND_OURS, out_fd, kind);
+        data_relay_init(&direct->in, in_fd, kind, stdin_fd, DATA_RELAY_KIND_PIPE);
+        data_relay_init(&direct->out, stdout_fd, DATA_RELAY_KIND_PIPE, out_fd, kind);
         return error_origin(error);
 }
 

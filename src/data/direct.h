@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "data/filter.h"
+
 enum {
         _DATA_DIRECT_E_SUCCESS,
         DATA_DIRECT_E_PROTOCOL, /* the status stream carried what no callee sends; it has been logged */
@@ -27,7 +29,7 @@ typedef struct DataDirect {
         int child_pidfd;    /* local program; owned; -1: none */
         const void *prefix; /* sent before anything that is read from in_fd; not owned */
         size_t n_prefix;
-        bool filter_stdout, filter_stderr; /* 5.12 */
+        DataFilter filter_stdout, filter_stderr; /* 5.12 */
 } DataDirect;
 
 /** A DataDirect without any descriptor but our own stderr: set what there is. */

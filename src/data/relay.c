@@ -7,79 +7,82 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "data/filter.h"
 
 /** Splices before others get their turn. */
 #define DATA_RELAY_TURN_MAX 4
 
 /** Linux, Documentation/admin-guide/devices.txt: memory devices. */
 #define RELAY_MEMORY_MAJOR 1
+#define RELAY_NULL_MINOR   3
 
 enum {
         RELAY_FROM,
         RELAY_TO,
 };
 
-/* Can splice(2) take part in this, as far as one can tell without trying, and without ever blocking? */
-static bool relay_can_splice(int fd, DataRelayKind kind, bool writable, bool *ret_socket) {
-        struct stat status;
+static bool relay_is_own(DataRelayKind kind) {
+        return kind == DATA_RELAY_KIND_OURS || kind == DATA_RELAY_KIND_PIPE;
+}
 
-        *ret_socket = false;
-        if (fd < 0 || fstat(fd, &status) < 0)
-                return false;
-        *ret_socket = S_ISSOCK(status.st_mode);
-        if (*ret_socket)
+/* What kind of file it is; zero if that cannot be told. */
+static struct stat relay_look_at(int fd, DataRelayKind kind) {
+        struct stat status = {};
+
+        if (kind == DATA_RELAY_KIND_PIPE)
+                status.st_mode = S_IFIFO;
+        else if (fd >= 0 && fstat(fd, &status) < 0)
+                status = (struct stat){};
+        return status;
+}
+
+static bool relay_is_memory(const struct stat *status) {
+        return S_ISCHR(status->st_mode) && major(status->st_rdev) == RELAY_MEMORY_MAJOR;
+}
+
+/* Can splice(2) take part in this, as far as one can tell without trying, and without ever blocking? */
+static bool relay_can_splice(const struct stat *status, DataRelayKind kind, bool writable) {
+        if (S_ISSOCK(status->st_mode))
                 return !writable || kind == DATA_RELAY_KIND_OURS;
         /* /dev/null and its like; any other device may be a terminal. */
-        if (S_ISCHR(status.st_mode))
-                return major(status.st_rdev) == RELAY_MEMORY_MAJOR;
-        return S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
+        return S_ISFIFO(status->st_mode) || S_ISREG(status->st_mode) || relay_is_memory(status);
+}
+
+/* Most callers have no input: that is seen at once, and needs no poll() and no attempt to move anything. */
+static bool relay_is_empty(const struct stat *status) {
+        return relay_is_memory(status) && minor(status->st_rdev) == RELAY_NULL_MINOR;
 }
 
 /* From now on bytes go through a buffer. */
 static void relay_copy(DataRelay *relay) {
         relay->copies = true;
-        if (relay->from_kind == DATA_RELAY_KIND_OURS)
+        if (relay_is_own(relay->from_kind))
                 data_end_init_own(&relay->from, relay->from.fd);
         else
                 data_end_init(&relay->from, relay->from.fd, false, true);
-        if (relay->to_kind == DATA_RELAY_KIND_OURS)
+        if (relay_is_own(relay->to_kind))
                 data_end_init_own(&relay->to, relay->to.fd);
         else
                 data_end_init(&relay->to, relay->to.fd, true, true);
 }
 
 /* What splice(2) needs to know of an end. */
-static DataEnd relay_make_end(int fd, bool is_socket) {
-        return (DataEnd){ .fd = fd, .own_fd = -1, .kind = is_socket ? DATA_END_KIND_SOCKET : DATA_END_KIND_OTHER };
+static DataEnd relay_make_end(int fd, const struct stat *status) {
+        return (DataEnd){
+                .fd = fd,
+                .own_fd = -1,
+                .kind = S_ISSOCK(status->st_mode) ? DATA_END_KIND_SOCKET : DATA_END_KIND_OTHER,
+        };
 }
 
-void data_relay_init(DataRelay *relay, int from_fd, DataRelayKind from_kind, int to_fd, DataRelayKind to_kind) {
-        bool from_socket, to_socket;
-        bool from_splices = relay_can_splice(from_fd, from_kind, false, &from_socket);
-        bool to_splices = relay_can_splice(to_fd, to_kind, true, &to_socket);
-
-        relay->from_kind = from_kind;
-        relay->to_kind = to_kind;
-        relay->from = relay_make_end(from_fd, from_socket);
-        relay->to = relay_make_end(to_fd, to_socket);
-        relay->waits_for_to = relay->pending.n > 0;
-        if (from_fd < 0) {
-                data_relay_close(relay);
-                return;
-        }
-        if (relay->filter || !from_splices || !to_splices) {
-                relay_copy(relay);
-                return;
-        }
-        /* To a pipe one can say with each splice that it must not block; a socket looks at its flag alone. */
-        if (to_socket || relay->pending.n > 0)
-                data_end_init_own(&relay->to, to_fd);
-        if (from_socket && from_kind == DATA_RELAY_KIND_OURS)
-                data_end_init_own(&relay->from, from_fd);
+/* The choice of 5.12, now that we know what it is about. */
+static DataFilter relay_resolve_filter(DataFilter filter, int to_fd, const struct stat *to) {
+        if (filter != DATA_FILTER_TERMINAL)
+                return filter;
+        return S_ISCHR(to->st_mode) && !relay_is_memory(to) && isatty(to_fd) ? DATA_FILTER_ON : DATA_FILTER_OFF;
 }
 
 static void relay_close_end(DataEnd *end, DataRelayKind kind, int how) {
@@ -112,6 +115,35 @@ static void relay_end(DataRelay *relay) {
         relay->ended = true;
         if (!relay->lingers)
                 data_relay_close(relay);
+}
+
+void data_relay_init(DataRelay *relay, int from_fd, DataRelayKind from_kind, int to_fd, DataRelayKind to_kind) {
+        struct stat from = relay_look_at(from_fd, from_kind), to = relay_look_at(to_fd, to_kind);
+
+        relay->from_kind = from_kind;
+        relay->to_kind = to_kind;
+        relay->from = relay_make_end(from_fd, &from);
+        relay->to = relay_make_end(to_fd, &to);
+        relay->filter = relay_resolve_filter(relay->filter, to_fd, &to);
+        relay->waits_for_to = relay->pending.n > 0;
+        if (from_fd < 0) {
+                data_relay_close(relay);
+                return;
+        }
+        if (relay_is_empty(&from) && relay->pending.n == 0) {
+                relay_end(relay);
+                return;
+        }
+        if (relay->filter == DATA_FILTER_ON || !relay_can_splice(&from, from_kind, false) ||
+            !relay_can_splice(&to, to_kind, true)) {
+                relay_copy(relay);
+                return;
+        }
+        /* To a pipe one can say with each splice that it must not block; a socket looks at its flag alone. */
+        if (S_ISSOCK(to.st_mode) || relay->pending.n > 0)
+                data_end_init_own(&relay->to, to_fd);
+        if (S_ISSOCK(from.st_mode) && from_kind == DATA_RELAY_KIND_OURS)
+                data_end_init_own(&relay->from, from_fd);
 }
 
 void data_relay_switch(DataRelay *relay, int from_fd) {
@@ -192,7 +224,7 @@ static int relay_run_copy(DataRelay *relay) {
         }
         if (relay->to.fd < 0)
                 return 0;
-        if (relay->filter)
+        if (relay->filter == DATA_FILTER_ON)
                 data_filter(relay->buffer, n);
         relay_count(relay, n);
         relay->pending = (WireSlice){ relay->buffer, n };
@@ -243,6 +275,11 @@ int data_relay_run(DataRelay *relay, const struct pollfd sources[static 2]) {
                 return sources[RELAY_TO].revents ? (void)relay_flush(relay), 0 : 0;
         if (!sources[relay->waits_for_to ? RELAY_TO : RELAY_FROM].revents)
                 return 0;
+        /* A hang-up with nothing to read before it is the end. */
+        if (!relay->waits_for_to && sources[RELAY_FROM].revents == POLLHUP) {
+                relay_end(relay);
+                return 0;
+        }
         if (relay->copies)
                 return error_trace(relay_run_copy(relay));
         relay_run_splice(relay);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "data/end.h"
+#include "data/filter.h"
 #include "wire/reader.h"
 
 /** Moved by one system call at most; also what pipes of ours grow to once a real stream goes through them. */
@@ -28,6 +29,7 @@
 /** Who else has the open file description of an end. */
 typedef enum DataRelayKind {
         DATA_RELAY_KIND_OURS,      /* nobody: its flags are ours, and a socket is shut down at its end */
+        DATA_RELAY_KIND_PIPE,      /* nobody, and it is known to be a pipe: the broker made it */
         DATA_RELAY_KIND_INHERITED, /* others: closed, and that is all */
         DATA_RELAY_KIND_TWO_WAY,   /* others, and it is a socket whose other direction is in use: shut down */
 } DataRelayKind;
@@ -36,7 +38,7 @@ typedef struct DataRelay {
         DataEnd from, to; /* fd -1: ended */
         DataRelayKind from_kind, to_kind;
         bool copies;       /* splice(2) cannot serve */
-        bool filter;       /* 5.12 */
+        DataFilter filter; /* 5.12 */
         bool drain;        /* when nobody takes the bytes any more, read on and drop them */
         bool lingers;      /* at the end of what is read, @ended is set, and the owner closes or switches */
         bool waits_for_to; /* else for more to read */
@@ -51,7 +53,7 @@ typedef struct DataRelay {
 
 /**
  * data_relay_init() - take over both descriptors; cannot fail
- * @relay: holds its choices: filter, drain, and in pending a prefix (not owned), for which @to must be OURS
+ * @relay: holds its choices: filter, drain, and in pending a prefix (not owned), for which @to must be OURS or PIPE
  */
 void data_relay_init(DataRelay *relay, int from_fd, DataRelayKind from_kind, int to_fd, DataRelayKind to_kind);
 

@@ -6,8 +6,12 @@
 #include <setjmp.h>
 #include <stdbool.h>
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "data/filter.h"
 
 /* 5.12, for every byte there is: the five controls and 0x20 to 0x7e stay. */
@@ -23,9 +27,27 @@ static void test_every_byte(void **state) {
         data_filter(NULL, 0);
 }
 
+/* A terminal is what the choice by default is about; nothing else is one. */
+static void test_applies(void **state) {
+        int terminal_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int fds[2];
+
+        assert_true(terminal_fd >= 0 && null_fd >= 0 && pipe2(fds, O_CLOEXEC) == 0);
+        assert_true(data_filter_applies(DATA_FILTER_TERMINAL, terminal_fd));
+        assert_false(data_filter_applies(DATA_FILTER_TERMINAL, null_fd));
+        assert_false(data_filter_applies(DATA_FILTER_TERMINAL, fds[1]));
+        assert_true(data_filter_applies(DATA_FILTER_ON, fds[1]));
+        assert_false(data_filter_applies(DATA_FILTER_OFF, terminal_fd));
+        fd_close(terminal_fd);
+        fd_close(null_fd);
+        fd_close(fds[0]);
+        fd_close(fds[1]);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_byte),
+                cmocka_unit_test(test_applies),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

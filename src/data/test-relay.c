@@ -294,6 +294,48 @@ static void test_nothing_to_read(void **state) {
         data_relay_close(&relay);
 }
 
+/* An empty device ends the direction before anything is waited for, but not before a prefix has gone. */
+static void test_from_null(void **state) {
+        for (int prefix = 0; prefix <= 1; ++prefix) {
+                DataRelay relay = DATA_RELAY_INIT;
+                int to[2];
+
+                pipe_pair(to);
+                relay.pending = (WireSlice){ (const uint8_t *)"prefix", prefix ? 6 : 0 };
+                data_relay_init(&relay, open("/dev/null", O_RDONLY | O_CLOEXEC), INHERITED, to[1],
+                                DATA_RELAY_KIND_PIPE);
+                assert_int_equal(data_relay_is_open(&relay), prefix);
+                settle(&relay);
+                if (prefix)
+                        expect_bytes(to[0], "prefix");
+                expect_end(to[0]);
+                fd_close(to[0]);
+                data_relay_close(&relay);
+        }
+}
+
+/* Where the output goes to no terminal, the choice by default leaves it alone, and it is spliced; to one, it is not. */
+static void test_filter_by_default(void **state) {
+        for (int terminal = 0; terminal <= 1; ++terminal) {
+                DataRelay relay = DATA_RELAY_INIT;
+                int from[2], to[2] = { -1, -1 };
+
+                pipe_pair(from);
+                if (terminal)
+                        to[1] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+                else
+                        pipe_pair(to);
+                assert_true(to[1] >= 0);
+                relay.filter = DATA_FILTER_TERMINAL;
+                data_relay_init(&relay, from[0], DATA_RELAY_KIND_PIPE, to[1], INHERITED);
+                assert_int_equal(relay.filter, terminal ? DATA_FILTER_ON : DATA_FILTER_OFF);
+                assert_int_equal(relay.copies, terminal);
+                data_relay_close(&relay);
+                fd_close(from[1]);
+                fd_close(to[0]);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(test_to, peer_setup),
@@ -303,6 +345,8 @@ int main(void) {
                 cmocka_unit_test_setup(test_prefix, peer_setup),
                 cmocka_unit_test_setup(test_two_way, peer_setup),
                 cmocka_unit_test_setup(test_nothing_to_read, peer_setup),
+                cmocka_unit_test_setup(test_from_null, peer_setup),
+                cmocka_unit_test_setup(test_filter_by_default, peer_setup),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         caller.stream_fd = stream[1];
         caller.out_fd = out[1];
         caller.err_fd = err[1];
-        caller.filter_stdout = caller.filter_stderr = true;
+        caller.filter_stdout = true;
+        caller.filter_stderr = DATA_FILTER_ON;
         r = data_caller_run(&caller, &status);
         fd_close(err[1]);
 
