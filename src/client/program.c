@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -26,22 +27,41 @@ static int program_setenv_number(const char *name, long number) {
         return setenv(name, text, 1) < 0 ? -errno : 0;
 }
 
-/* Duplicates that stay open across exec, above the standard descriptors. */
-static int program_save_fd(int fd, const char *name) {
-        int saved = fcntl(fd, F_DUPFD, 3);
+/* Our own descriptors that a program gets beside its stdin and stdout. */
+typedef struct Saved {
+        int fds[3];
+        size_t n;
+} Saved;
 
-        return saved < 0 ? -errno : program_setenv_number(name, saved);
+static void saved_close(Saved *saved) {
+        while (saved->n > 0)
+                fd_close(saved->fds[--saved->n]);
 }
 
-static int program_set_up(const Program *program, int in_fd, int out_fd, pid_t caller_pid) {
+/* A duplicate that stays open across exec, above the standard descriptors. */
+static int saved_add(Saved *saved, int fd, const char *name) {
+        int duplicate = fcntl(fd, F_DUPFD, 3);
+
+        if (duplicate < 0)
+                return -errno;
+        saved->fds[saved->n++] = duplicate;
+        return program_setenv_number(name, duplicate);
+}
+
+/*
+ * What the program will find in its environment and beside its stdin and stdout. It is made here and not in the child,
+ * which shares our memory; we have no use for our environment afterwards. Called before there are other descriptors:
+ * the duplicates shall be below ten, since POSIX shells redirect by one digit only.
+ */
+static int program_prepare(const Program *program, pid_t caller_pid, Saved *saved) {
         int r = 0;
 
         if (program->save_fds) {
-                r = program_save_fd(STDIN_FILENO, "SAVED_FD_0");
+                r = saved_add(saved, STDIN_FILENO, "SAVED_FD_0");
                 if (!r)
-                        r = program_save_fd(STDOUT_FILENO, "SAVED_FD_1");
+                        r = saved_add(saved, STDOUT_FILENO, "SAVED_FD_1");
                 if (!r && getenv("PASS_LOCAL_STDERR"))
-                        r = program_save_fd(STDERR_FILENO, "SAVED_FD_2");
+                        r = saved_add(saved, STDERR_FILENO, "SAVED_FD_2");
                 if (!r && caller_pid > 0)
                         r = program_setenv_number("QREXEC_AGENT_PID", caller_pid);
         }
@@ -49,43 +69,41 @@ static int program_set_up(const Program *program, int in_fd, int out_fd, pid_t c
                 (void)unsetenv("QREXEC_AGENT_PID");
         if (!r && program->remote_domain && setenv("QREXEC_REMOTE_DOMAIN", program->remote_domain, 1) < 0)
                 r = -errno;
-        /* The ends of the pairs are not among 0 to 2: fd_ensure_standard() saw to that. dup2() clears close-on-exec. */
-        if (!r && (dup2(in_fd, STDIN_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0))
-                r = -errno;
-        if (!r)
-                r = data_restore();
-        return r;
+        return error_origin(r);
 }
 
-static int program_run(const Program *program, int in_fd, int out_fd, pid_t caller_pid) {
+/*
+ * In the child: returns only if the program could not be executed. The ends are not among 0 to 2: fd_ensure_standard()
+ * saw to that. dup2() clears close-on-exec, which everything else of ours has.
+ */
+static void program_execute(const Program *program, int stdin_fd, int stdout_fd) {
         int r;
 
-        r = program_set_up(program, in_fd, out_fd, caller_pid);
+        if (dup2(stdin_fd, STDIN_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0)
+                r = -errno;
+        else
+                r = data_restore();
         if (!r) {
                 (void)execv(program->path, program->argv);
                 r = -errno;
         }
         log_error("cannot execute %s: %s", program->path, strerror(-r));
-        return PROGRAM_STATUS_FAILED;
 }
 
-/* @ours: ends that the program must not have, whose numbers are then free for what it shall have; or NULL */
-static int program_fork(const Program *program, int stdin_fd, int stdout_fd, const ProgramEnds *ours, int *ret_pidfd) {
-        /* Who takes SIGUSR1 for the switch to one socket. */
-        pid_t caller_pid = ours ? getpid() : 0;
+/*
+ * With vfork(): a copy of our memory would be thrown away at once. The child borrows ours until it executes the program or
+ * ends, and we wait. It changes nothing that we look at afterwards; no signal has a handler here; there are no threads.
+ */
+static int program_spawn(const Program *program, int stdin_fd, int stdout_fd, int *ret_pidfd) {
         pid_t pid;
         int pidfd;
 
-        pid = fork();
+        pid = vfork();
         if (pid < 0)
                 return error_origin(-errno);
         if (pid == 0) {
-                /* Room for the duplicates below ten: POSIX shells redirect by one digit only. */
-                if (ours) {
-                        fd_close(ours->in_fd);
-                        fd_close(ours->out_fd);
-                }
-                _exit(program_run(program, stdin_fd, stdout_fd, caller_pid));
+                program_execute(program, stdin_fd, stdout_fd);
+                _exit(PROGRAM_STATUS_FAILED);
         }
 
         /* Our child, not yet waited for: its pid cannot have become another's. */
@@ -97,14 +115,25 @@ static int program_fork(const Program *program, int stdin_fd, int stdout_fd, con
 }
 
 int program_start_with(const Program *program, int stdin_fd, int stdout_fd, int *ret_pidfd) {
-        return error_trace(program_fork(program, stdin_fd, stdout_fd, NULL, ret_pidfd));
+        _cleanup_(saved_close) Saved saved = {};
+        int r;
+
+        r = program_prepare(program, 0, &saved);
+        if (r)
+                return error_trace(r);
+        return error_trace(program_spawn(program, stdin_fd, stdout_fd, ret_pidfd));
 }
 
 int program_start(const Program *program, ProgramEnds *ret_ends) {
         _cleanup_fd_ int in_ours = -1, in_theirs = -1, out_ours = -1, out_theirs = -1;
+        _cleanup_(saved_close) Saved saved = {};
         int fds[2];
         int pidfd, r;
 
+        /* We are who takes SIGUSR1 for the switch to one socket. */
+        r = program_prepare(program, getpid(), &saved);
+        if (r)
+                return error_trace(r);
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return error_origin(-errno);
         out_ours = fds[0];
@@ -114,8 +143,7 @@ int program_start(const Program *program, ProgramEnds *ret_ends) {
         in_ours = fds[0];
         out_theirs = fds[1];
 
-        r = program_fork(program, in_theirs, out_theirs, &(ProgramEnds){ .in_fd = in_ours, .out_fd = out_ours },
-                         &pidfd);
+        r = program_spawn(program, in_theirs, out_theirs, &pidfd);
         if (r)
                 return error_trace(r);
         *ret_ends = (ProgramEnds){
