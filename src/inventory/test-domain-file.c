@@ -32,7 +32,7 @@ static void test_parse(void **state) {
                      "[domain]\nlabel = red\ntags = b a\nshell = yes\n", NULL),
                 CASE("comments", "; one\n# two\n\n  ; three\n[domain] ; four\nuser = work ; five\n",
                      "[domain]\nuser = work\n", NULL),
-                CASE("a ; in a value", "[domain]\nstart = a;b ;c\n", "[domain]\nstart = a;b\n", NULL),
+                CASE("a ; in a value", "[domain]\nstart = /bin/a;b ;c\n", "[domain]\nstart = /bin/a;b\n", NULL),
                 CASE("a = and a : in a value", "[domain]\nstart = a=b:c\n", "[domain]\nstart = a=b:c\n", NULL),
                 CASE("the longest line", COMMENT_197 "\n[domain]\n", "[domain]\n", NULL),
                 CASE("one byte longer", COMMENT_197 "x\n[domain]\n", NULL, "f:1: line too long: at most 197 bytes\n"),

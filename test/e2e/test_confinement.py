@@ -39,7 +39,8 @@ def test_a_call_executes_nothing_in_the_broker(world):
     with open(trace, errors="replace") as file:
         lines = file.read().splitlines()
     calls = [match.group(1) for match in (re.match(r"\d+ +(\w+)\(", line) for line in lines) if match]
-    assert calls.count("accept4") >= 4 and calls.count("socketpair") == 3, "this is not a trace of four calls"
+    # A channel is made ahead of the call that takes it.
+    assert calls.count("accept4") >= 4 and calls.count("socketpair") in (3, 4), "this is not a trace of four calls"
     forbidden = {"execve", "execveat", "fork", "vfork", "clone", "clone3", "connect", "socket", "openat", "open"}
     assert not forbidden & set(calls), [line for line in lines if forbidden & set(re.findall(r"(\w+)\(", line))]
     assert not any("the payload" in line for line in lines), "payload passed through the broker"
