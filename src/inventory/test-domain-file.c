@@ -72,7 +72,7 @@ static void test_parse(void **state) {
                      "f:2: neither KEY = VALUE nor a comment: begin a comment with ';'\n"),
                 CASE("no =", "[domain]\nuser work\n", NULL,
                      "f:2: neither KEY = VALUE nor a comment: begin a comment with ';'\n"),
-                CASE("continued line", "[domain]\nstart = a\n  b\n", NULL,
+                CASE("continued line", "[domain]\nstart = /bin/a\n  b\n", NULL,
                      "f:3: begins with a blank: begin it in the first column\n"),
                 CASE("indented key", "[domain]\nlabel = red\n\tuser = work\n", NULL,
                      "f:3: begins with a blank: begin it in the first column\n"),
