@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* qubes-policy-admin: the services policy.List, policy.Get and so on of dom0 (policy specification, 8.6). */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -12,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "policy-tools/admin.h"
+#include "policy-tools/adminlog.h"
 #include "policy/quote.h"
 
 #define LOG_DEFAULT "/var/log/qubes/policy-admin.log"
@@ -22,24 +21,9 @@ enum {
         STATUS_INTERNAL = 2,
 };
 
-/* One line, appended at once. A log that cannot be written keeps nobody from the service. */
 static void note(const char *path, const char *service, const char *caller, const char *what, const char *message) {
-        _cleanup_fd_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
-        _cleanup_free_ char *line = NULL;
-        struct timespec now;
-        struct tm local;
-        char when[32];
-        int n;
-
-        if (fd < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0 || !localtime_r(&now.tv_sec, &local))
-                return;
-        strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
-        n = asprintf(&line, "%s,%03ld %s (%s)%s%s\n", when, now.tv_nsec / 1000000, ESCAPED(service, strlen(service)),
-                     ESCAPED(caller, strlen(caller)), what, ESCAPED(message, strlen(message)));
-        if (n < 0)
-                line = NULL;
-        else
-                (void)fd_write_full(fd, line, (size_t)n);
+        policy_admin_log(path, "%s (%s)%s%s", ESCAPED(service, strlen(service)), ESCAPED(caller, strlen(caller)), what,
+                         ESCAPED(message, strlen(message)));
 }
 
 static int run(const char *log, const char *service, const char *caller) {

@@ -161,6 +161,29 @@ def test_every_change_is_in_the_log(host):
     assert lines[1].endswith(" policy.Get+none (dom0): error: Not found: %s/none.policy" % POLICY)
 
 
+# policy.RegisterArgument
+
+
+def test_register_argument(host):
+    """vault, the backend, lets work call it with one argument, once."""
+    host.add_service("my.Perform", 'echo "performed $QREXEC_SERVICE_ARGUMENT"', domain="vault")
+    host.set_policy("policy.RegisterArgument +my.Perform vault @anyvm allow target=dom0\n")
+    opt_in()
+    host.assert_refused(host.call("work", "vault", "my.Perform+key-1"))
+    registered = host.call("vault", "work", "policy.RegisterArgument+my.Perform", input="key-1")
+    assert (registered.returncode, registered.stdout, registered.stderr) == (0, b"", "")
+    assert host.call("work", "vault", "my.Perform+key-1").stdout == b"performed key-1\n"
+    host.assert_refused(host.call("work", "vault", "my.Perform+key-2"))
+    assert open(POLICY + "/60-registered-arguments.policy").read() == "my.Perform +key-1 work vault allow\n"
+
+    assert host.call("vault", "work", "policy.RegisterArgument+my.Perform", input="key-1").returncode == 1
+    assert host.call("vault", "work", "policy.RegisterArgument+my.Perform", input="key-1\n").returncode == 1
+    assert host.call("vault", "@default", "policy.RegisterArgument+my.Perform", input="key-2").returncode == 1
+    host.assert_refused(host.call("vault", "work", "policy.RegisterArgument+my.Secret", input="key-2"))
+    host.assert_refused(host.call("work", "vault", "policy.RegisterArgument+my.Perform", input="key-2"))
+    assert open(POLICY + "/60-registered-arguments.policy").read() == "my.Perform +key-1 work vault allow\n"
+
+
 # The editor
 
 
