@@ -366,6 +366,8 @@ static int policy_load_legacy(PolicyLoader *loader, PolicyFile *file) {
         size_t n = 0;
         int r;
 
+        if (loader->sources->ignores_legacy)
+                return 0;
         r = policy_names_list(directory, &names);
         if (r == -ENOMEM)
                 return error_origin(r);

@@ -60,6 +60,7 @@ typedef struct PolicySources {
         const char *const *directories; /* in order of precedence: /run/qubes/policy.d, then /etc/qubes/policy.d */
         size_t n_directories;
         const char *legacy;         /* what !compat-4.0 reads; NULL: POLICY_LEGACY_DIRECTORY */
+        bool ignores_legacy;        /* !compat-4.0 does nothing (9.8) */
         const PolicyChange *change; /* read the files as they would be after it; directories are real paths; NULL: none.
                                        Only to see whether they load: a changed top-level file comes after the others */
 } PolicySources;
