@@ -6,20 +6,14 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/escape.h"
-#include "base/fd.h"
 #include "base/file.h"
-#include "base/socket.h"
 #include "inventory/inventory.h"
-
-/** The request of 6.1, with its NUL. */
-static const char system_request[] = "internal.GetSystemInfo+ dom0 name dom0";
+#include "policy-tools/qubesd.h"
 
 /** `0xRRGGBB` and a NUL. */
 #define LABEL_SIZE 9
@@ -290,71 +284,17 @@ int policy_system_parse(const char *path, const char *untrusted_text, size_t n, 
  * Files and sockets
  */
 
-static int system_fail_errno(Diagnostics *reterr, const char *path, int error) {
-        return system_fail(reterr, path, strerror(error));
-}
-
-/* Reads to the end. Return: 0, POLICY_SYSTEM_E_INVALID, or a negative error */
-static int system_receive(const char *path, int fd, Diagnostics *reterr, char **ret_data, size_t *ret_n) {
-        _cleanup_free_ char *data = NULL;
-        size_t n = 0, n_allocated = 0;
-
-        for (;;) {
-                ssize_t l;
-
-                if (n == n_allocated) {
-                        char *larger;
-
-                        if (n > POLICY_SYSTEM_SIZE_MAX)
-                                return system_fail(reterr, path, "the answer is too large");
-                        n_allocated = n_allocated ? n_allocated * 2 : 65536;
-                        larger = realloc(data, n_allocated);
-                        if (!larger)
-                                return error_origin(-ENOMEM);
-                        data = larger;
-                }
-                l = read(fd, data + n, n_allocated - n);
-                if (l < 0 && errno == EINTR)
-                        continue;
-                if (l < 0)
-                        return system_fail_errno(reterr, path, errno);
-                if (l == 0)
-                        break;
-                n += (size_t)l;
-        }
-        *ret_data = steal_ptr(&data);
-        *ret_n = n;
-        return 0;
-}
-
-/* Asks qubesd, or who speaks like it (6.1): `0` NUL JSON, or `2` NUL TYPE NUL … */
+/* Asks qubesd, or who speaks like it (6.1). */
 static int system_ask(const char *path, Diagnostics *reterr, PolicySystem **ret_system) {
-        static const struct timeval timeout = { .tv_sec = POLICY_SYSTEM_TIMEOUT_SEC };
-        _cleanup_fd_ int fd = -1;
         _cleanup_free_ char *data = NULL;
         size_t n = 0;
         int r;
 
-        r = socket_connect(path, SOCK_STREAM, &fd);
+        r = qubesd_call(path, "error getting system info", "internal.GetSystemInfo", "dom0", "", POLICY_SYSTEM_SIZE_MAX,
+                        reterr, &data, &n);
         if (r)
-                return r < 0 ? system_fail_errno(reterr, path, -r) : system_fail(reterr, path, "the path is too long");
-        if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
-                return error_origin(-errno);
-        if (send(fd, system_request, sizeof(system_request), MSG_NOSIGNAL) != (ssize_t)sizeof(system_request) ||
-            shutdown(fd, SHUT_WR) < 0)
-                return system_fail_errno(reterr, path, errno);
-        r = system_receive(path, fd, reterr, &data, &n);
-        if (r)
-                return r;
-        if (n >= 2 && memcmp(data, "2", 2) == 0) {
-                r = diagnostics_add(reterr, path, 0, 0, "error getting system info: %s",
-                                    ESCAPED(data + 2, strnlen(data + 2, n - 2)));
                 return r < 0 ? error_trace(r) : POLICY_SYSTEM_E_INVALID;
-        }
-        if (n < 2 || memcmp(data, "0", 2) != 0)
-                return system_fail(reterr, path, "the answer makes no sense");
-        return policy_system_parse(path, data + 2, n - 2, reterr, ret_system);
+        return policy_system_parse(path, data, n, reterr, ret_system);
 }
 
 int policy_system_load(const char *path, Diagnostics *reterr, PolicySystem **ret_system) {

@@ -20,12 +20,6 @@ struct json_object;
 /** Nesting: the object, `domains`, a domain, its tags, a tag, and room for members that we do not know. */
 #define POLICY_SYSTEM_DEPTH_MAX 16
 
-/** How long a socket may stay silent. It is a local service, and somebody waits. */
-#define POLICY_SYSTEM_TIMEOUT_SEC 10
-
-/** Where qubesd answers on Qubes OS (6.1). */
-#define POLICY_SYSTEM_SOCKET "/var/run/qubesd.internal.sock"
-
 enum {
         _POLICY_SYSTEM_E_SUCCESS,
         POLICY_SYSTEM_E_INVALID, /* diagnostics say what is wrong, and where */

@@ -7,7 +7,9 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "policy-tools/execute.h"
 #include "policy-tools/handler.h"
+#include "policy-tools/qubesd.h"
 
 #define DIRECTORIES_MAX 16
 
@@ -19,7 +21,7 @@ enum {
 
 static const char usage[] = "usage: qrexec-policy-exec [-h] [--assume-yes-for-ask] [--just-evaluate] [--path DIR]...\n"
                             "                          [--system-info PATH] [--inventory DIR]\n"
-                            "                          SOURCE TARGET SERVICE[+ARGUMENT]\n";
+                            "                          [ID] SOURCE TARGET SERVICE[+ARGUMENT] [IDENT]\n";
 
 /* What was decided goes to the system's log, warnings to whoever called us. */
 static void log_text(PolicyLogger logger, const char *text) {
@@ -43,12 +45,37 @@ static int help(void) {
                "  --just-evaluate       print nothing, ask nobody\n"
                "  --path DIR            rules of this folder; repeat it, the first has precedence\n"
                "  --system-info PATH    the domains: a file with JSON, or a socket like qubesd's\n"
-               "  --inventory DIR       the domains: a folder of their files\n",
+               "  --inventory DIR       the domains: a folder of their files\n"
+               "\n"
+               "With ID and IDENT, which only qrexec-daemon knows, make the call too (deprecated).\n",
                usage);
         return STATUS_ALLOWED;
 }
 
-static int evaluate(const PolicyHandler *handler, PolicySocketRequest *request, char **arguments) {
+static bool is_allowed(const char *answer) {
+        return strstr(answer, "result=allow") == answer || strstr(answer, "\nresult=allow");
+}
+
+/* The form with five arguments, once the call is allowed. Return: the status of the call */
+static int execute(const PolicyExecution *execution, const char *answer) {
+        _cleanup_(policy_execution_command_deinit) PolicyExecutionCommand command = {};
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        int r = policy_execution_prepare(execution, answer, &diagnostics, &command);
+
+        for (size_t i = 0; i < diagnostics.n_entries; ++i) {
+                _cleanup_free_ char *line = diagnostic_format(&diagnostics.entries[i]);
+
+                fprintf(stderr, "qrexec-policy-exec: %s\n", line ?: "out of memory");
+        }
+        r = r ?: policy_execution_run(&command);
+        if (r < 0)
+                fprintf(stderr, "qrexec-policy-exec: %s: %s\n", execution->client, strerror(-r));
+        return r < 0 ? STATUS_REFUSED : r;
+}
+
+/* @execution: NULL: the answer is printed, or only told by the status */
+static int evaluate(const PolicyHandler *handler, PolicySocketRequest *request, char **arguments,
+                    const PolicyExecution *execution) {
         _cleanup_free_ char *answer = NULL;
         int r;
 
@@ -58,10 +85,11 @@ static int evaluate(const PolicyHandler *handler, PolicySocketRequest *request, 
         r = policy_handle(handler, request, &answer);
         if (r < 0 || !answer)
                 return STATUS_REFUSED;
+        if (execution)
+                return is_allowed(answer) ? execute(execution, answer) : STATUS_REFUSED;
         if (!request->just_evaluate && (printf("%s\n", answer) < 0 || fflush(stdout) != 0))
                 return STATUS_REFUSED;
-        return strstr(answer, "result=allow") == answer || strstr(answer, "\nresult=allow") ? STATUS_ALLOWED
-                                                                                            : STATUS_REFUSED;
+        return is_allowed(answer) ? STATUS_ALLOWED : STATUS_REFUSED;
 }
 
 enum {
@@ -84,6 +112,7 @@ static int run(int argc, char **argv) {
         };
         const char *directories[DIRECTORIES_MAX] = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" };
         PolicyHandler handler = { .directories = directories, .inventory = QAIR_CONFDIR "/domains.d", .log = log_text };
+        PolicyExecution execution = { .qubesd = QUBESD_SOCKET, .client = QAIR_LIBEXECDIR "/qrexec-client" };
         PolicySocketRequest request = {};
         char number[64];
         int option, n;
@@ -122,11 +151,14 @@ static int run(int argc, char **argv) {
                 snprintf(number, sizeof(number), "%d", n);
                 return complain("Must have 3 or 5 positional arguments, not ", number);
         }
-        if (n == 5 && !request.just_evaluate) {
-                fprintf(stderr, "qrexec-policy-exec: making calls is the broker's business: give 3 arguments\n");
-                return STATUS_REFUSED;
-        }
-        return evaluate(&handler, &request, argv + optind + (n == 5));
+        if (n == 3 || request.just_evaluate)
+                return evaluate(&handler, &request, argv + optind + (n == 5), NULL);
+        execution.id = argv[optind];
+        execution.source = argv[optind + 1];
+        execution.target = argv[optind + 2];
+        execution.service = argv[optind + 3];
+        execution.ident = argv[optind + 4];
+        return evaluate(&handler, &request, argv + optind + 1, &execution);
 }
 
 int main(int argc, char **argv) {

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "policy-tools/graph.h"
+#include "policy-tools/qubesd.h"
 #include "policy/token.h"
 
 enum {
@@ -207,8 +208,8 @@ static int failed(const Diagnostics *diagnostics) {
 static int load_system(const Options *options, Diagnostics *diagnostics, PolicySystem **ret_system) {
         if (options->system_info)
                 return policy_system_load(options->system_info, diagnostics, ret_system);
-        if (!options->inventory && access(POLICY_SYSTEM_SOCKET, F_OK) == 0)
-                return policy_system_load(POLICY_SYSTEM_SOCKET, diagnostics, ret_system);
+        if (!options->inventory && access(QUBESD_SOCKET_INTERNAL, F_OK) == 0)
+                return policy_system_load(QUBESD_SOCKET_INTERNAL, diagnostics, ret_system);
         return policy_system_from_inventory(options->inventory ?: QAIR_CONFDIR "/domains.d", diagnostics, ret_system);
 }
 
