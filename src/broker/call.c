@@ -309,6 +309,8 @@ static int call_connect(Call *call) {
         if (r)
                 return error_fold(r);
 
+        if (call->origin && call->origin->committed)
+                call->origin->committed(call->origin);
         command = steal_ptr(&call->command);
         book_set_sent(call->broker->book, call->place);
         r = link_send_exec(call->target->link, call->just_exec ? WIRE_TYPE_JUST_EXEC : WIRE_TYPE_EXEC_CMDLINE,

@@ -44,10 +44,12 @@ typedef enum CallState {
 } CallState;
 
 /**
- * Whoever waits for the answer. It is told exactly once, by one of the two functions, unless it cancelled before; the
+ * Whoever waits for the answer. It is told exactly once, by one of the last two functions, unless it cancelled before; the
  * function may free the origin, so nobody touches it afterwards.
  */
 struct CallOrigin {
+        /** from here on the call may run: were the request asked for again, it could run twice. NULL: nothing to do */
+        void (*committed)(CallOrigin *origin);
         /** the call is running: @fds are the caller's ends (not owned), @mode says what they are (wire/header.h) */
         int (*connected)(CallOrigin *origin, uint32_t id, uint32_t mode, const int *fds, size_t n_fds);
         /** the call is over before it began; @id 0: it never got one */

@@ -30,9 +30,15 @@ typedef struct Caller {
         Call *call;                /* while WAITING */
 } Caller;
 
+static void caller_take_request(Caller *caller) {
+        inbox_take(&caller->inbox, caller->fd, caller->broker->watchdog);
+}
+
 static Caller *caller_free(Caller *caller) {
         if (!caller)
                 return NULL;
+        /* Whoever is let go on purpose sees an end, not that nobody read what it sent. */
+        caller_take_request(caller);
         if (caller->call)
                 call_cancel(caller->call);
         sd_event_source_disable_unref(caller->deadline);
@@ -63,6 +69,7 @@ static int caller_answer(Caller *caller, const Reply *reply, const int *fds, siz
         int r;
 
         caller->call = NULL;
+        caller_take_request(caller);
         r = socket_send(caller->fd, data, n, fds, n_fds, NULL);
         if (!r)
                 return error_trace(caller_finish(caller));
@@ -75,6 +82,10 @@ static int caller_answer(Caller *caller, const Reply *reply, const int *fds, siz
         default:
                 return error_fold(r);
         }
+}
+
+static void caller_committed(CallOrigin *origin) {
+        caller_take_request(container_of(origin, Caller, origin));
 }
 
 static int caller_connected(CallOrigin *origin, uint32_t id, uint32_t mode, const int *fds, size_t n_fds) {
@@ -98,11 +109,16 @@ static int caller_refused(CallOrigin *origin, uint32_t id, ReplyReason reason) {
 static int caller_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 static int caller_on_deadline(sd_event_source *source, uint64_t usec, void *userdata);
 
-/* From now on it is heard when it sends or hangs up. */
+/* From now on it is heard when it hangs up, and while its request is not complete, when it sends. */
 static int caller_watch(Caller *caller) {
-        if (caller->source)
-                return 0;
-        return error_trace(watch_io(caller->broker->event, caller->fd, EPOLLIN, caller_on_io, caller, &caller->source));
+        uint32_t events = caller->call ? EPOLLRDHUP : EPOLLIN;
+        int r;
+
+        if (!caller->source)
+                return error_trace(
+                        watch_io(caller->broker->event, caller->fd, events, caller_on_io, caller, &caller->source));
+        r = sd_event_source_set_io_events(caller->source, events);
+        return r < 0 ? error_origin(r) : 0;
 }
 
 /* Its request is not complete yet: give it a little time. */
@@ -176,8 +192,7 @@ static int caller_dispatch(Caller *caller) {
         int r;
 
         if (caller->call) {
-                /* Nothing is due from a waiting caller: whatever comes is its hang-up, or nonsense. */
-                caller_free(caller);
+                caller_free(caller); /* it hung up */
                 return 0;
         }
         r = inbox_receive(&caller->inbox, caller->fd, caller->broker->scratch, BROKER_SCRATCH_SIZE, caller_may_send,
@@ -221,7 +236,7 @@ int caller_new(Broker *broker, Domain *domain, int fd) {
                 return error_origin(-ENOMEM);
         }
         *caller = (Caller){
-                .origin = { .connected = caller_connected, .refused = caller_refused },
+                .origin = { .committed = caller_committed, .connected = caller_connected, .refused = caller_refused },
                 .broker = broker,
                 .domain = domain_ref(domain),
                 .fd = fd,

@@ -9,6 +9,9 @@
  *
  * A connection counts against its domain's limit as long as it exists, so a resting one costs its caller and nobody else.
  * Whose it is was decided when it was made; a domain that is removed meanwhile is refused.
+ *
+ * The request is left in the socket until its agent is about to be told, or its refusal. Where the broker dies before, the
+ * kernel tells the caller that nobody read it, and the caller asks the next broker.
  */
 #pragma once
 

@@ -161,6 +161,7 @@ static int client_on_io(sd_event_source *source, int fd, uint32_t revents, void 
         else
                 r = inbox_receive(&client->inbox, fd, client->broker->scratch, BROKER_SCRATCH_SIZE,
                                   client_may_send_command, client->broker->watchdog, &message);
+        inbox_take(&client->inbox, fd, client->broker->watchdog);
         switch (r) {
         case 0:
                 return error_trace(client->state == CLIENT_STATE_HELLO ? client_handle_hello(client, &message)

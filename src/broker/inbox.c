@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/socket.h"
 #include "broker/watchdog.h"
+
+/* What is dropped at a time: most requests at once, without a large buffer for the others. */
+#define INBOX_DROP_SIZE 4096
 
 void inbox_deinit(Inbox *inbox) {
         free(inbox->data);
@@ -31,6 +34,53 @@ static int inbox_keep(Inbox *inbox, const uint8_t *data, size_t n, size_t n_whol
         return 0;
 }
 
+/* Look at what is there, and leave it. Return: 0, INBOX_E_MORE, INBOX_E_EOF, or a negative error. */
+static int inbox_peek(int fd, uint8_t *data, size_t n_max, size_t *ret_n) {
+        ssize_t n;
+
+        do
+                n = recv(fd, data, n_max, MSG_PEEK | MSG_DONTWAIT);
+        while (n < 0 && errno == EINTR);
+        if (n < 0) {
+                switch (errno) {
+                case EAGAIN:
+                        return INBOX_E_MORE;
+                case ECONNRESET:
+                        return INBOX_E_EOF;
+                default:
+                        return error_origin(-errno);
+                }
+        }
+        *ret_n = (size_t)n;
+        return n == 0 ? INBOX_E_EOF : 0;
+}
+
+/*
+ * Read @n bytes that were looked at. Descriptors that came with them are dropped here, and that is what the watchdog
+ * guards. Return: false if it barked.
+ */
+static bool inbox_drop(int fd, size_t n, Watchdog *watchdog) {
+        uint8_t data[INBOX_DROP_SIZE];
+
+        watchdog_arm(watchdog);
+        while (n > 0) {
+                ssize_t r = recv(fd, data, n < sizeof(data) ? n : sizeof(data), MSG_DONTWAIT);
+
+                if (r < 0 && errno == EINTR)
+                        continue;
+                if (r <= 0)
+                        break;
+                n -= (size_t)r;
+        }
+        return !watchdog_disarm(watchdog);
+}
+
+void inbox_take(Inbox *inbox, int fd, Watchdog *watchdog) {
+        if (inbox->n_left > 0)
+                (void)inbox_drop(fd, inbox->n_left, watchdog);
+        inbox->n_left = 0;
+}
+
 int inbox_receive(Inbox *inbox, int fd, uint8_t *scratch, size_t n_scratch, bool (*may_be)(uint32_t type, size_t n),
                   Watchdog *watchdog, InboxMessage *ret_message) {
         size_t n = inbox->n, n_got, n_whole = WIRE_HEADER_SIZE;
@@ -39,35 +89,29 @@ int inbox_receive(Inbox *inbox, int fd, uint8_t *scratch, size_t n_scratch, bool
 
         if (n > 0)
                 memcpy(scratch, inbox->data, n);
-        watchdog_arm(watchdog);
-        r = socket_receive(fd, scratch + n, n_scratch - n, &n_got, NULL, 0, NULL);
-        if (watchdog_disarm(watchdog))
-                return INBOX_E_REFUSED;
-        switch (r) {
-        case 0:
-                n += n_got;
-                break;
-        case SOCKET_E_AGAIN:
-                return INBOX_E_MORE;
-        case SOCKET_E_EOF:
-        case SOCKET_E_GONE:
-                return INBOX_E_EOF;
-        default:
-                return error_fold(r);
-        }
+        r = inbox_peek(fd, scratch + n, n_scratch - n, &n_got);
+        if (r)
+                return r;
+        n += n_got;
 
         if (wire_header_decode(scratch, n, &header) == 0) {
-                if (!may_be(header.type, header.length) || header.length > n_scratch - WIRE_HEADER_SIZE)
-                        return INBOX_E_REFUSED;
+                bool is_refused = !may_be(header.type, header.length) || header.length > n_scratch - WIRE_HEADER_SIZE;
+
                 n_whole += header.length;
-                if (n > n_whole)
+                if (is_refused || n > n_whole) {
+                        /* Read, so that the peer sees an end: what it sent is no better for anybody else. */
+                        (void)inbox_drop(fd, n_got, watchdog);
                         return INBOX_E_REFUSED;
+                }
                 if (n == n_whole) {
                         *ret_message = (InboxMessage){ .header = header, .payload = scratch + WIRE_HEADER_SIZE };
                         inbox_deinit(inbox);
+                        inbox->n_left = n_got;
                         return 0;
                 }
         }
         r = inbox_keep(inbox, scratch, n, n_whole);
-        return r ? error_trace(r) : INBOX_E_MORE;
+        if (r)
+                return error_trace(r);
+        return inbox_drop(fd, n_got, watchdog) ? INBOX_E_MORE : INBOX_E_REFUSED;
 }

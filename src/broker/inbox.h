@@ -2,6 +2,9 @@
 /*
  * Collects one message, header and payload, from a stream that may deliver it in any pieces. The length is checked
  * before room is made for it. Most messages arrive in one piece, and then cost no allocation.
+ *
+ * The last piece of a message is left in the socket until inbox_take(). A reader that dies before has not read it, of which
+ * the kernel tells its peer (ECONNRESET): that one may ask the next reader, and no request is carried out twice.
  */
 #pragma once
 
@@ -24,6 +27,7 @@ typedef struct Inbox {
         uint8_t *data; /* what has arrived so far, if it was not the whole message */
         size_t n;      /* how much that is */
         size_t n_data; /* size of @data */
+        size_t n_left; /* bytes of a whole message that are still in the socket */
 } Inbox;
 
 typedef struct InboxMessage {
@@ -33,6 +37,9 @@ typedef struct InboxMessage {
 
 /** inbox_deinit() - free what has arrived; harmless on an empty one */
 void inbox_deinit(Inbox *inbox);
+
+/** inbox_take() - read what inbox_receive() left of a message; harmless when that is nothing, or has been read */
+void inbox_take(Inbox *inbox, int fd, Watchdog *watchdog);
 
 /**
  * inbox_receive() - read what is there

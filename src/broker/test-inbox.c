@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,6 +77,8 @@ static void test_every_split(void **state) {
                 assert_int_equal(pipe.message.header.type, TYPE_GOOD);
                 assert_int_equal(pipe.message.header.length, SIZE_MAX_OK);
                 assert_memory_equal(pipe.message.payload, data + WIRE_HEADER_SIZE, SIZE_MAX_OK);
+                inbox_take(&pipe.inbox, pipe.ours, NULL);
+                assert_int_equal(pipe_receive(&pipe), INBOX_E_MORE);
                 pipe_close(&pipe);
         }
 }
@@ -116,6 +119,8 @@ static void test_refused(void **state) {
                 if (pipe_receive(&pipe) != INBOX_E_REFUSED)
                         fail_msg("%s: accepted", cases[i].name);
                 assert_int_equal(pipe.inbox.n_data, 0); /* nothing was kept for it */
+                pipe.ours = fd_close(pipe.ours);
+                assert_int_equal(read(pipe.theirs, data, 1), 0); /* an end, not a reset */
                 pipe_close(&pipe);
         }
 }
@@ -133,12 +138,33 @@ static void test_eof(void **state) {
         pipe_close(&pipe);
 }
 
+/* Whoever sent a message learns whether its reader took it before it died. */
+static void test_taken_or_not(void **state) {
+        for (int is_taken = 0; is_taken <= 1; ++is_taken) {
+                uint8_t data[SCRATCH_SIZE];
+                size_t n = make_message(data, TYPE_GOOD, 20);
+                Pipe pipe;
+
+                pipe_open(&pipe);
+                assert_int_equal(write(pipe.theirs, data, 10), 10);
+                assert_int_equal(pipe_receive(&pipe), INBOX_E_MORE);
+                assert_int_equal(write(pipe.theirs, data + 10, n - 10), n - 10);
+                assert_int_equal(pipe_receive(&pipe), 0);
+                if (is_taken)
+                        inbox_take(&pipe.inbox, pipe.ours, NULL);
+                inbox_take(&pipe.inbox, is_taken ? pipe.ours : -1, NULL);
+                pipe.ours = fd_close(pipe.ours);
+                errno = 0;
+                assert_int_equal(read(pipe.theirs, data, 1), is_taken ? 0 : -1);
+                assert_int_equal(errno, is_taken ? 0 : ECONNRESET);
+                pipe_close(&pipe);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_every_split),
-                cmocka_unit_test(test_byte_by_byte),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_eof),
+                cmocka_unit_test(test_every_split), cmocka_unit_test(test_byte_by_byte), cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_eof),         cmocka_unit_test(test_taken_or_not),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

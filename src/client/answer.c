@@ -34,8 +34,9 @@ int answer_receive(Answer *answer, int socket_fd, size_t n_max) {
         case 0:
                 break;
         case SOCKET_E_EOF:
-        case SOCKET_E_GONE:
                 return ANSWER_E_END;
+        case SOCKET_E_GONE:
+                return answer->n == 0 ? ANSWER_E_UNREAD : ANSWER_E_END;
         case SOCKET_E_TRUNCATED:
                 return ANSWER_E_BROKEN;
         default:

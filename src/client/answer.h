@@ -16,6 +16,7 @@
 enum {
         _ANSWER_E_SUCCESS,
         ANSWER_E_END,    /* the broker closed the connection */
+        ANSWER_E_UNREAD, /* … without having read the request: it died */
         ANSWER_E_BROKEN, /* more descriptors than any mode has */
 };
 

@@ -92,7 +92,7 @@ static int daemon_answer(int fd, WireType type, Channel *ret_channel) {
 
         while (answer.n < WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE) {
                 r = answer_receive(&answer, fd, WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE);
-                if (r == ANSWER_E_END && answer.n == 0) {
+                if (r == ANSWER_E_UNREAD || (r == ANSWER_E_END && answer.n == 0)) {
                         log_error("the daemon refused, or could not reach the domain");
                         return DAEMON_E_FAILED;
                 }

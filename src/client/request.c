@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -15,6 +16,10 @@
 #include "client/answer.h"
 #include "wire/header.h"
 #include "wire/trigger.h"
+
+/* Brokers that are asked, and the pause between them, doubled each time: some two seconds in all. */
+#define REQUEST_ATTEMPTS   6U
+#define REQUEST_PAUSE_USEC 25000
 
 static int request_encode(const char *source, const char *target, const char *service, uint8_t **ret_data,
                           size_t *ret_n) {
@@ -64,6 +69,8 @@ static int request_answer(int fd, Reply *ret_reply, Channel *ret_channel) {
                         *ret_reply = (Reply){};
                         return REQUEST_E_REFUSED;
                 }
+                if (r == ANSWER_E_UNREAD)
+                        return REQUEST_E_GONE;
                 if (r == ANSWER_E_END || r == ANSWER_E_BROKEN)
                         break;
                 if (r)
@@ -88,10 +95,28 @@ static int request_answer(int fd, Reply *ret_reply, Channel *ret_channel) {
         return 0;
 }
 
+/* Return: 0, REQUEST_E_…, or a negative error. */
+static int request_once(const char *socket_path, const uint8_t *data, size_t n_data, Reply *ret_reply,
+                        Channel *ret_channel) {
+        _cleanup_fd_ int fd = -1;
+        int r, r_write;
+
+        r = request_connect(socket_path, &fd);
+        if (r)
+                return error_trace(r);
+        r_write = fd_write_full(fd, data, n_data);
+        /* A broker that refuses before it has read everything closes: what it said, if anything, is still there. */
+        if (r_write && r_write != -EPIPE && r_write != -ECONNRESET)
+                return error_origin(r_write);
+        r = request_answer(fd, ret_reply, ret_channel);
+        if (r == REQUEST_E_REFUSED && r_write && ret_reply->connect_domain == 0)
+                return REQUEST_E_GONE;
+        return error_trace(r);
+}
+
 int request_call(const char *socket_path, const char *source, const char *target, const char *service, Reply *ret_reply,
                  Channel *ret_channel) {
         _cleanup_free_ uint8_t *data = NULL;
-        _cleanup_fd_ int fd = -1;
         size_t n_data;
         int r;
 
@@ -100,13 +125,15 @@ int request_call(const char *socket_path, const char *source, const char *target
                 *ret_reply = (Reply){ .reason = REPLY_REASON_NOT_UNDERSTOOD };
         if (r)
                 return error_trace(r);
-        r = request_connect(socket_path, &fd);
-        if (r)
-                return error_trace(r);
-
-        r = fd_write_full(fd, data, n_data);
-        /* A broker that refuses before it has read everything closes: what it said, if anything, is still there. */
-        if (r && r != -EPIPE && r != -ECONNRESET)
-                return error_origin(r);
-        return error_trace(request_answer(fd, ret_reply, ret_channel));
+        for (unsigned attempt = 0; attempt < REQUEST_ATTEMPTS; ++attempt) {
+                /* At once, the first time: the next broker is waited for in the backlog of its socket. */
+                if (attempt > 1)
+                        (void)usleep(REQUEST_PAUSE_USEC << attempt);
+                r = request_once(socket_path, data, n_data, ret_reply, ret_channel);
+                if (r != REQUEST_E_GONE)
+                        return error_trace(r);
+        }
+        log_error("the broker went away before it had read the request, %u times: see its log, or try again later",
+                  REQUEST_ATTEMPTS);
+        return REQUEST_E_GONE;
 }

@@ -7,10 +7,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/socket.h"
 #include "client/answer.h"
@@ -18,6 +20,41 @@
 
 static void pair(int ret_fds[2]) {
         assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_fds), errno);
+}
+
+/* Whether the broker read the request before it went away decides whether another may be asked. */
+static void test_unread(void **state) {
+        static const struct {
+                const char *name;
+                bool is_read;
+                const char *said;
+                int expect;
+        } cases[] = {
+                { "read, no answer", true, "", ANSWER_E_END },
+                { "unread, no answer", false, "", ANSWER_E_UNREAD },
+                { "unread, half an answer", false, "abc", ANSWER_E_END },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                size_t n = strlen(cases[i].said);
+                Answer answer = ANSWER_INIT;
+                char byte;
+                int fds[2], r;
+
+                pair(fds);
+                assert_int_equal(write(fds[1], "x", 1), 1);
+                if (cases[i].is_read)
+                        assert_int_equal(read(fds[0], &byte, 1), 1);
+                if (n > 0) {
+                        assert_int_equal(write(fds[0], cases[i].said, n), n);
+                        assert_int_equal(answer_receive(&answer, fds[1], 8), 0);
+                }
+                fd_close(fds[0]);
+                r = answer_receive(&answer, fds[1], 8);
+                if (r != cases[i].expect)
+                        fail_msg("%s: got %d, want %d", cases[i].name, r, cases[i].expect);
+                fd_close(fds[1]);
+        }
 }
 
 static void test_pieces(void **state) {
@@ -102,6 +139,7 @@ static void test_channel(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_unread),
                 cmocka_unit_test(test_pieces),
                 cmocka_unit_test(test_too_many),
                 cmocka_unit_test(test_channel),

@@ -155,6 +155,8 @@ int vm_run(const VmOptions *options) {
         case REQUEST_E_REFUSED:
                 vm_say_refused(&reply);
                 return VM_STATUS_REFUSED;
+        case REQUEST_E_GONE:
+                return VM_STATUS_GONE;
         default:
                 return VM_STATUS_FAILED;
         }

@@ -10,6 +10,7 @@ import fcntl
 import os
 import pty
 import pwd
+import select
 import signal
 import socket
 import struct
@@ -239,6 +240,44 @@ def test_broken_answers(broker, run, answer):
     status, out, err = finish(client)
     assert (status, out) == (1, b"")
     assert err.startswith("qrexec-client-vm: the answer to the request ")
+
+
+def leave_unread(peer):
+    """Go away when the request is there, without having read it."""
+    assert select.select([peer.sock], [], [], DEADLINE)[0]
+    peer.close()
+
+
+def test_brokers_that_go_away_before_they_read(broker, run):
+    """The next one is asked, and nobody notices."""
+    client = run("work", "my.svc")
+    for _ in range(2):
+        leave_unread(broker.accept())
+    callee = Trigger(broker.accept()).allow()
+    callee.hello()
+    callee.send(STDOUT)
+    callee.send(STDERR)
+    callee.exit(7)
+    assert finish(client) == (7, b"", "")
+
+
+def test_a_broker_that_goes_away_after_it_has_read(broker, run):
+    """The call may run: it is not asked for again."""
+    client = run("work", "my.svc")
+    Trigger(broker.accept()).peer.close()
+    assert finish(client) == (126, b"", "Request refused\n")
+    broker.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        broker.accept()
+
+
+def test_no_broker_stays(broker, run):
+    client = run("work", "my.svc")
+    for _ in range(6):
+        leave_unread(broker.accept())
+    status, out, err = finish(client)
+    assert (status, out) == (125, b"")
+    assert err.startswith("qrexec-client-vm: the broker went away before it had read the request, 6 times")
 
 
 def test_two_descriptors(broker, run):

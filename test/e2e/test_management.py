@@ -254,9 +254,11 @@ def test_call_ids_survive_brokers_and_supervisors(host):
         if restart == "broker":
             host.restart_broker()
         else:
+            (broker,) = processes.running(BROKER)
             host.supervisor.kill()
             host.supervisor.wait()
             host.supervisor = None
+            assert broker.wait(wire.TIMEOUT_SEC)
             host.start()
         assert host.call("work", "other", "my.Echo", input=b"x").stdout == b"x"
         latest = host.audit(event="start", service="my.Echo")[-1]["call_id"]
