@@ -134,6 +134,16 @@ Broker *broker_free(Broker *broker) {
         return NULL;
 }
 
+int broker_retire(Broker *broker) {
+        int r;
+
+        log_notice(
+                "the folder of the configuration was replaced, and this broker may read the old one alone: ending, so "
+                "that another begins; calls in flight go on");
+        r = sd_event_exit(broker->event, 0);
+        return r < 0 ? error_origin(r) : 0;
+}
+
 /* Records and lines for people are written behind the work that they are about. */
 static int broker_settle(Broker *broker, bool *ret_waits) {
         int r = audit_settle(broker->audit, ret_waits);

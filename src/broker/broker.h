@@ -72,5 +72,12 @@ int broker_new(Config *config, int parent_fd, Broker **ret_broker);
 /** broker_free() - close everything; calls in flight go on without us. Return: NULL */
 Broker *broker_free(Broker *broker);
 
+/**
+ * broker_retire() - end, so that the supervisor starts another; whoever was not answered yet asks that one
+ *
+ * Return: 0 or a negative error.
+ */
+int broker_retire(Broker *broker);
+
 /** broker_run() - serve until told to stop. Return: 0 or a negative error */
 int broker_run(Broker *broker);

@@ -498,6 +498,8 @@ int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
         r = call_decide(broker, request, &decision);
         if (r)
                 return error_fold(r);
+        if (decision.is_error && config_is_out_of_reach(broker->config))
+                return error_trace(broker_retire(broker));
         if (!decision.allowed)
                 return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED, &decision, asked_usec));
         target = domain_table_find(&broker->domains, decision.target.text);

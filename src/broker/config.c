@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,9 +27,15 @@
  */
 #define CONFIG_RETRY_USEC USEC_PER_SEC
 
+enum {
+        _CONFIG_E_SUCCESS,
+        CONFIG_E_MISSING, /* there is no such folder */
+};
+
 struct Config {
         ConfigPaths paths;
         int inotify_fd;
+        struct stat root; /* the folder of all, as it was when we were confined to it */
 
         Inventory *inventory; /* NULL: broken */
         PolicyFacts *facts;   /* of the inventory; domains in the same order */
@@ -164,13 +171,14 @@ static int config_load_policy(Config *config) {
         return 0;
 }
 
-/* Watch a folder; one that does not exist is noticed through its parent. */
+/* Return: 0 (also where it cannot be watched), CONFIG_E_MISSING, or a negative error. */
 static int config_watch(Config *config, const char *path) {
         if (inotify_add_watch(config->inotify_fd, path, CONFIG_EVENTS) >= 0)
                 return 0;
         switch (errno) {
         case ENOENT:
         case ENOTDIR:
+                return CONFIG_E_MISSING;
         case EACCES:
                 return 0;
         case ENOSPC:
@@ -182,27 +190,62 @@ static int config_watch(Config *config, const char *path) {
         }
 }
 
+/* Watch the folder that @path is in; where that one is missing, the one that it is missing in, and so on. */
 static int config_watch_parent(Config *config, const char *path) {
-        const char *slash = strrchr(path, '/');
-        _cleanup_free_ char *parent = NULL;
+        _cleanup_free_ char *folder = strdup(path);
+        int r = CONFIG_E_MISSING;
 
-        if (!slash || slash == path)
-                return 0;
-        parent = strndup(path, (size_t)(slash - path));
-        return parent ? config_watch(config, parent) : error_origin(-ENOMEM);
+        if (!folder)
+                return error_origin(-ENOMEM);
+        while (r == CONFIG_E_MISSING) {
+                char *slash = strrchr(folder, '/');
+
+                if (!slash || slash == folder)
+                        return 0;
+                *slash = '\0';
+                r = config_watch(config, folder);
+        }
+        return r;
 }
 
+/* Anew each time, so that no folder is watched that was renamed, replaced or is no longer included. */
 static int config_watch_all(Config *config) {
         const char *const folders[] = { config->paths.domains, config->paths.policy_run, config->paths.policy_etc,
                                         config->paths.policy_legacy };
 
+        fd_close(config->inotify_fd);
+        config->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (config->inotify_fd < 0)
+                return error_origin(-errno);
         for (size_t i = 0; i < ARRAY_SIZE(folders); ++i) {
                 int r = config_watch_parent(config, folders[i]) ?: config_watch(config, folders[i]);
 
-                if (r)
+                if (r < 0)
                         return r;
         }
         return 0;
+}
+
+/* The folder that holds the inventory and most of the policy. Return: 0, CONFIG_E_MISSING, or a negative error. */
+static int config_stat_root(const Config *config, struct stat *ret_status) {
+        const char *slash = strrchr(config->paths.domains, '/');
+        _cleanup_free_ char *root =
+                slash ? strndup(config->paths.domains, (size_t)(slash - config->paths.domains)) : NULL;
+
+        if (!root)
+                return error_origin(-ENOMEM);
+        if (stat(root, ret_status) < 0)
+                return CONFIG_E_MISSING;
+        return 0;
+}
+
+bool config_is_out_of_reach(const Config *config) {
+        struct stat now;
+
+        if (config->inventory && config->policy)
+                return false;
+        return config_stat_root(config, &now) == 0 &&
+               (now.st_dev != config->root.st_dev || now.st_ino != config->root.st_ino);
 }
 
 int config_reload(Config *config) {
@@ -226,9 +269,10 @@ int config_new(const ConfigPaths *paths, Config **ret_config) {
         if (!config)
                 return error_origin(-ENOMEM);
         config->paths = *paths;
-        config->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (config->inotify_fd < 0)
-                return error_origin(-errno);
+        config->inotify_fd = -1;
+        r = config_stat_root(config, &config->root);
+        if (r < 0)
+                return error_trace(r);
         r = config_reload(config);
         if (r)
                 return error_trace(r);

@@ -64,6 +64,14 @@ int config_decide(Config *config, const DomainName *source, const RequestName *r
 /** config_refresh() - read again what was saved since. Return: 0 or a negative error */
 int config_refresh(Config *config);
 
+/**
+ * config_is_out_of_reach() - can it not be read because its folder was replaced by another?
+ *
+ * A broker is confined to the folder that was there when it began (broker/sandbox.h). Another one may read what is there
+ * now.
+ */
+bool config_is_out_of_reach(const Config *config);
+
 /** config_policy_problem(), config_inventory_problem() - what is wrong with it, or NULL. Return: borrowed */
 const char *config_policy_problem(const Config *config);
 const char *config_inventory_problem(const Config *config);

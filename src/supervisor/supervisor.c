@@ -289,11 +289,16 @@ static int supervisor_on_broker_exit(sd_event_source *source, const siginfo_t *i
 
         if (clock_now() - supervisor->started_usec > SUPERVISOR_STEADY_USEC)
                 supervisor->backoff_usec = SUPERVISOR_BACKOFF_MIN_USEC;
-        log_error("the broker died (%s %d%s): starting it again in %u ms; calls in flight go on",
-                  info->si_code == CLD_EXITED ? "status" : "signal", info->si_status,
-                  info->si_code != CLD_EXITED && info->si_status == SIGSYS ? ": a system call that its sandbox forbids"
-                                                                           : "",
-                  (unsigned)(supervisor->backoff_usec / USEC_PER_MSEC));
+        if (info->si_code == CLD_EXITED && info->si_status == 0)
+                log_notice("the broker ended: starting another in %u ms",
+                           (unsigned)(supervisor->backoff_usec / USEC_PER_MSEC));
+        else
+                log_error("the broker died (%s %d%s): starting it again in %u ms; calls in flight go on",
+                          info->si_code == CLD_EXITED ? "status" : "signal", info->si_status,
+                          info->si_code != CLD_EXITED && info->si_status == SIGSYS
+                                  ? ": a system call that its sandbox forbids"
+                                  : "",
+                          (unsigned)(supervisor->backoff_usec / USEC_PER_MSEC));
         r = sd_event_add_time_relative(supervisor->event, &supervisor->backoff_timer, CLOCK_MONOTONIC,
                                        supervisor->backoff_usec, 0, supervisor_on_backoff, supervisor);
         if (r < 0)
