@@ -170,17 +170,8 @@ void data_relay_want(const DataRelay *relay, struct pollfd ret_sources[static 2]
                                                          .events = relay->waits_for_to ? POLLOUT : 0 };
 }
 
-/*
- * The smallest pipe of a chain decides its speed, so those that we inherited grow, too. What is no pipe says EBADF; more
- * pages than an account may have, EPERM: then it serves as it is.
- */
 static void relay_count(DataRelay *relay, size_t n) {
-        relay->n_moved += n;
-        if (relay->grown || relay->n_moved < DATA_RELAY_STREAM_MIN)
-                return;
-        relay->grown = true;
-        (void)fcntl(relay->from.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
-        (void)fcntl(relay->to.fd, F_SETPIPE_SZ, DATA_RELAY_SPLICE_MAX);
+        data_growth_count(&relay->growth, n, relay->from.fd, relay->to.fd);
 }
 
 /* Return: 0, or DATA_END_E_AGAIN */

@@ -17,12 +17,11 @@
 
 #include "data/end.h"
 #include "data/filter.h"
+#include "data/growth.h"
 #include "wire/reader.h"
 
-/** Moved by one system call at most; also what pipes of ours grow to once a real stream goes through them. */
+/** Moved by one system call at most. */
 #define DATA_RELAY_SPLICE_MAX (1024U * 1024U)
-/** From here on it is a stream: growing a pipe for less would cost more than it gains. */
-#define DATA_RELAY_STREAM_MIN (128U * 1024U)
 /** What is copied at a time where splice(2) cannot serve. */
 #define DATA_RELAY_BUFFER 65536U
 
@@ -43,8 +42,7 @@ typedef struct DataRelay {
         bool lingers;      /* at the end of what is read, @ended is set, and the owner closes or switches */
         bool waits_for_to; /* else for more to read */
         bool ended;
-        bool grown;
-        uint64_t n_moved;
+        DataGrowth growth;
         WireSlice pending; /* to be written before anything else is read */
         uint8_t *buffer;   /* NULL until something is copied */
 } DataRelay;

@@ -194,7 +194,7 @@ static void test_back_pressure(void **state) {
                         n_got += n > 0 ? (size_t)n : 0;
                 }
                 assert_memory_equal(data, got, sizeof(data));
-                assert_true(relay.grown);
+                assert_true(relay.growth.grown);
                 fd_close(from[1]);
                 settle(&relay);
                 assert_false(data_relay_is_open(&relay));
