@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/calls.h"
+#include "agent/carrier.h"
 #include "agent/direct.h"
 #include "agent/link.h"
 #include "agent/notify.h"
@@ -41,6 +42,7 @@ struct Agent {
         Calls calls;
         WatchSet watches;
         DirectTable direct;
+        CarrierTable carriers;
         int signal_fd;
         int report_read_fd, report_write_fd; /* all handlers write into one pipe */
         Watch link_watch, signal_watch, report_watch;
@@ -49,6 +51,70 @@ struct Agent {
         bool stopping;
         uint8_t packet[ORDER_SIZE_MAX]; /* the order in hand; also the CALL_LIST being sent */
 };
+
+/* What epoll_wait(2) is to wait at most. */
+static int timeout_until(uint64_t deadline_usec) {
+        uint64_t now_usec, left;
+
+        if (deadline_usec == UINT64_MAX)
+                return -1;
+        now_usec = clock_now();
+        if (deadline_usec <= now_usec)
+                return 0;
+        left = (deadline_usec - now_usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
+        return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/* In a process of its own: see to the end what the calls of an agent that ends still need somebody for. */
+static int agent_carry_on(Agent *agent) {
+        WatchSet watches;
+        int r;
+
+        r = watch_set_init(&watches);
+        if (!r)
+                r = direct_table_resume(&agent->direct, &watches);
+        if (r)
+                return error_trace(r);
+        carrier_table_resume(&agent->carriers, &watches);
+        while (!direct_table_is_empty(&agent->direct) || !carrier_table_is_empty(&agent->carriers)) {
+                struct epoll_event event;
+                DataOutcome outcome;
+                uint32_t call_id;
+                int n;
+
+                n = epoll_wait(watches.epoll_fd, &event, 1, timeout_until(carrier_table_deadline(&agent->carriers)));
+                if (n < 0 && errno != EINTR)
+                        return error_origin(-errno);
+                if (n > 0 && watch_is_carriers(event.data.ptr))
+                        carrier_on_event(&agent->carriers, event.data.ptr, event.events);
+                else if (n > 0)
+                        r = direct_on_event(&agent->direct, event.data.ptr, event.events, &call_id, &outcome);
+                if (r)
+                        return error_fold(r);
+                carrier_table_run(&agent->carriers, clock_now());
+                carrier_table_collect(&agent->carriers);
+                direct_table_collect(&agent->direct);
+        }
+        return 0;
+}
+
+/* Called when nothing is open any more that a process of its own should not inherit. */
+static void agent_leave(Agent *agent) {
+        sigset_t none;
+        pid_t pid;
+
+        if (!direct_table_has_stderr(&agent->direct) && carrier_table_is_empty(&agent->carriers))
+                return;
+        pid = fork();
+        if (pid == 0) {
+                sigemptyset(&none);
+                (void)sigprocmask(SIG_SETMASK, &none, NULL);
+                (void)agent_carry_on(agent);
+                _exit(0);
+        }
+        if (pid > 0)
+                direct_table_leave(&agent->direct);
+}
 
 Agent *agent_free(Agent *agent) {
         if (!agent)
@@ -59,7 +125,8 @@ Agent *agent_free(Agent *agent) {
         fd_close(agent->report_write_fd);
         fd_close(agent->signal_fd);
         watch_set_deinit(&agent->watches);
-        direct_table_leave(&agent->direct);
+        agent_leave(agent);
+        carrier_table_deinit(&agent->carriers);
         direct_table_deinit(&agent->direct);
         free(agent);
         return NULL;
@@ -98,6 +165,15 @@ static int agent_open_reports(Agent *agent) {
         return error_origin(watch_set_add(&agent->watches, agent->report_read_fd, EPOLLIN, &agent->report_watch));
 }
 
+/* It is told to the broker with the others of this turn. */
+static void agent_on_carried(void *userdata, uint32_t call_id, const DataOutcome *outcome) {
+        Agent *agent = userdata;
+        Call *call = calls_lookup(&agent->calls, call_id);
+
+        if (call && call->state == CALL_STATE_RUNNING)
+                calls_end(&agent->calls, call, outcome->how, outcome->status, clock_now());
+}
+
 int agent_new(const ServiceSettings *settings, const char *link_path, const char *notify, Agent **ret_agent) {
         _cleanup_(agent_freep) Agent *agent = NULL;
         int r;
@@ -109,6 +185,7 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
         agent->signal_fd = agent->report_read_fd = agent->report_write_fd = -1;
         agent->watches = WATCH_SET_INIT;
         agent->direct = DIRECT_TABLE_INIT;
+        agent->carriers = CARRIER_TABLE_INIT;
         agent->link_watch = (Watch){ WATCH_KIND_LINK };
         agent->signal_watch = (Watch){ WATCH_KIND_SIGNALS };
         agent->report_watch = (Watch){ WATCH_KIND_REPORTS };
@@ -123,6 +200,9 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
         r = direct_table_init(&agent->direct, &agent->watches, settings);
         if (r)
                 return r;
+        carrier_table_init(&agent->carriers, &agent->watches, agent->direct.slots.null_fd);
+        agent->carriers.on_ended = agent_on_carried;
+        agent->carriers.userdata = agent;
         r = agent_open_signals(agent);
         if (r)
                 return r;
@@ -354,18 +434,22 @@ static int agent_start_framed(Agent *agent, const Order *order, int *fds, Call *
         return r < 0 ? DIRECT_E_ENDED : 0;
 }
 
-/* Programs need no handler, but where their configuration says so; sockets do. Takes the descriptors. */
+/* A handler is needed only by programs whose configuration says so. Takes the descriptors. */
 static int agent_start_direct(Agent *agent, const Order *order, int *fds, Call *call, DataOutcome *ret_outcome) {
-        DirectChannel pipes = { fd_steal(&fds[0]), fd_steal(&fds[1]), fd_steal(&fds[2]) };
+        Channel pipes = { fd_steal(&fds[0]), fd_steal(&fds[1]), fd_steal(&fds[2]) };
         Service service;
         int r;
 
         r = service_resolve(agent->settings, order->call_id, order->text, &service);
         if (r) {
                 service_failure(r, &ret_outcome->status, &ret_outcome->how);
-                direct_refuse(&pipes, ret_outcome->status);
+                channel_refuse(&pipes, ret_outcome->status);
                 r = DIRECT_E_ENDED;
-        } else if (service_is_program(&service) && service.config.direct) {
+        } else if (!service_is_program(&service)) {
+                r = carrier_start(&agent->carriers, &service, &pipes, order->just_exec, clock_now(), &call->carrier,
+                                  ret_outcome);
+                r = r ? DIRECT_E_ENDED : 0;
+        } else if (service.config.direct) {
                 r = direct_start(&agent->direct, &service, &pipes, order->just_exec, &call->direct, ret_outcome);
         } else {
                 HandlerChannel channel = { pipes.status_fd, pipes.stdin_fd, pipes.stdout_fd };
@@ -373,7 +457,7 @@ static int agent_start_direct(Agent *agent, const Order *order, int *fds, Call *
                 r = agent_fork_handler(agent, order, &channel, &service, call);
                 if (r < 0) {
                         *ret_outcome = (DataOutcome){ .how = CALL_HOW_NOT_STARTED, .status = 125 };
-                        direct_refuse(&pipes, ret_outcome->status);
+                        channel_refuse(&pipes, ret_outcome->status);
                         r = DIRECT_E_ENDED;
                 } else {
                         handler_channel_close(&channel);
@@ -388,9 +472,9 @@ static void agent_refuse_data(const Order *order, LinkPacket *packet) {
         if (order->mode == WIRE_DOMAIN_FRAMED && packet->n_fds > 0)
                 agent_refuse_stream(packet->fds[0], order->just_exec);
         if (order->mode == WIRE_DOMAIN_DIRECT && packet->n_fds > 0) {
-                DirectChannel pipes = { fd_steal(&packet->fds[0]), -1, -1 };
+                Channel pipes = { fd_steal(&packet->fds[0]), -1, -1 };
 
-                direct_refuse(&pipes, 125);
+                channel_refuse(&pipes, 125);
         }
 }
 
@@ -433,6 +517,11 @@ static int agent_on_exec(Agent *agent, const Order *order, LinkPacket *packet) {
         return 0;
 }
 
+static int agent_end_call(Agent *agent, Call *call, CallHow how, int status) {
+        calls_end(&agent->calls, call, how, status, clock_now());
+        return agent_flush_ended(agent);
+}
+
 static int agent_on_kill(Agent *agent, const Order *order) {
         Call *call = calls_lookup(&agent->calls, order->call_id);
 
@@ -443,6 +532,12 @@ static int agent_on_kill(Agent *agent, const Order *order) {
         if (call->direct) {
                 direct_kill(&agent->direct, call->direct, clock_now());
                 return 0;
+        }
+        if (call->carrier) {
+                DataOutcome outcome;
+
+                carrier_kill(&agent->carriers, call->carrier, &outcome);
+                return agent_end_call(agent, call, outcome.how, outcome.status);
         }
         if (pidfd_send_signal(call->handler_pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
                 return error_origin(-errno);
@@ -471,11 +566,6 @@ static int agent_on_reports(Agent *agent) {
                         agent_take_report(agent, &reports[i]);
         } while (n > 0 || (n < 0 && errno == EINTR));
         return n < 0 && errno != EAGAIN ? error_origin(-errno) : 0;
-}
-
-static int agent_end_call(Agent *agent, Call *call, CallHow how, int status) {
-        calls_end(&agent->calls, call, how, status, clock_now());
-        return agent_flush_ended(agent);
 }
 
 /* A handler ended; what it had to say is in the pipe before that. */
@@ -575,6 +665,14 @@ static int agent_on_deadline(Agent *agent) {
         uint64_t now = clock_now();
 
         direct_table_on_deadline(&agent->direct, now);
+        carrier_table_run(&agent->carriers, now);
+        carrier_table_collect(&agent->carriers);
+        if (agent->calls.ended_first && !agent->link_full) {
+                int r = agent_flush_ended(agent);
+
+                if (r)
+                        return r;
+        }
         if (agent->link.deadline_usec > now)
                 return 0;
         switch (agent->link.state) {
@@ -590,16 +688,14 @@ static int agent_on_deadline(Agent *agent) {
 }
 
 static int agent_timeout(const Agent *agent) {
-        uint64_t now = clock_now(), deadline = direct_table_deadline(&agent->direct), left;
+        uint64_t deadlines[] = { direct_table_deadline(&agent->direct), carrier_table_deadline(&agent->carriers),
+                                 agent->link.deadline_usec };
+        uint64_t first = UINT64_MAX;
 
-        if (agent->link.deadline_usec < deadline)
-                deadline = agent->link.deadline_usec;
-        if (deadline == UINT64_MAX)
-                return -1;
-        if (deadline <= now)
-                return 0;
-        left = (deadline - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
-        return left > INT_MAX ? INT_MAX : (int)left;
+        for (size_t i = 0; i < ARRAY_SIZE(deadlines); ++i)
+                if (deadlines[i] < first)
+                        first = deadlines[i];
+        return timeout_until(first);
 }
 
 static int agent_on_event(Agent *agent, Watch *watch, uint32_t events) {
@@ -617,6 +713,12 @@ static int agent_on_event(Agent *agent, Watch *watch, uint32_t events) {
         case WATCH_KIND_STDERR:
         case WATCH_KIND_STATUS:
                 return agent_on_direct(agent, watch, events);
+        case WATCH_KIND_CARRIER_SOCKET:
+        case WATCH_KIND_CARRIER_STDIN:
+        case WATCH_KIND_CARRIER_STDOUT:
+        case WATCH_KIND_CARRIER_STATUS:
+                carrier_on_event(&agent->carriers, watch, events);
+                return 0;
         }
         return 0;
 }

@@ -109,6 +109,7 @@ int calls_add(Calls *calls, uint32_t id, uint64_t now_usec, Call **ret_call) {
 void calls_end(Calls *calls, Call *call, CallHow how, int status, uint64_t now_usec) {
         call->handler_pidfd = fd_close(call->handler_pidfd);
         call->direct = NULL;
+        call->carrier = NULL;
         call->state = CALL_STATE_ENDED;
         call->ended =
                 (CallEnded){ .id = call->id, .how = how, .status = status, .run_usec = now_usec - call->started_usec };

@@ -3,7 +3,7 @@
  * The calls of an agent, by id. A call is in the table from the message that starts it until the broker has been told
  * its end, so that no id is taken twice and no end is told twice.
  *
- *   RUNNING -- its handler or program exited --> ENDED -- CALL_ENDED sent --> (removed)
+ *   RUNNING -- its handler, program or socket is done --> ENDED -- CALL_ENDED sent --> (removed)
  */
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "agent/watch.h"
 #include "wire/call.h"
 
+typedef struct Carrier Carrier;
 typedef struct Direct Direct;
 
 enum {
@@ -32,7 +33,8 @@ typedef struct Call {
         uint32_t id;
         CallState state;
         int handler_pidfd; /* RUNNING, with a handler; owned; else -1 */
-        Direct *direct;    /* RUNNING, without one; not owned; else NULL */
+        Direct *direct;    /* RUNNING, a program without one; not owned; else NULL */
+        Carrier *carrier;  /* RUNNING, a socket without one; not owned; else NULL */
         uint64_t started_usec;
         bool killed;     /* the broker wanted it so */
         bool reported;   /* the handler said how it ended, in @ended */

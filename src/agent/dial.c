@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,79 +17,120 @@
 #include "base/fd.h"
 #include "base/socket.h"
 
-/*
- * connect(2) with a limit. The kernel takes SO_SNDTIMEO for it, on Unix sockets (whose backlog may be full) and on
- * TCP; afterwards it is unset, since it would hold for writes too.
- */
-static int dial_connect(int fd, const struct sockaddr *address, socklen_t n_address, uint64_t limit_usec,
-                        int *reterr_errno) {
+int dial_address_unix(const char *path, int *reterr_errno, DialAddress *ret_address) {
+        DialAddress address = DIAL_ADDRESS_INIT;
+        char shorter[32];
+        int r;
+
+        if (socket_address(path, &address.un, &address.n)) {
+                /* connect(2) follows the link to the very socket that O_PATH found. */
+                address.path_fd = open(path, O_PATH | O_CLOEXEC);
+                if (address.path_fd < 0) {
+                        *reterr_errno = errno;
+                        return DIAL_E_FAILED;
+                }
+                snprintf(shorter, sizeof(shorter), "/proc/self/fd/%d", address.path_fd);
+                r = socket_address(shorter, &address.un, &address.n);
+                if (r) {
+                        dial_address_deinit(&address);
+                        return error_fold(r);
+                }
+        }
+        *ret_address = address;
+        return 0;
+}
+
+int dial_address_tcp(const TcpAddress *tcp, int *reterr_errno, DialAddress *ret_address) {
+        DialAddress address = DIAL_ADDRESS_INIT;
+        struct sockaddr_storage storage;
+
+        if (tcp_address_resolve(tcp, &storage, &address.n)) {
+                *reterr_errno = ENODEV;
+                return DIAL_E_FAILED;
+        }
+        memcpy(&address.any, &storage, address.n);
+        *ret_address = address;
+        return 0;
+}
+
+void dial_address_deinit(DialAddress *address) {
+        address->path_fd = fd_close(address->path_fd);
+}
+
+/* A machine without IPv6, or a sandbox without a network, fails here, as without descriptors. */
+static int dial_open(const DialAddress *address, int type, int *reterr_errno, int *ret_fd) {
+        int on = 1, fd;
+
+        fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
+        if (fd < 0) {
+                *reterr_errno = errno;
+                return DIAL_E_FAILED;
+        }
+        /* We pass on what others wrote, in their pieces: waiting for more would only delay them. */
+        if (address->any.sa_family != AF_UNIX)
+                (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        *ret_fd = fd;
+        return 0;
+}
+
+int dial_start(const DialAddress *address, int *reterr_errno, int *ret_fd) {
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        r = dial_open(address, SOCK_NONBLOCK, reterr_errno, &fd);
+        if (r)
+                return r;
+        if (connect(fd, &address->any, address->n) == 0) {
+                *ret_fd = fd_steal(&fd);
+                return 0;
+        }
+        if (errno == EINPROGRESS || errno == EINTR) {
+                *ret_fd = fd_steal(&fd);
+                return DIAL_E_PROGRESS;
+        }
+        /* TCP says EAGAIN when it is out of ports, which comes to the same. */
+        if (errno == EAGAIN)
+                return DIAL_E_AGAIN;
+        *reterr_errno = errno;
+        return DIAL_E_FAILED;
+}
+
+int dial_finish(int fd, int *reterr_errno) {
+        struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+        socklen_t n = sizeof(int);
+        int error = 0;
+
+        if (poll(&poll_fd, 1, 0) == 0)
+                return DIAL_E_PROGRESS;
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+                return error_origin(-errno);
+        *reterr_errno = error;
+        return error ? DIAL_E_FAILED : 0;
+}
+
+int dial_wait(const DialAddress *address, uint64_t limit_usec, int *reterr_errno, int *ret_fd) {
+        _cleanup_fd_ int fd = -1;
         struct timeval limit = { .tv_sec = (time_t)(limit_usec / USEC_PER_SEC),
                                  .tv_usec = (suseconds_t)(limit_usec % USEC_PER_SEC) };
         struct timeval none = {};
+        int r;
 
+        r = dial_open(address, 0, reterr_errno, &fd);
+        if (r)
+                return r;
+        /*
+         * The kernel takes SO_SNDTIMEO for connect(2), on Unix sockets (whose backlog may be full) and on TCP; afterwards
+         * it is unset, since it would hold for writes too.
+         */
         if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
                 return error_origin(-errno);
-        if (connect(fd, address, n_address) < 0) {
+        if (connect(fd, &address->any, address->n) < 0) {
                 /* Out of time is EAGAIN or EINPROGRESS here, which nobody would understand. */
                 *reterr_errno = errno == EAGAIN || errno == EINPROGRESS ? ETIMEDOUT : errno;
                 return DIAL_E_FAILED;
         }
         if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none)) < 0)
                 return error_origin(-errno);
-        return 0;
-}
-
-int dial_unix(const char *path, uint64_t limit_usec, int *reterr_errno, int *ret_fd) {
-        _cleanup_fd_ int fd = -1, path_fd = -1;
-        struct sockaddr_un address;
-        socklen_t n_address;
-        int r;
-
-        if (socket_address(path, &address, &n_address)) {
-                char shorter[32];
-
-                /* connect(2) follows the link to the very socket that O_PATH found. */
-                path_fd = open(path, O_PATH | O_CLOEXEC);
-                if (path_fd < 0) {
-                        *reterr_errno = errno;
-                        return DIAL_E_FAILED;
-                }
-                snprintf(shorter, sizeof(shorter), "/proc/self/fd/%d", path_fd);
-                r = socket_address(shorter, &address, &n_address);
-                if (r)
-                        return error_fold(r);
-        }
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-                return error_origin(-errno);
-        r = dial_connect(fd, (const struct sockaddr *)&address, n_address, limit_usec, reterr_errno);
-        if (r)
-                return r;
-        *ret_fd = fd_steal(&fd);
-        return 0;
-}
-
-int dial_tcp(const TcpAddress *address, uint64_t limit_usec, int *reterr_errno, int *ret_fd) {
-        _cleanup_fd_ int fd = -1;
-        struct sockaddr_storage storage;
-        socklen_t n_storage;
-        int on = 1, r;
-
-        if (tcp_address_resolve(address, &storage, &n_storage)) {
-                *reterr_errno = ENODEV;
-                return DIAL_E_FAILED;
-        }
-        fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-        if (fd < 0) {
-                /* A machine without IPv6, or a sandbox without a network. */
-                *reterr_errno = errno;
-                return DIAL_E_FAILED;
-        }
-        r = dial_connect(fd, (const struct sockaddr *)&storage, n_storage, limit_usec, reterr_errno);
-        if (r)
-                return r;
-        /* We pass on what others wrote, in their pieces: waiting for more would only delay them. */
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         *ret_fd = fd_steal(&fd);
         return 0;
 }

@@ -299,6 +299,10 @@ static Direct *direct_of(Watch *watch) {
         case WATCH_KIND_REPORTS:
         case WATCH_KIND_LINK:
         case WATCH_KIND_HANDLER:
+        case WATCH_KIND_CARRIER_SOCKET:
+        case WATCH_KIND_CARRIER_STDIN:
+        case WATCH_KIND_CARRIER_STDOUT:
+        case WATCH_KIND_CARRIER_STATUS:
                 break;
         }
         return NULL;
@@ -324,24 +328,6 @@ int direct_on_event(DirectTable *table, Watch *watch, uint32_t events, uint32_t 
 
 /* --- orders ----------------------------------------------------------------------------------------------------- */
 
-static void direct_channel_close(DirectChannel *channel) {
-        channel->status_fd = fd_close(channel->status_fd);
-        /* They came in one message, so they usually lie side by side. */
-        if (channel->stdin_fd >= 0 && channel->stdout_fd == channel->stdin_fd + 1 &&
-            close_range((unsigned)channel->stdin_fd, (unsigned)channel->stdout_fd, 0) == 0)
-                channel->stdin_fd = channel->stdout_fd = -1;
-        channel->stdin_fd = fd_close(channel->stdin_fd);
-        channel->stdout_fd = fd_close(channel->stdout_fd);
-}
-
-void direct_refuse(DirectChannel *channel, int status) {
-        DataStatus stream = { .fd = fd_steal(&channel->status_fd) };
-
-        (void)data_status_exit(&stream, status);
-        data_status_deinit(&stream);
-        direct_channel_close(channel);
-}
-
 /* A pipe, not a socket, so that a program can open /dev/stderr once more (6.9). */
 static int direct_open_stderr(int *ret_ours, int *ret_theirs) {
         int fds[2];
@@ -354,7 +340,7 @@ static int direct_open_stderr(int *ret_ours, int *ret_theirs) {
         return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-static int direct_spawn(DirectTable *table, Direct *direct, const Service *service, const DirectChannel *channel,
+static int direct_spawn(DirectTable *table, Direct *direct, const Service *service, const Channel *channel,
                         bool just_exec) {
         _cleanup_fd_ int stderr_fd = -1;
         ServiceProgram program = {
@@ -417,27 +403,27 @@ static Direct *direct_new(DirectTable *table, const Service *service) {
         return direct;
 }
 
-int direct_start(DirectTable *table, const Service *service, DirectChannel *channel, bool just_exec,
-                 Direct **ret_direct, DataOutcome *ret_outcome) {
+int direct_start(DirectTable *table, const Service *service, Channel *channel, bool just_exec, Direct **ret_direct,
+                 DataOutcome *ret_outcome) {
         Direct *direct = direct_new(table, service);
         int r = direct ? direct_spawn(table, direct, service, channel, just_exec) : SERVICE_E_FAILED;
 
         if (r) {
                 service_failure(r, &ret_outcome->status, &ret_outcome->how);
                 /* Whoever does not wait learns only that there was a process (5.9); the broker learns all. */
-                direct_refuse(channel, just_exec && r != SERVICE_E_FAILED ? 0 : ret_outcome->status);
+                channel_refuse(channel, just_exec && r != SERVICE_E_FAILED ? 0 : ret_outcome->status);
                 if (direct)
                         direct_free(table, direct);
                 return DIRECT_E_ENDED;
         }
         if (just_exec) {
-                direct_refuse(channel, 0);
+                channel_refuse(channel, 0);
                 direct_become_tail(table, direct);
                 *ret_outcome = (DataOutcome){ .how = CALL_HOW_DETACHED };
                 return DIRECT_E_ENDED;
         }
         direct->status.fd = fd_steal(&channel->status_fd);
-        direct_channel_close(channel);
+        channel_close(channel);
         *ret_direct = direct;
         return 0;
 }
@@ -468,14 +454,23 @@ void direct_table_on_deadline(DirectTable *table, uint64_t now_usec) {
 
 /* --- the end of the agent --------------------------------------------------------------------------------------- */
 
-/* In a process of its own: read to the end what the services still write, as that of calls that are over. */
-static int direct_table_keep(DirectTable *table) {
-        int r;
+bool direct_table_has_stderr(const DirectTable *table) {
+        for (const Direct *direct = table->first; direct; direct = direct->next)
+                if (direct->err_fd >= 0)
+                        return true;
+        return false;
+}
 
-        r = watch_set_init(table->watches);
-        if (r)
-                return error_trace(r);
+void direct_table_leave(DirectTable *table) {
+        for (Direct *direct = table->first; direct; direct = direct->next)
+                direct->log.sink = NULL;
+}
+
+int direct_table_resume(DirectTable *table, WatchSet *watches) {
+        table->watches = watches;
         for (Direct *direct = table->first, *next; direct; direct = next) {
+                int r;
+
                 next = direct->next;
                 direct->pidfd = fd_close(direct->pidfd);
                 direct->status_watched = false;
@@ -488,40 +483,5 @@ static int direct_table_keep(DirectTable *table) {
                 direct_check_gone(table, direct);
         }
         direct_table_collect(table);
-        while (table->first) {
-                struct epoll_event event;
-                DataOutcome outcome;
-                uint32_t call_id;
-
-                if (epoll_wait(table->watches->epoll_fd, &event, 1, -1) < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return error_origin(-errno);
-                }
-                r = direct_on_event(table, event.data.ptr, event.events, &call_id, &outcome);
-                if (r)
-                        return error_fold(r);
-                direct_table_collect(table);
-        }
         return 0;
-}
-
-void direct_table_leave(DirectTable *table) {
-        bool has_stderr = false;
-        sigset_t none;
-        pid_t pid;
-
-        for (const Direct *direct = table->first; direct; direct = direct->next)
-                has_stderr |= direct->err_fd >= 0;
-        pid = has_stderr ? fork() : -1;
-        if (pid == 0) {
-                sigemptyset(&none);
-                (void)sigprocmask(SIG_SETMASK, &none, NULL);
-                spawn_slots_deinit(&table->slots);
-                (void)direct_table_keep(table);
-                _exit(0);
-        }
-        /* The beginnings of lines are with that process now. */
-        for (Direct *direct = table->first; direct && pid > 0; direct = direct->next)
-                direct->log.sink = NULL;
 }

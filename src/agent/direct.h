@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/channel.h"
 #include "agent/service.h"
 #include "agent/servicelog.h"
 #include "agent/watch.h"
@@ -61,13 +62,24 @@ typedef struct DirectTable {
 /** direct_table_init() - @watches must outlive it. Return: 0 or a negative error */
 int direct_table_init(DirectTable *table, WatchSet *watches, const ServiceSettings *settings);
 
+/** direct_table_has_stderr() - does a program have a stderr that somebody must go on reading? */
+bool direct_table_has_stderr(const DirectTable *table);
+
 /**
- * direct_table_leave() - the agent ends, what it has started does not: before direct_table_deinit()
+ * direct_table_resume() - in a process that was forked when the agent ends: go on reading the programs' stderr, for the log
  *
- * Their callers find their status streams closed. A program that writes to stderr must not die of it: a process of its
- * own takes that to the log until the last writer is gone. It inherits whatever is open: call this when nothing else is.
+ * What the agent has started does not end with it, and must not die of writing to stderr. Its callers find their status
+ * streams closed. Return: 0 or a negative error.
  */
+int direct_table_resume(DirectTable *table, WatchSet *watches);
+
+/** direct_table_leave() - in the agent, then: the beginnings of lines are with that process now */
 void direct_table_leave(DirectTable *table);
+
+/** direct_table_is_empty() - is no call left, and no tail? */
+static inline bool direct_table_is_empty(const DirectTable *table) {
+        return !table->first;
+}
 
 /** direct_table_deinit() - forget all. Harmless on DIRECT_TABLE_INIT */
 void direct_table_deinit(DirectTable *table);
@@ -79,11 +91,6 @@ void direct_table_collect(DirectTable *table);
 uint64_t direct_table_deadline(const DirectTable *table);
 void direct_table_on_deadline(DirectTable *table, uint64_t now_usec);
 
-/** What came with the order; owned by whoever has it. */
-typedef struct DirectChannel {
-        int status_fd, stdin_fd, stdout_fd;
-} DirectChannel;
-
 /**
  * direct_start() - start a program
  * @service:   resolved, and a program
@@ -92,8 +99,8 @@ typedef struct DirectChannel {
  *
  * Return: 0; DIRECT_E_ENDED: not started, or (@just_exec) nobody waits for its end; the caller has been told.
  */
-int direct_start(DirectTable *table, const Service *service, DirectChannel *channel, bool just_exec,
-                 Direct **ret_direct, DataOutcome *ret_outcome);
+int direct_start(DirectTable *table, const Service *service, Channel *channel, bool just_exec, Direct **ret_direct,
+                 DataOutcome *ret_outcome);
 
 /**
  * direct_on_event() - something happened to what @watch belongs to
@@ -106,6 +113,3 @@ int direct_on_event(DirectTable *table, Watch *watch, uint32_t events, uint32_t 
 
 /** direct_kill() - CALL_KILL: SIGTERM to its process group now, SIGKILL later; its end is an event as any other */
 void direct_kill(DirectTable *table, Direct *direct, uint64_t now_usec);
-
-/** direct_refuse() - tell a caller that nothing was started: the exit code alone; the channel is closed */
-void direct_refuse(DirectChannel *channel, int status);

@@ -13,9 +13,7 @@
 #include "agent/dial.h"
 #include "agent/servicelog.h"
 #include "agent/spawn.h"
-#include "agent/tcp.h"
 #include "base/error.h"
-#include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "data/bridge.h"
@@ -296,37 +294,18 @@ static int handler_run_program(Handler *handler, DataOutcome *outcome) {
 }
 
 static int handler_dial(const Handler *handler, int *ret_fd) {
-        const Service *service = handler->service;
-        const Lookup *lookup = &service->lookup;
-        char text[TCP_ADDRESS_TEXT_MAX];
-        TcpAddress address;
+        _cleanup_(dial_address_deinit) DialAddress address = DIAL_ADDRESS_INIT;
         int error, r;
 
-        if (lookup->kind == LOOKUP_KIND_SOCKET) {
-                r = dial_unix(lookup->path, DIAL_LIMIT_USEC, &error, ret_fd);
-                if (r > 0)
-                        SERVICE_LOG(service, "cannot connect to %s: %s", ESCAPED(lookup->path, strlen(lookup->path)),
-                                    strerror(error));
-                return r ? SERVICE_E_FAILED : 0;
-        }
-        if (tcp_address_parse(lookup->tcp, &service->command, &address)) {
-                SERVICE_LOG(service, "link \"%s\" and argument make no numeric address and port (qubes-rpc(5))",
-                            ESCAPED(lookup->tcp, strlen(lookup->tcp)));
+        if (service_address(handler->service, &address))
                 return SERVICE_E_FAILED;
+        r = dial_wait(&address, DIAL_LIMIT_USEC, &error, ret_fd);
+        if (r > 0) {
+                _cleanup_free_ char *text = service_address_text(handler->service);
+
+                SERVICE_LOG(handler->service, "cannot connect to %s: %s", text ?: "it", strerror(error));
         }
-        r = dial_tcp(&address, DIAL_LIMIT_USEC, &error, ret_fd);
-        if (r > 0)
-                SERVICE_LOG(service, "cannot connect to %s: %s", tcp_address_format(&address, text), strerror(error));
         return r ? SERVICE_E_FAILED : 0;
-}
-
-/* What a socket is told first: the command's own words and one NUL, of which the text has one already (6.7). */
-static void handler_descriptor(const Handler *handler, const void **ret_data, size_t *ret_n) {
-        const CommandPart *metadata = &handler->service->command.metadata;
-        bool skip = handler->service->config.skip_service_descriptor;
-
-        *ret_data = skip ? NULL : metadata->text;
-        *ret_n = skip ? 0 : metadata->n + 1;
 }
 
 static int handler_run_socket(Handler *handler, DataOutcome *outcome) {
@@ -339,7 +318,7 @@ static int handler_run_socket(Handler *handler, DataOutcome *outcome) {
         r = handler_dial(handler, &fd);
         if (r)
                 return r;
-        handler_descriptor(handler, &descriptor, &n_descriptor);
+        service_descriptor(handler->service, &descriptor, &n_descriptor);
 
         if (handler->just_exec) {
                 if (fd_write_full(fd, descriptor, n_descriptor) < 0)

@@ -112,6 +112,56 @@ bool service_is_program(const Service *service) {
         return !service->command.is_service || service->lookup.kind == LOOKUP_KIND_EXECUTABLE;
 }
 
+/* Return: 0 or SERVICE_E_FAILED (logged) */
+static int service_tcp_address(const Service *service, TcpAddress *ret_address) {
+        const char *link = service->lookup.tcp;
+
+        if (!tcp_address_parse(link, &service->command, ret_address))
+                return 0;
+        SERVICE_LOG(service, "link \"%s\" and argument make no numeric address and port (qubes-rpc(5))",
+                    ESCAPED(link, strlen(link)));
+        return SERVICE_E_FAILED;
+}
+
+char *service_address_text(const Service *service) {
+        const char *path = service->lookup.path;
+        char text[TCP_ADDRESS_TEXT_MAX];
+        TcpAddress address;
+
+        if (service->lookup.kind == LOOKUP_KIND_SOCKET ||
+            tcp_address_parse(service->lookup.tcp, &service->command, &address))
+                return strdup(ESCAPED(path, strlen(path)));
+        return strdup(tcp_address_format(&address, text));
+}
+
+int service_address(const Service *service, DialAddress *ret_address) {
+        TcpAddress address;
+        int error, r;
+
+        if (service->lookup.kind == LOOKUP_KIND_SOCKET) {
+                r = dial_address_unix(service->lookup.path, &error, ret_address);
+        } else {
+                if (service_tcp_address(service, &address))
+                        return SERVICE_E_FAILED;
+                r = dial_address_tcp(&address, &error, ret_address);
+        }
+        if (r > 0) {
+                _cleanup_free_ char *text = service_address_text(service);
+
+                SERVICE_LOG(service, "cannot connect to %s: %s", text ?: "it", strerror(error));
+        }
+        return r ? SERVICE_E_FAILED : 0;
+}
+
+void service_descriptor(const Service *service, const void **ret_data, size_t *ret_n) {
+        const CommandPart *metadata = &service->command.metadata;
+        bool skip = service->config.skip_service_descriptor;
+
+        /* The text has its NUL already. */
+        *ret_data = skip ? NULL : metadata->text;
+        *ret_n = skip ? 0 : metadata->n + 1;
+}
+
 static int service_exec(const Service *service, const char *path, char *const *argv, ServiceProgram *program) {
         const ServiceSettings *settings = service->settings;
         char **environment = NULL;

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 
 #include "agent/config.h"
+#include "agent/dial.h"
 #include "agent/lookup.h"
 #include "agent/spawn.h"
 #include "base/log.h"
@@ -67,6 +68,24 @@ void service_deinit(Service *service);
 
 /** service_is_program() - a program is started, else a socket is connected to */
 bool service_is_program(const Service *service);
+
+/**
+ * service_address() - where a service is that is no program
+ * @ret_address: the caller calls dial_address_deinit()
+ *
+ * Looks no name up. Return: 0 or SERVICE_E_FAILED (logged).
+ */
+int service_address(const Service *service, DialAddress *ret_address);
+
+/** service_address_text() - the same for people, escaped. Return: the caller's to free(), or NULL (no memory) */
+char *service_address_text(const Service *service);
+
+/**
+ * service_descriptor() - what a socket is told first: the command's own words and one NUL (6.7); nothing where the
+ * configuration says so
+ * @ret_data: points into the order's text
+ */
+void service_descriptor(const Service *service, const void **ret_data, size_t *ret_n);
 
 /** What service_spawn() starts a program with, and what it returns. */
 typedef struct ServiceProgram {

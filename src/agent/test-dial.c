@@ -36,6 +36,30 @@ static int listen_unix(const char *path, int backlog) {
         return fd;
 }
 
+static int dial_unix(const char *path, uint64_t limit_usec, int *reterr_errno, int *ret_fd) {
+        DialAddress address;
+        int r;
+
+        r = dial_address_unix(path, reterr_errno, &address);
+        if (r)
+                return r;
+        r = dial_wait(&address, limit_usec, reterr_errno, ret_fd);
+        dial_address_deinit(&address);
+        return r;
+}
+
+static int dial_tcp(const TcpAddress *tcp, uint64_t limit_usec, int *reterr_errno, int *ret_fd) {
+        DialAddress address;
+        int r;
+
+        r = dial_address_tcp(tcp, reterr_errno, &address);
+        if (r)
+                return r;
+        r = dial_wait(&address, limit_usec, reterr_errno, ret_fd);
+        dial_address_deinit(&address);
+        return r;
+}
+
 static void check_connected(int listener, int fd) {
         int accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         char byte;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,11 +17,20 @@ typedef enum WatchKind {
         WATCH_KIND_PROGRAM, /* Direct.program_watch */
         WATCH_KIND_STDERR,  /* Direct.stderr_watch */
         WATCH_KIND_STATUS,  /* Direct.status_watch */
+        WATCH_KIND_CARRIER_SOCKET,
+        WATCH_KIND_CARRIER_STDIN,
+        WATCH_KIND_CARRIER_STDOUT,
+        WATCH_KIND_CARRIER_STATUS,
 } WatchKind;
 
 typedef struct Watch {
         WatchKind kind;
 } Watch;
+
+/** watch_is_carriers() - does it belong to a Carrier? */
+static inline bool watch_is_carriers(const Watch *watch) {
+        return watch->kind >= WATCH_KIND_CARRIER_SOCKET && watch->kind <= WATCH_KIND_CARRIER_STATUS;
+}
 
 typedef struct WatchSet {
         int epoll_fd;
