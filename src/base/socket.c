@@ -131,8 +131,8 @@ static int socket_receive_failed(void) {
         }
 }
 
-static int socket_receive_message(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
-                                  size_t *ret_n_fds, bool *ret_lost) {
+static int socket_receive_message(int fd, int flags, void *data, size_t n, size_t *ret_n, int *ret_fds,
+                                  size_t n_fds_max, size_t *ret_n_fds, bool *ret_lost) {
         struct iovec iov = { .iov_base = data, .iov_len = n };
         struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
         union {
@@ -152,7 +152,7 @@ static int socket_receive_message(int fd, void *data, size_t n, size_t *ret_n, i
         }
 
         do
-                got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+                got = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
         while (got < 0 && errno == EINTR);
         if (got < 0)
                 return socket_receive_failed();
@@ -180,12 +180,17 @@ static int socket_receive_message(int fd, void *data, size_t n, size_t *ret_n, i
 }
 
 int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max, size_t *ret_n_fds) {
-        return socket_receive_message(fd, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, NULL);
+        return socket_receive_message(fd, MSG_DONTWAIT, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, NULL);
+}
+
+int socket_receive_wait(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
+                        size_t *ret_n_fds) {
+        return socket_receive_message(fd, 0, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, NULL);
 }
 
 int socket_receive_partial(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max,
                            size_t *ret_n_fds, bool *ret_lost) {
-        return socket_receive_message(fd, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, ret_lost);
+        return socket_receive_message(fd, MSG_DONTWAIT, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, ret_lost);
 }
 
 int socket_receive_packets(int fd, void *data, size_t n_each, size_t n_max, size_t *ret_sizes, size_t *ret_n) {

@@ -57,6 +57,13 @@ int socket_send(int fd, const void *data, size_t n, const int *fds, size_t n_fds
 int socket_receive(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max, size_t *ret_n_fds);
 
 /**
+ * socket_receive_wait() - as socket_receive(), but wait until there is something, without limit
+ *
+ * Return: as socket_receive(); SOCKET_E_AGAIN only from a socket that is non-blocking by itself, or has a time limit.
+ */
+int socket_receive_wait(int fd, void *data, size_t n, size_t *ret_n, int *ret_fds, size_t n_fds_max, size_t *ret_n_fds);
+
+/**
  * socket_receive_partial() - as socket_receive(), for a message that means something without its descriptors
  * @ret_lost: descriptors were lost: more than @n_fds_max came, or we have no room for them (RLIMIT_NOFILE). Those
  *            that did arrive are in @ret_fds

@@ -160,6 +160,22 @@ static void test_send_and_receive(void **state) {
         assert_int_equal(n, 3);
 }
 
+/* It waits: as long as the socket itself lets it. */
+static void test_receive_wait(void **state) {
+        _cleanup_pair_ Pair pair = pair_open(SOCK_STREAM);
+        struct timeval limit = { .tv_usec = 1000 };
+        char data[16];
+        size_t n = 0;
+
+        assert_int_equal(setsockopt(pair.fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+        assert_int_equal(socket_receive_wait(pair.fds[0], data, sizeof(data), &n, NULL, 0, NULL), SOCKET_E_AGAIN);
+        assert_int_equal(socket_send(pair.fds[1], "hello", 5, NULL, 0, NULL), 0);
+        assert_int_equal(socket_receive_wait(pair.fds[0], data, sizeof(data), &n, NULL, 0, NULL), 0);
+        assert_int_equal(n, 5);
+        shutdown(pair.fds[1], SHUT_WR);
+        assert_int_equal(socket_receive_wait(pair.fds[0], data, sizeof(data), &n, NULL, 0, NULL), SOCKET_E_EOF);
+}
+
 /* What is passed is received as it is: the number, the order, close-on-exec. */
 static void test_descriptors(void **state) {
         static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
@@ -448,6 +464,7 @@ int main(void) {
                 cmocka_unit_test(test_connect_failures),
                 cmocka_unit_test(test_connect_full_backlog),
                 cmocka_unit_test(test_send_and_receive),
+                cmocka_unit_test(test_receive_wait),
                 cmocka_unit_test(test_descriptors),
                 cmocka_unit_test(test_too_many_descriptors),
                 cmocka_unit_test(test_unasked_descriptors),
