@@ -12,7 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
-#include "client/answer.h"
+#include "libqair/answer.h"
 #include "wire/exec.h"
 #include "wire/hello.h"
 
@@ -91,12 +91,12 @@ static int daemon_answer(int fd, WireType type, Channel *ret_channel) {
         int r;
 
         while (answer.n < WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE) {
-                r = answer_receive(&answer, fd, WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE);
-                if (r == ANSWER_E_UNREAD || (r == ANSWER_E_END && answer.n == 0)) {
+                r = answer_receive(&answer, fd, WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE, true);
+                if ((r == ANSWER_E_END || r == ANSWER_E_RESET) && answer.n == 0) {
                         log_error("the daemon refused, or could not reach the domain");
                         return DAEMON_E_FAILED;
                 }
-                if (r == ANSWER_E_END || r == ANSWER_E_BROKEN) {
+                if (r == ANSWER_E_END || r == ANSWER_E_RESET || r == ANSWER_E_BROKEN) {
                         log_error("the daemon's answer broke off");
                         return DAEMON_E_FAILED;
                 }

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "client/channel.h"
+#include "libqair/channel.h"
 #include "wire/header.h"
 
 enum {

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/channel.h"
+#include "libqair/channel.h"
 #include "client/program.h"
 #include "data/filter.h"
 

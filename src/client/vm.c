@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/vm.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
@@ -10,23 +11,24 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/log.h"
 #include "client/program.h"
-#include "client/request.h"
 #include "client/session.h"
 #include "client/stdin.h"
 #include "data/prepare.h"
-
-/** dom0's own socket: its directory is root's alone, so who can see it is root on the host. */
-#define VM_SOCKET_DOM0 "/run/qubes/dom0/qrexec-agent"
-/** Everybody else's: the broker knows the account. In a sandbox it is the sandbox's own. */
-#define VM_SOCKET_SHARED "/run/qubes/qrexec-agent"
+#include "libqair/qair.h"
 
 /** How long the callee may take to be there once the call is allowed (protocol specification, 1.5). */
 #define VM_HELLO_USEC (120 * USEC_PER_SEC)
 
-static const char *vm_default_socket(void) {
-        return geteuid() == 0 && access(VM_SOCKET_DOM0, F_OK) == 0 ? VM_SOCKET_DOM0 : VM_SOCKET_SHARED;
+static void vm_call_freep(qair_call **call) {
+        qair_call_free(*call);
+}
+
+static void vm_client_freep(qair_client **client) {
+        qair_client_free(*client);
 }
 
 /*
@@ -46,31 +48,77 @@ static void vm_account(char *ret_name, size_t n) {
 }
 
 /* The first line is upstream's, which scripts know. The second is for the person: why, and what may help. */
-static void vm_say_refused(const Reply *reply) {
-        char call_text[32] = "", account[LOGIN_NAME_MAX];
+static void vm_say_refused(const qair_call *call) {
+        const char *said = qair_reason_text(qair_call_reason(call));
+        char id[32] = "", account[LOGIN_NAME_MAX];
 
         (void)fprintf(stderr, "Request refused\n");
-        if (reply->connect_port > 0)
-                (void)snprintf(call_text, sizeof(call_text), " (call %u)", reply->connect_port);
-        switch (reply->reason) {
-        case REPLY_REASON_REFUSED:
-                log_error("%s%s: the administrator finds the reason in the audit log", reply_reason_text(reply->reason),
-                          call_text);
+        if (qair_call_id(call) > 0)
+                (void)snprintf(id, sizeof(id), " (call %u)", qair_call_id(call));
+        switch (qair_call_reason(call)) {
+        case QAIR_REASON_NONE:
                 return;
-        case REPLY_REASON_NOT_A_DOMAIN:
+        case QAIR_REASON_REFUSED:
+                log_error("%s%s: the administrator finds the reason in the audit log", said, id);
+                return;
+        case QAIR_REASON_NOT_A_DOMAIN:
                 vm_account(account, sizeof(account));
-                log_error("%s%s: ask the administrator to run: qair domain add NAME user=%s",
-                          reply_reason_text(reply->reason), call_text, account);
+                log_error("%s%s: ask the administrator to run: qair domain add NAME user=%s", said, id, account);
                 return;
-        case REPLY_REASON_TOO_MANY:
-                log_error("%s%s: try again when some of them have ended", reply_reason_text(reply->reason), call_text);
+        case QAIR_REASON_TOO_MANY:
+                log_error("%s%s: try again when some of them have ended", said, id);
                 return;
-        case REPLY_REASON_UNAVAILABLE:
-        case REPLY_REASON_NOT_UNDERSTOOD:
-                log_error("%s%s", reply_reason_text(reply->reason), call_text);
+        case QAIR_REASON_UNAVAILABLE:
+        case QAIR_REASON_NOT_UNDERSTOOD:
+                log_error("%s%s", said, id);
                 return;
         }
-        /* Not said: nothing to add. */
+}
+
+/* Return: the status to exit with */
+static int vm_say_failed(const char *path, int r) {
+        switch (r) {
+        case -ECONNRESET:
+                log_error("broker after broker went away before it had read the request: see the log of qair, or try "
+                          "again later");
+                return VM_STATUS_GONE;
+        case -ENAMETOOLONG:
+                log_error("%s: too long for the path of a socket", ESCAPED(path, strlen(path)));
+                return VM_STATUS_FAILED;
+        case -EBADMSG:
+                log_error("the answer to the request broke off");
+                return VM_STATUS_FAILED;
+        case -EPROTO:
+                log_error("the answer to the request is of a kind that this program does not understand");
+                return VM_STATUS_FAILED;
+        default:
+                log_error("cannot connect to %s: %s%s", ESCAPED(path, strlen(path)), strerror(-r),
+                          r == -ENOENT || r == -ECONNREFUSED ? "; is the service running? Try: systemctl status qair"
+                                                             : "");
+                return VM_STATUS_FAILED;
+        }
+}
+
+/* Ask, and wait for the answer without limit. Return: 0, or the status to exit with; it has been said why */
+static int vm_ask(qair_client *client, const VmOptions *options, Channel *ret_channel) {
+        _cleanup_(vm_call_freep) qair_call *call = NULL;
+        int fds[3], n, r;
+
+        r = qair_client_set_source(client, options->source);
+        if (!r)
+                r = qair_call_new(client, options->target, options->service, &call);
+        if (!r)
+                r = qair_call_open(call);
+        if (r == -EACCES && call) {
+                vm_say_refused(call);
+                return VM_STATUS_REFUSED;
+        }
+        if (r)
+                return vm_say_failed(qair_client_path(client), r);
+        n = qair_call_take_channel(call, fds);
+        *ret_channel =
+                (Channel){ .stream_fd = fds[0], .stdin_fd = n == 3 ? fds[1] : -1, .stdout_fd = n == 3 ? fds[2] : -1 };
+        return 0;
 }
 
 /* --buffer-size asks for a minimum (protocol specification, 5.6); the kernel's default is rarely less. */
@@ -135,7 +183,7 @@ static int vm_call(const VmOptions *options, const Channel *channel) {
 }
 
 int vm_run(const VmOptions *options) {
-        Reply reply;
+        _cleanup_(vm_client_freep) qair_client *client = NULL;
         Channel channel;
         int r;
 
@@ -143,23 +191,16 @@ int vm_run(const VmOptions *options) {
                 log_error("--use-stdin-socket: standard input is not a stream socket");
                 return VM_STATUS_USAGE;
         }
-        r = data_prepare();
-        if (r)
+        if (data_prepare())
                 return VM_STATUS_FAILED;
-
-        r = request_call(options->socket_path ? options->socket_path : vm_default_socket(), options->source,
-                         options->target, options->service, &reply, &channel);
-        switch (r) {
-        case 0:
-                break;
-        case REQUEST_E_REFUSED:
-                vm_say_refused(&reply);
-                return VM_STATUS_REFUSED;
-        case REQUEST_E_GONE:
-                return VM_STATUS_GONE;
-        default:
+        r = qair_client_new(options->socket_path, QAIR_ONCE, &client);
+        if (r) {
+                log_error("cannot begin: %s", strerror(-r));
                 return VM_STATUS_FAILED;
         }
+        r = vm_ask(client, options, &channel);
+        if (r)
+                return r;
         if (options->buffer_size > 0)
                 vm_grow_buffer(&channel, options->buffer_size);
         return vm_call(options, &channel);

@@ -277,7 +277,7 @@ def test_no_broker_stays(broker, run):
         leave_unread(broker.accept())
     status, out, err = finish(client)
     assert (status, out) == (125, b"")
-    assert err.startswith("qrexec-client-vm: the broker went away before it had read the request, 6 times")
+    assert err.startswith("qrexec-client-vm: broker after broker went away before it had read the request")
 
 
 def test_two_descriptors(broker, run):

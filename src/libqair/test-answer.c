@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/socket.h"
-#include "client/answer.h"
+#include "libqair/answer.h"
 #include "wire/header.h"
 
 static void pair(int ret_fds[2]) {
@@ -31,8 +31,8 @@ static void test_unread(void **state) {
                 int expect;
         } cases[] = {
                 { "read, no answer", true, "", ANSWER_E_END },
-                { "unread, no answer", false, "", ANSWER_E_UNREAD },
-                { "unread, half an answer", false, "abc", ANSWER_E_END },
+                { "unread, no answer", false, "", ANSWER_E_RESET },
+                { "unread, half an answer", false, "abc", ANSWER_E_RESET },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
@@ -47,10 +47,10 @@ static void test_unread(void **state) {
                         assert_int_equal(read(fds[0], &byte, 1), 1);
                 if (n > 0) {
                         assert_int_equal(write(fds[0], cases[i].said, n), n);
-                        assert_int_equal(answer_receive(&answer, fds[1], 8), 0);
+                        assert_int_equal(answer_receive(&answer, fds[1], 8, true), 0);
                 }
                 fd_close(fds[0]);
-                r = answer_receive(&answer, fds[1], 8);
+                r = answer_receive(&answer, fds[1], 8, true);
                 if (r != cases[i].expect)
                         fail_msg("%s: got %d, want %d", cases[i].name, r, cases[i].expect);
                 fd_close(fds[1]);
@@ -63,20 +63,20 @@ static void test_pieces(void **state) {
 
         pair(fds);
         assert_int_equal(socket_send(fds[0], "abc", 3, &null, 1, NULL), 0);
-        assert_int_equal(answer_receive(&answer, fds[1], 8), 0);
+        assert_int_equal(answer_receive(&answer, fds[1], 8, true), 0);
         assert_int_equal(answer.n, 3);
         assert_int_equal(answer.n_fds, 1);
         assert_true(fcntl(answer.fds[0], F_GETFD) & FD_CLOEXEC);
 
         /* No byte more than asked for is taken. */
         assert_int_equal(socket_send(fds[0], "defghXYZ", 8, NULL, 0, NULL), 0);
-        assert_int_equal(answer_receive(&answer, fds[1], 8), 0);
+        assert_int_equal(answer_receive(&answer, fds[1], 8, true), 0);
         assert_int_equal(answer.n, 8);
         assert_memory_equal(answer.data, "abcdefgh", 8);
-        assert_int_equal(answer_receive(&answer, fds[1], 11), 0);
+        assert_int_equal(answer_receive(&answer, fds[1], 11, true), 0);
         assert_memory_equal(answer.data, "abcdefghXYZ", 11);
         fd_close(fds[0]);
-        assert_int_equal(answer_receive(&answer, fds[1], 16), ANSWER_E_END);
+        assert_int_equal(answer_receive(&answer, fds[1], 16, true), ANSWER_E_END);
         answer_deinit(&answer);
         assert_int_equal(answer.n_fds, 0);
         fd_close(fds[1]);
@@ -90,12 +90,12 @@ static void test_too_many(void **state) {
         null[0] = null[1] = null[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
         pair(fds);
         assert_int_equal(socket_send(fds[0], "ab", 2, null, 3, NULL), 0);
-        assert_int_equal(answer_receive(&answer, fds[1], 8), 0);
+        assert_int_equal(answer_receive(&answer, fds[1], 8, true), 0);
         assert_int_equal(answer.n_fds, 3);
 
         /* One more on a later byte is one too many, too. */
         assert_int_equal(socket_send(fds[0], "c", 1, null, 1, NULL), 0);
-        assert_int_equal(answer_receive(&answer, fds[1], 8), ANSWER_E_BROKEN);
+        assert_int_equal(answer_receive(&answer, fds[1], 8, true), ANSWER_E_BROKEN);
         answer_deinit(&answer);
         assert_int_equal(answer.n_fds, 0);
         fd_close(fds[0]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/answer.h"
+#include "libqair/answer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,28 +15,34 @@ void answer_deinit(Answer *answer) {
                 fd_close(answer->fds[--answer->n_fds]);
 }
 
-int answer_receive(Answer *answer, int socket_fd, size_t n_max) {
+/* Where waiting is asked for, and the socket does not do it by itself. */
+static int answer_wait(int socket_fd) {
         struct pollfd poll_fd = { .fd = socket_fd, .events = POLLIN };
+
+        return poll(&poll_fd, 1, -1) < 0 && errno != EINTR ? error_origin(-errno) : 0;
+}
+
+int answer_receive(Answer *answer, int socket_fd, size_t n_max, bool wait) {
         int fds[SOCKET_FDS_MAX];
         size_t n, n_fds;
         int r;
 
         if (n_max > sizeof(answer->data) || n_max <= answer->n)
                 return error_origin(-EINVAL);
-        do {
-                if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
-                        return error_origin(-errno);
-                r = socket_receive(socket_fd, answer->data + answer->n, n_max - answer->n, &n, fds, ARRAY_SIZE(fds),
-                                   &n_fds);
-        } while (r == SOCKET_E_AGAIN);
+        do
+                r = (wait ? socket_receive_wait : socket_receive)(socket_fd, answer->data + answer->n,
+                                                                  n_max - answer->n, &n, fds, ARRAY_SIZE(fds), &n_fds);
+        while (r == SOCKET_E_AGAIN && wait && answer_wait(socket_fd) == 0);
 
         switch (r) {
         case 0:
                 break;
+        case SOCKET_E_AGAIN:
+                return ANSWER_E_AGAIN;
         case SOCKET_E_EOF:
                 return ANSWER_E_END;
         case SOCKET_E_GONE:
-                return answer->n == 0 ? ANSWER_E_UNREAD : ANSWER_E_END;
+                return ANSWER_E_RESET;
         case SOCKET_E_TRUNCATED:
                 return ANSWER_E_BROKEN;
         default:

@@ -4,19 +4,21 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/socket.h"
-#include "client/channel.h"
+#include "libqair/channel.h"
 
 /** The longest answer: header and exec_params on a daemon socket. */
 #define ANSWER_SIZE_MAX 16
 
 enum {
         _ANSWER_E_SUCCESS,
+        ANSWER_E_AGAIN,  /* nothing more yet */
         ANSWER_E_END,    /* the broker closed the connection */
-        ANSWER_E_UNREAD, /* … without having read the request: it died */
+        ANSWER_E_RESET,  /* the same, and it had not read everything */
         ANSWER_E_BROKEN, /* more descriptors than any mode has */
 };
 
@@ -33,12 +35,13 @@ typedef struct Answer {
 void answer_deinit(Answer *answer);
 
 /**
- * answer_receive() - wait, without limit, for at least one byte more
+ * answer_receive() - receive at least one byte more
  * @n_max: how many bytes the answer may have in all, more than it has, at most ANSWER_SIZE_MAX
+ * @wait:  without limit, until there is one
  *
  * Return: 0, ANSWER_E_…, or a negative error.
  */
-int answer_receive(Answer *answer, int socket_fd, size_t n_max);
+int answer_receive(Answer *answer, int socket_fd, size_t n_max, bool wait);
 
 /**
  * answer_take_channel() - the descriptors as what @mode says they are
