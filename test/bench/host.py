@@ -21,9 +21,9 @@ from world import AGENT, BROKER, CLIENT, World  # noqa: E402 (the end-to-end tes
 SUPERVISOR = "/usr/lib/qubes/qair-supervisor"
 MONITOR = "/usr/lib/qubes/qair-monitor"
 BENCH = "/run/bench"
-NOOP, EOF, BARE, CALLS, STREAM, ECHO, HOLD = (
-    BENCH + "/" + name for name in ("noop", "eof", "bare", "calls", "stream", "echo", "hold")
-)
+PROGRAMS = ("noop", "eof", "bare", "calls", "stream", "echo", "hold", "library")
+NOOP, EOF, BARE, CALLS, STREAM, ECHO, HOLD, LIBRARY = (BENCH + "/" + name for name in PROGRAMS)
+ECHO_SOCKET = BENCH + "/echo.sock"
 HELD = "/etc/qubes-rpc/test.Hold"
 PATH = "/usr/local/bin:/usr/bin:/bin"
 SSH_PORT = 2222
@@ -68,7 +68,7 @@ class Host:
     def __enter__(self):
         os.makedirs(BENCH)
         os.chmod(BENCH, 0o1777)
-        for name in ("noop", "eof", "bare", "calls", "stream", "echo", "hold"):
+        for name in PROGRAMS:
             shutil.copy(os.path.join(self.build, "test", "bench", "bench-" + name), os.path.join(BENCH, name))
         self.world = World()
         try:
@@ -108,8 +108,8 @@ class Host:
         shutil.copy(EOF, HELD)
         world.write(services + "test.Sink", '#!/bin/sh\nexec %s read "$1"\n' % STREAM, mode=0o755)
         world.write(services + "test.Source", '#!/bin/sh\nexec %s write "$1"\n' % STREAM, mode=0o755)
-        os.symlink(BENCH + "/echo.sock", services + "test.Echo")
-        self.serve([ECHO, BENCH + "/echo.sock"], "vault", ready=b"ready\n")
+        os.symlink(ECHO_SOCKET, services + "test.Echo")
+        self.serve([ECHO, ECHO_SOCKET], "vault", ready=b"ready\n")
 
     def serve(self, command, account="root", ready=None, path=None):
         """Start a server and wait until it is: READY is what it prints then, PATH the socket that it makes."""

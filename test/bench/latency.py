@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """One whole call, and calls per second: every way to run a service that does nothing."""
 
+import json
 import statistics
+import subprocess
 import time
 
+from host import ECHO_SOCKET, LIBRARY, identity
 from table import Section, rounds_median, rounds_ratio
 
 ROUNDS = 12
 CALLS_PER_ROUND = 20
+
+LIBRARY_ROUNDS = 13
+LIBRARY_EACH = 100
 
 CALLERS = (1, 8, 32, 128)
 RATE_ROUNDS = 5
@@ -52,7 +58,22 @@ def call(host):
         ratio=rounds_ratio(rounds, contenders[NOOP].name, contenders[BARE].name),
         target=("<=", 1.2),
     )
-    return [section]
+    return [section, library(host)]
+
+
+def library(host):
+    """The same without starting a client: one process calls through libqair, over a connection that it keeps."""
+    command = [LIBRARY, str(LIBRARY_ROUNDS), str(LIBRARY_EACH), ECHO_SOCKET, "vault", "test.Echo"]
+    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, **identity("work"))
+    if said.returncode != 0:
+        raise RuntimeError("%s: %s" % (LIBRARY, said.stderr.decode()))
+    report = json.loads(said.stdout)
+    plain, calls = report["plain"][1:], report["call"][1:]  # the first round warms everything up
+    section = Section("library", "A short exchange with a server that runs, from a program that runs", "x plain")
+    section.add("plain: connect, header, reply, close", statistics.median(plain), "us", ratio=1.0)
+    ratio = statistics.median(call / one for call, one in zip(calls, plain))
+    section.add("a call through libqair, to the same socket", statistics.median(calls), "us", ratio=ratio, target=("<=", 5))
+    return section
 
 
 def rate(host):
