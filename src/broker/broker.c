@@ -113,6 +113,7 @@ Broker *broker_free(Broker *broker) {
         if (!broker)
                 return NULL;
         broker->shared = listener_free(broker->shared);
+        broker->stores = listener_free(broker->stores);
         broker->parent = parent_free(broker->parent);
         for (size_t i = 0; i < broker->domains.n; ++i)
                 domain_close(broker->domains.by_name[i]);

@@ -8,6 +8,7 @@
  *   client     one connection of a daemon socket: qrexec-client, on the host
  *   link       the control connection of one agent
  *   domain     what is going on with one domain: its sockets, its link, what it is charged for
+ *   dbpeer     one connection that asks QubesDB
  *   call       one call from request to end, and the table of all
  *   book       the open calls, written where they outlive this process
  *   config     inventory and policy, as they are in force
@@ -42,6 +43,7 @@ typedef struct Broker {
         Parent *parent;
         Watchdog *watchdog; /* NULL: the kernel refuses descriptors that nobody asked for */
         Listener *shared;   /* the trigger socket of all accounts */
+        Listener *stores;   /* the QubesDB socket of all accounts */
         DomainTable domains;
         Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
         CallTable calls;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "inventory/inventory.h"
 #include "policy/evaluate.h"
+#include "qubesdb/view.h"
 
 /* A completed write, a rename in or out, a removal, another mode or owner; and the folder itself going away. */
 #define CONFIG_EVENTS                                                                                        \
@@ -43,6 +44,7 @@ struct Config {
         char *inventory_problem;
         char *policy_problem; /* the first finding, for the record of each call that it refuses */
         uint64_t tried_usec;  /* when both were read last */
+        uint64_t generation;  /* counts the inventories */
 
         /* what the last decision's texts point into */
         char service[SERVICE_DESCRIPTOR_MAX + 1];
@@ -131,6 +133,7 @@ static int config_load_inventory(Config *config) {
 
         inventory_free(config->inventory);
         config->inventory = steal_ptr(&inventory);
+        ++config->generation;
         if (facts) {
                 /* While an inventory is broken the old facts stay: they remember which domains run. */
                 policy_facts_unref(config->facts);
@@ -460,6 +463,16 @@ void config_set_running(Config *config, const DomainName *domain, bool running) 
 
         if (known)
                 policy_facts_set_running(config->facts, known->index, running ? POLICY_FACT_YES : POLICY_FACT_NO);
+}
+
+uint64_t config_generation(const Config *config) {
+        return config->generation;
+}
+
+int config_fill_view(const Config *config, const DomainName *domain, QubesdbStore *store) {
+        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+
+        return known ? error_trace(qubesdb_view_fill(config->inventory, known, store)) : CONFIG_E_BROKEN;
 }
 
 const char *config_account(Config *config, const DomainName *domain) {

@@ -7,11 +7,18 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "base/name.h"
 
 typedef struct Config Config;
+typedef struct QubesdbStore QubesdbStore;
+
+enum {
+        _CONFIG_E_SUCCESS,
+        CONFIG_E_BROKEN,
+};
 
 typedef struct ConfigPaths {
         const char *domains;       /* /etc/qubes/domains.d */
@@ -78,6 +85,16 @@ const char *config_inventory_problem(const Config *config);
 
 /** config_set_running() - for `autostart=no` rules: does the domain run? */
 void config_set_running(Config *config, const DomainName *domain, bool running);
+
+/** config_generation() - another number each time that an inventory was read */
+uint64_t config_generation(const Config *config);
+
+/**
+ * config_fill_view() - what a domain may know of itself (qubesdb/view.h), written into an empty store
+ *
+ * Return: 0, CONFIG_E_BROKEN: the inventory cannot be used, or has no such domain; or a negative error.
+ */
+int config_fill_view(const Config *config, const DomainName *domain, QubesdbStore *store);
 
 /** config_account() - the account that a domain's services run as. Return: borrowed until the next change, or NULL */
 const char *config_account(Config *config, const DomainName *domain);

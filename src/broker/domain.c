@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/dbpeer.h"
 #include "broker/link.h"
 #include "broker/listener.h"
 #include "broker/parent.h"
@@ -75,6 +76,9 @@ void domain_close(Domain *domain) {
         domain->trigger = listener_free(domain->trigger);
         domain->link_listener = listener_free(domain->link_listener);
         domain->daemon = listener_free(domain->daemon);
+        domain->store_listener = listener_free(domain->store_listener);
+        domain->host_store = listener_free(domain->host_store);
+        dbpeer_free_all(domain);
         domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);
         domain->link = link_free(domain->link);
         domain->state = DOMAIN_STATE_HALTED;

@@ -21,8 +21,10 @@
 #include "base/name.h"
 
 typedef struct Broker Broker;
+typedef struct DbPeer DbPeer;
 typedef struct Link Link;
 typedef struct Listener Listener;
+typedef struct QubesdbStore QubesdbStore;
 
 /** Connections of one domain that have not been answered yet: far above honest use, far below our descriptors. */
 #define DOMAIN_CONNECTIONS_MAX 512
@@ -52,8 +54,14 @@ typedef struct Domain {
         Listener *trigger;
         Listener *link_listener;
         Listener *daemon;
+        Listener *store_listener, *host_store;
         Link *link; /* the live one, or NULL */
         sd_event_source *start_deadline;
+
+        QubesdbStore *store, *view; /* its QubesDB, and what of it is the inventory's; NULL: nobody has asked yet */
+        uint64_t view_generation;   /* of the inventory that made the view */
+        DbPeer *dbpeers;            /* who asks now */
+        size_t n_dbpeers;
 
         size_t n_connections, n_connections_max;
         size_t n_calls, n_calls_max; /* as source */

@@ -16,6 +16,7 @@
 #include "broker/broker.h"
 #include "broker/caller.h"
 #include "broker/client.h"
+#include "broker/dbpeer.h"
 #include "broker/link.h"
 #include "broker/watch.h"
 
@@ -44,7 +45,13 @@ static Domain *listener_identify(const Listener *listener, uid_t uid) {
         case LISTENER_KIND_LINK:
                 return uid == listener->domain->uid ? listener->domain : NULL;
         case LISTENER_KIND_DAEMON:
+        case LISTENER_KIND_HOST_STORE:
                 return uid == 0 || uid == broker->uid ? listener->domain : NULL;
+        case LISTENER_KIND_STORES:
+                return uid == 0 ? domain_table_find(&broker->domains, DOM0_NAME)
+                                : domain_table_find_uid(&broker->domains, uid);
+        case LISTENER_KIND_STORE:
+                return uid == (domain_is_dom0(listener->domain) ? 0 : listener->domain->uid) ? listener->domain : NULL;
         case _LISTENER_KIND_N:
                 break;
         }
@@ -57,6 +64,9 @@ static int listener_admit(Listener *listener, int fd) {
                 [LISTENER_KIND_TRIGGER] = "trigger",
                 [LISTENER_KIND_LINK] = "link",
                 [LISTENER_KIND_DAEMON] = "daemon",
+                [LISTENER_KIND_STORES] = "shared QubesDB",
+                [LISTENER_KIND_STORE] = "QubesDB",
+                [LISTENER_KIND_HOST_STORE] = "host's QubesDB",
         };
         _cleanup_fd_ int owned_fd = fd;
         struct ucred peer;
@@ -87,6 +97,11 @@ static int listener_admit(Listener *listener, int fd) {
                 return error_trace(link_new(listener->broker, domain, fd_steal(&owned_fd)));
         case LISTENER_KIND_DAEMON:
                 return error_trace(client_new(listener->broker, domain, fd_steal(&owned_fd)));
+        case LISTENER_KIND_STORES:
+        case LISTENER_KIND_STORE:
+                return error_trace(dbpeer_new(domain, domain_is_dom0(domain), fd_steal(&owned_fd)));
+        case LISTENER_KIND_HOST_STORE:
+                return error_trace(dbpeer_new(domain, true, fd_steal(&owned_fd)));
         case _LISTENER_KIND_N:
                 break;
         }

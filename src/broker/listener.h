@@ -13,16 +13,19 @@ typedef struct Domain Domain;
 typedef struct Listener Listener;
 
 typedef enum ListenerKind {
-        LISTENER_KIND_SHARED,  /* trigger socket of all accounts: the domain whose account the peer's is */
-        LISTENER_KIND_TRIGGER, /* a domain's own: its account (dom0: root), and then that domain */
-        LISTENER_KIND_LINK,    /* its agent: its account */
-        LISTENER_KIND_DAEMON,  /* the host's calls into it: root or our own account */
+        LISTENER_KIND_SHARED,     /* trigger socket of all accounts: the domain whose account the peer's is */
+        LISTENER_KIND_TRIGGER,    /* a domain's own: its account (dom0: root), and then that domain */
+        LISTENER_KIND_LINK,       /* its agent: its account */
+        LISTENER_KIND_DAEMON,     /* the host's calls into it: root or our own account */
+        LISTENER_KIND_STORES,     /* QubesDB of all accounts: as SHARED, and root for dom0's */
+        LISTENER_KIND_STORE,      /* QubesDB of a domain: its account (dom0: root) */
+        LISTENER_KIND_HOST_STORE, /* the same for the host, which also writes: root or our own account */
         _LISTENER_KIND_N,
 } ListenerKind;
 
 /**
  * listener_new() - start to accept connections
- * @domain: whose socket it is; NULL for LISTENER_KIND_SHARED; outlives the listener
+ * @domain: whose socket it is; NULL for LISTENER_KIND_SHARED and _STORES; outlives the listener
  * @fd:     listening, non-blocking; owned from here on, also on failure
  *
  * Return: 0 or a negative error.

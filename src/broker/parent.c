@@ -13,6 +13,7 @@
 #include "broker/book.h"
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/dbpeer.h"
 #include "broker/listener.h"
 #include "broker/watch.h"
 #include "wire/supervise.h"
@@ -97,6 +98,24 @@ static int parent_add_domain(Parent *parent, const Supervise *message, int fds[s
         return 0;
 }
 
+/* Takes the two descriptors. */
+static int parent_add_store(Domain *domain, int fds[static 2]) {
+        Listener *own, *host;
+        int r;
+
+        r = listener_new(domain->broker, LISTENER_KIND_STORE, domain, fd_steal(&fds[0]), &own);
+        if (r)
+                return error_trace(r);
+        listener_free(domain->store_listener);
+        domain->store_listener = own;
+        r = listener_new(domain->broker, LISTENER_KIND_HOST_STORE, domain, fd_steal(&fds[1]), &host);
+        if (r)
+                return error_trace(r);
+        listener_free(domain->host_store);
+        domain->host_store = host;
+        return 0;
+}
+
 static int parent_handle(Parent *parent, const Supervise *message, int fds[static 3]) {
         Domain *domain = domain_table_find(&parent->broker->domains, message->domain.text);
         int r;
@@ -108,6 +127,12 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
                                                 &parent->broker->shared));
         case SUPERVISE_TYPE_DOMAIN:
                 return error_trace(parent_add_domain(parent, message, fds));
+        case SUPERVISE_TYPE_STORE:
+                return domain ? error_trace(parent_add_store(domain, fds)) : error_origin(-EBADMSG);
+        case SUPERVISE_TYPE_STORES:
+                parent->broker->stores = listener_free(parent->broker->stores);
+                return error_trace(listener_new(parent->broker, LISTENER_KIND_STORES, NULL, fd_steal(&fds[0]),
+                                                &parent->broker->stores));
         case SUPERVISE_TYPE_GONE:
                 return domain ? error_trace(domain_remove(domain)) : 0;
         case SUPERVISE_TYPE_READY:
@@ -119,6 +144,7 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
                 return domain ? error_trace(domain_on_agent_ended(domain)) : 0;
         case SUPERVISE_TYPE_RELOAD:
                 r = config_reload(parent->broker->config);
+                r = r ?: dbpeer_refresh_all(parent->broker);
                 if (r)
                         return error_trace(r);
                 return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));

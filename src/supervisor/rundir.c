@@ -106,6 +106,12 @@ int rundir_bind_shared(const char *run_dir, int *ret_fd) {
         return rundir_path(path, run_dir, "/qrexec-agent", "", "") ?: rundir_bind(path, SOCK_STREAM, ret_fd);
 }
 
+int rundir_bind_stores(const char *run_dir, int *ret_fd) {
+        char path[RUNDIR_PATH_MAX];
+
+        return rundir_path(path, run_dir, "/qubesdb.sock", "", "") ?: rundir_bind(path, SOCK_STREAM, ret_fd);
+}
+
 static int rundir_trigger_path(char ret_path[static RUNDIR_PATH_MAX], const char *run_dir, const DomainName *domain) {
         if (domain_name_is_dom0(domain))
                 return rundir_path(ret_path, run_dir, "/dom0", "", "/qrexec-agent");
@@ -126,6 +132,12 @@ int rundir_bind_domain(const char *run_dir, const DomainName *domain, RundirSock
         if (!r)
                 r = rundir_path(path, run_dir, "/qrexec.", domain->text, "")
                             ?: rundir_bind(path, SOCK_STREAM, &sockets.daemon_fd);
+        if (!r)
+                r = rundir_path(path, run_dir, "/domains/", domain->text, "/qubesdb.sock")
+                            ?: rundir_bind(path, SOCK_STREAM, &sockets.store_fd);
+        if (!r)
+                r = rundir_path(path, run_dir, "/qubesdb.", domain->text, ".sock")
+                            ?: rundir_bind(path, SOCK_STREAM, &sockets.host_store_fd);
         if (r) {
                 rundir_remove_domain(run_dir, domain, &sockets);
                 return r;
@@ -140,12 +152,18 @@ void rundir_remove_domain(const char *run_dir, const DomainName *domain, RundirS
         fd_close(sockets->trigger_fd);
         fd_close(sockets->link_fd);
         fd_close(sockets->daemon_fd);
+        fd_close(sockets->store_fd);
+        fd_close(sockets->host_store_fd);
         *sockets = RUNDIR_SOCKETS_INIT;
         if (!rundir_trigger_path(path, run_dir, domain))
                 (void)unlink(path);
         if (!rundir_path(path, run_dir, "/domains/", domain->text, "/link"))
                 (void)unlink(path);
         if (!rundir_path(path, run_dir, "/qrexec.", domain->text, ""))
+                (void)unlink(path);
+        if (!rundir_path(path, run_dir, "/domains/", domain->text, "/qubesdb.sock"))
+                (void)unlink(path);
+        if (!rundir_path(path, run_dir, "/qubesdb.", domain->text, ".sock"))
                 (void)unlink(path);
         if (!rundir_path(path, run_dir, "/domains/", domain->text, ""))
                 (void)rmdir(path);

@@ -7,6 +7,9 @@
  *   /run/qubes/dom0/qrexec-agent            dom0's trigger socket; the folder is root's alone
  *   /run/qubes/domains/NAME/qrexec-agent    trigger socket of each domain
  *   /run/qubes/domains/NAME/link            where its agent connects
+ *   /run/qubes/qubesdb.sock                 shared QubesDB socket
+ *   /run/qubes/qubesdb.NAME.sock            QubesDB of each domain, for the host
+ *   /run/qubes/domains/NAME/qubesdb.sock    QubesDB of each domain, for itself
  *   /run/qubes/policy.d                     policy until the next boot: has to exist (policy specification, 1.2)
  *
  * The supervisor binds them and keeps them: a broker that is started anew finds its callers waiting in the backlog.
@@ -18,17 +21,20 @@
 
 typedef struct RundirSockets {
         int trigger_fd, link_fd, daemon_fd;
+        int store_fd, host_store_fd; /* QubesDB */
 } RundirSockets;
 
-#define RUNDIR_SOCKETS_INIT ((RundirSockets){ -1, -1, -1 })
+#define RUNDIR_SOCKETS_INIT ((RundirSockets){ -1, -1, -1, -1, -1 })
 
 /** rundir_prepare() - make the folders. Return: 0 or a negative error, which has been explained in the log */
 int rundir_prepare(const char *run_dir);
 
 /** rundir_bind_shared() - Return: 0 or a negative error, which has been explained in the log */
 int rundir_bind_shared(const char *run_dir, int *ret_fd);
+/** rundir_bind_stores() - the shared QubesDB socket. Return: 0 or a negative error, explained in the log */
+int rundir_bind_stores(const char *run_dir, int *ret_fd);
 
-/** rundir_bind_domain() - the three sockets of one domain. Return: 0 or a negative error, explained in the log */
+/** rundir_bind_domain() - the sockets of one domain. Return: 0 or a negative error, explained in the log */
 int rundir_bind_domain(const char *run_dir, const DomainName *domain, RundirSockets *ret_sockets);
 
 /** rundir_remove_domain() - close the sockets and remove their names; errors are of no consequence */

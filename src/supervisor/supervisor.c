@@ -52,7 +52,7 @@ struct Supervisor {
         gid_t broker_gid;
         sd_event *event;
         Plan *plan;
-        int shared_fd;
+        int shared_fd, stores_fd;
         CallIds call_ids;
         int book_fd;  /* memory in which brokers write down what is open */
         Unit **units; /* in the order of the plan that made them; few enough to walk */
@@ -141,11 +141,17 @@ static Unit *supervisor_find(Supervisor *supervisor, const DomainName *name) {
 
 static int unit_announce(Unit *unit) {
         int fds[] = { unit->sockets.trigger_fd, unit->sockets.link_fd, unit->sockets.daemon_fd };
+        int store_fds[] = { unit->sockets.store_fd, unit->sockets.host_store_fd };
+        int r;
 
-        return error_trace(supervisor_send(
-                unit->supervisor,
-                &(Supervise){ .type = SUPERVISE_TYPE_DOMAIN, .number = unit->uid, .domain = unit->name }, fds,
-                ARRAY_SIZE(fds)));
+        r = supervisor_send(unit->supervisor,
+                            &(Supervise){ .type = SUPERVISE_TYPE_DOMAIN, .number = unit->uid, .domain = unit->name },
+                            fds, ARRAY_SIZE(fds));
+        r = r
+                    ?: supervisor_send(unit->supervisor,
+                                       &(Supervise){ .type = SUPERVISE_TYPE_STORE, .domain = unit->name }, store_fds,
+                                       ARRAY_SIZE(store_fds));
+        return error_trace(r);
 }
 
 static int unit_on_monitor_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
@@ -215,6 +221,8 @@ static int supervisor_on_message(Supervisor *supervisor, const Supervise *messag
         case SUPERVISE_TYPE_AUDIT:
         case SUPERVISE_TYPE_IDS:
         case SUPERVISE_TYPE_BOOK:
+        case SUPERVISE_TYPE_STORE:
+        case SUPERVISE_TYPE_STORES:
                 break; /* ours to send: refused below */
         }
         log_error("the broker sent what only we may send: killing it");
@@ -262,6 +270,7 @@ static int supervisor_announce(Supervisor *supervisor) {
         r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_BOOK }, &supervisor->book_fd, 1);
         r = r ?: supervisor_send_audit(supervisor);
         r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_SHARED }, &supervisor->shared_fd, 1);
+        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_STORES }, &supervisor->stores_fd, 1);
         for (size_t i = 0; i < supervisor->n_units && !r; ++i)
                 r = unit_announce(supervisor->units[i]);
         if (!r)
@@ -523,6 +532,7 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         *supervisor = (Supervisor){
                 .options = *options,
                 .shared_fd = -1,
+                .stores_fd = -1,
                 .call_ids = CALL_IDS_INIT,
                 .book_fd = -1,
                 .broker_fd = -1,
@@ -540,6 +550,7 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         r = r ?: supervisor_make_book(supervisor);
         r = r ?: call_ids_init(&supervisor->call_ids, options->paths.run_dir);
         r = r ?: rundir_bind_shared(options->paths.run_dir, &supervisor->shared_fd);
+        r = r ?: rundir_bind_stores(options->paths.run_dir, &supervisor->stores_fd);
         r = r ?: supervisor_load(supervisor);
         if (r)
                 return r;
@@ -574,6 +585,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
                 unit_free(supervisor->units[i]);
         free(supervisor->units);
         supervisor->shared_fd = fd_close(supervisor->shared_fd);
+        supervisor->stores_fd = fd_close(supervisor->stores_fd);
         call_ids_deinit(&supervisor->call_ids);
         fd_close(supervisor->book_fd);
         plan_free(supervisor->plan);

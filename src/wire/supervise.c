@@ -22,6 +22,7 @@ static const struct {
         { SUPERVISE_TYPE_SERVING, false, false, false, 0 },  { SUPERVISE_TYPE_AUDIT, true, false, false, 1 },
         { SUPERVISE_TYPE_IDS, true, false, false, 0 },       { SUPERVISE_TYPE_BOOK, false, false, false, 1 },
         { SUPERVISE_TYPE_MORE_IDS, false, false, false, 0 }, { SUPERVISE_TYPE_REOPEN, false, false, false, 0 },
+        { SUPERVISE_TYPE_STORE, false, true, false, 2 },     { SUPERVISE_TYPE_STORES, false, false, false, 1 },
 };
 
 /* Return: whether the field is a domain's name or, if that is permitted, all NUL. */

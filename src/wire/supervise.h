@@ -14,6 +14,8 @@
  *     AUDIT    where its records go       kind     -        -          1: see SuperviseAudit
  *     BOOK     memory for open calls       -        -        -          1: SUPERVISE_BOOK_SIZE bytes (broker/book.h)
  *     IDS      a block of call ids        first    -        -          -
+ *     STORE    where QubesDB is asked     -        domain   -          2: in the domain, on the host, listening
+ *     STORES   the shared QubesDB socket  -        -        -          1: listening
  *   broker to supervisor
  *     START    start a domain             -        domain   instance   -
  *     STOP     stop it                    -        domain   instance   -
@@ -42,6 +44,8 @@ typedef enum SuperviseType {
         SUPERVISE_TYPE_AUDIT = 7,
         SUPERVISE_TYPE_IDS = 8,
         SUPERVISE_TYPE_BOOK = 9,
+        SUPERVISE_TYPE_STORE = 12,
+        SUPERVISE_TYPE_STORES = 13,
         SUPERVISE_TYPE_START = 16,
         SUPERVISE_TYPE_STOP = 17,
         SUPERVISE_TYPE_SERVING = 18,

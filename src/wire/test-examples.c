@@ -205,6 +205,7 @@ static const struct {
         { SUPERVISE_TYPE_SERVING, "serving" }, { SUPERVISE_TYPE_AUDIT, "audit" },
         { SUPERVISE_TYPE_IDS, "ids" },         { SUPERVISE_TYPE_MORE_IDS, "more ids" },
         { SUPERVISE_TYPE_REOPEN, "reopen" },   { SUPERVISE_TYPE_BOOK, "book" },
+        { SUPERVISE_TYPE_STORE, "store" },     { SUPERVISE_TYPE_STORES, "stores" },
 };
 static bool supervise_seen[ARRAY_SIZE(supervise_names)];
 
@@ -439,6 +440,8 @@ static const struct {
         CONSTANT(SUPERVISE_TYPE_AUDIT),
         CONSTANT(SUPERVISE_TYPE_IDS),
         CONSTANT(SUPERVISE_TYPE_BOOK),
+        CONSTANT(SUPERVISE_TYPE_STORE),
+        CONSTANT(SUPERVISE_TYPE_STORES),
         CONSTANT(SUPERVISE_TYPE_MORE_IDS),
         CONSTANT(SUPERVISE_TYPE_REOPEN),
         CONSTANT(SUPERVISE_AUDIT_JOURNAL),
