@@ -17,8 +17,10 @@
 #include "broker/audit.h"
 #include "broker/book.h"
 #include "broker/config.h"
+#include "broker/grant.h"
 #include "broker/listener.h"
 #include "broker/parent.h"
+#include "broker/prompt.h"
 #include "broker/served.h"
 #include "broker/watchdog.h"
 
@@ -93,6 +95,9 @@ int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
         r = broker_watch_signals(broker);
         if (r)
                 return error_trace(r);
+        r = grants_new(&broker->grants);
+        if (r)
+                return error_trace(r);
         r = audit_new(broker, &broker->audit);
         if (r)
                 return error_trace(r);
@@ -117,10 +122,12 @@ Broker *broker_free(Broker *broker) {
         broker->parent = parent_free(broker->parent);
         for (size_t i = 0; i < broker->domains.n; ++i)
                 domain_close(broker->domains.by_name[i]);
+        prompt_free_all(broker);
         if (broker->audit)
                 served_free_all(broker);
         call_table_deinit(&broker->calls);
         channel_close(&broker->prepared);
+        broker->grants = grants_free(broker->grants);
         broker->audit = audit_free(broker->audit);
         broker->book = book_free(broker->book);
         domain_table_deinit(&broker->domains);

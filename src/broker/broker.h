@@ -15,6 +15,9 @@
  *   parent     the socket pair to the supervisor
  *   audit      one record at the start of a call, one at its end; record and callrecord say what is in it
  *   management the services of the broker itself, on streams that end in it (served)
+ *   owncall    a call that we make ourselves, of dom0
+ *   prompt     a question that waits for a person; promptrequest says it in JSON
+ *   grant      what a person said for longer than once, and what they may say so (askconfig)
  *   timing     where the time of calls goes
  *   sandbox    seccomp and Landlock
  */
@@ -32,8 +35,10 @@
 typedef struct Audit Audit;
 typedef struct Book Book;
 typedef struct Config Config;
+typedef struct Grants Grants;
 typedef struct Listener Listener;
 typedef struct Parent Parent;
+typedef struct Prompt Prompt;
 typedef struct Served Served;
 typedef struct Watchdog Watchdog;
 
@@ -50,6 +55,8 @@ typedef struct Broker {
         Channel prepared; /* for the next call, or empty */
         Book *book;       /* where open calls outlive us */
         Served *served;   /* calls that end in us */
+        Prompt *prompts;  /* questions that wait for a person */
+        Grants *grants;
         Audit *audit;
         Timing timing;
         uint64_t began_usec;

@@ -19,9 +19,11 @@
 #include "broker/callrecord.h"
 #include "broker/channel.h"
 #include "broker/config.h"
+#include "broker/grant.h"
 #include "broker/link.h"
 #include "broker/management.h"
 #include "broker/parent.h"
+#include "broker/prompt.h"
 #include "broker/served.h"
 #include "wire/command.h"
 #include "wire/exec.h"
@@ -30,10 +32,8 @@
 #define CALL_TABLE_BUCKETS_MIN 64
 
 static const char *const call_state_names[_CALL_STATE_N] = {
-        [CALL_STATE_DECIDING] = "deciding",
-        [CALL_STATE_STARTING] = "starting",
-        [CALL_STATE_CONNECTING] = "connecting",
-        [CALL_STATE_RUNNING] = "running",
+        [CALL_STATE_DECIDING] = "deciding",     [CALL_STATE_ASKING] = "asking",   [CALL_STATE_STARTING] = "starting",
+        [CALL_STATE_CONNECTING] = "connecting", [CALL_STATE_RUNNING] = "running",
 };
 
 const char *call_state_text(CallState state) {
@@ -41,15 +41,14 @@ const char *call_state_text(CallState state) {
 }
 
 const char *call_target_text(const Call *call) {
-        return call->target_name.text[0] != '\0' ? call->target_name.text : call->target->name.text;
+        return call->target_name.text[0] != '\0' || !call->target ? call->target_name.text : call->target->name.text;
 }
 
 /* Time is counted for the state that is left: for the audit, and to see where a call's time goes. */
 static void call_count_time(Call *call) {
         static const Stage stages[_CALL_STATE_N] = {
-                [CALL_STATE_DECIDING] = STAGE_DECIDE,
-                [CALL_STATE_STARTING] = STAGE_START,
-                [CALL_STATE_CONNECTING] = STAGE_CONNECT,
+                [CALL_STATE_DECIDING] = STAGE_DECIDE, [CALL_STATE_ASKING] = STAGE_ASK,
+                [CALL_STATE_STARTING] = STAGE_START,  [CALL_STATE_CONNECTING] = STAGE_CONNECT,
                 [CALL_STATE_RUNNING] = STAGE_RUN,
         };
         uint64_t now = clock_now();
@@ -62,7 +61,9 @@ static void call_count_time(Call *call) {
 
 static void call_set_state(Call *call, CallState state) {
         static const uint32_t transitions[_CALL_STATE_N] = {
-                [CALL_STATE_DECIDING] = BIT(CALL_STATE_STARTING) | BIT(CALL_STATE_CONNECTING) | BIT(CALL_STATE_RUNNING),
+                [CALL_STATE_DECIDING] = BIT(CALL_STATE_ASKING) | BIT(CALL_STATE_STARTING) | BIT(CALL_STATE_CONNECTING) |
+                                        BIT(CALL_STATE_RUNNING),
+                [CALL_STATE_ASKING] = BIT(CALL_STATE_STARTING) | BIT(CALL_STATE_CONNECTING),
                 [CALL_STATE_STARTING] = BIT(CALL_STATE_CONNECTING),
                 [CALL_STATE_CONNECTING] = BIT(CALL_STATE_RUNNING),
         };
@@ -168,6 +169,7 @@ static Call *call_free(Call *call) {
         call->source = domain_unref(call->source);
         call->target = domain_unref(call->target);
         channel_close(&call->channel);
+        prompt_leave(call);
         free(call->command);
         free(call);
         return NULL;
@@ -195,10 +197,10 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
         *call = (Call){
                 .broker = broker,
                 .id = id,
-                .target = domain_ref(target),
+                .target = target ? domain_ref(target) : NULL,
                 .start_usec = asked_usec,
                 .state_usec = asked_usec,
-                .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE },
+                .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE },
                 .place = BOOK_NONE,
         };
         memcpy(call->service, service, n_service);
@@ -473,12 +475,121 @@ static int call_unrecorded(const CallRequest *request, uint32_t id, uint64_t ask
         return error_trace(request->origin->refused(request->origin, id, REPLY_REASON_UNAVAILABLE));
 }
 
+/* Where an allowed call goes; NULL: it is refused after all, and @decision and *@ret_reason say why. */
+static Domain *call_find_target(Broker *broker, ConfigDecision *decision, ReplyReason *ret_reason) {
+        Domain *target = domain_table_find(&broker->domains, decision->target.text);
+
+        if (!target) {
+                strcpy(decision->why, "denied: the target has no account here, so nothing can run there");
+                *ret_reason = REPLY_REASON_UNAVAILABLE;
+                return NULL;
+        }
+        if (target->state != DOMAIN_STATE_RUNNING && !decision->autostart) {
+                strcpy(decision->why, "denied: the target does not run, and the rule forbids starting it");
+                *ret_reason = REPLY_REASON_REFUSED;
+                return NULL;
+        }
+        return target;
+}
+
+/* Allowed, and the target is known: from here on it has records at both ends. */
+static int call_begin(Call *call, const CallRequest *request, const ConfigDecision *decision, Call **ret_call) {
+        int r;
+
+        call->relay_name = decision->is_relayed ? request->source->name : (DomainName){};
+        call->source_name = decision->source;
+        call->target_name = decision->is_remote ? decision->allowed_to : (RequestName){};
+        if (call->state == CALL_STATE_DECIDING)
+                call_count_time(call);
+        call_book(call);
+        r = call_record_start(request, call->id, decision, call->stage_usec[STAGE_DECIDE]);
+        r = r ?: call_format(call, decision, decision->service ?: request->service);
+        if (r)
+                return error_trace(r);
+        if (!call->command)
+                return error_trace(call_refuse(call, REPLY_REASON_UNAVAILABLE, "no command can be made of it"));
+        return error_trace(call_proceed(call, ret_call));
+}
+
+/* A person is asked, or was, to no avail: the end of a call that never began. */
+static int call_refuse_asked(Call *call, const CallRequest *request, const ConfigDecision *decision, ReplyReason reason,
+                             const char *how) {
+        CallOrigin *origin = steal_ptr(&call->origin);
+        Broker *broker = call->broker;
+        uint32_t id = call->id;
+        int r;
+
+        call_count_time(call);
+        r = origin ? origin->refused(origin, id, reason) : 0;
+        r = r ?: call_record_refused(request, id, reason, decision, call->stage_usec[STAGE_DECIDE]);
+        r = r ?: timing_add(&broker->timing, "(refused)", STAGE_ASK, call->stage_usec[STAGE_ASK]);
+        if (!r && call->killer)
+                r = management_on_call_ended(call->killer, id, how, 125);
+        call_free(call);
+        return r;
+}
+
+/* The same, on our own initiative. */
+static int call_stop_asking(Call *call, ReplyReason reason, const char *how, const char *why) {
+        CallRequest request = prompt_request(call->asking.prompt);
+        ConfigDecision decision = *prompt_decision(call->asking.prompt);
+
+        snprintf(decision.why, sizeof(decision.why), "denied: %s", why);
+        return error_trace(call_refuse_asked(call, &request, &decision, reason, how));
+}
+
+int call_on_answer(Call *call, const CallRequest *request, const ConfigDecision *answer) {
+        ReplyReason reason = REPLY_REASON_REFUSED;
+        ConfigDecision decision = *answer;
+        Domain *target = NULL;
+
+        if (decision.allowed && domain_name_is_dom0(&decision.target) && management_is_service(request->service)) {
+                CallRequest again = *request;
+                uint32_t id = call->id;
+                uint64_t start_usec = call->start_usec;
+
+                again.origin = steal_ptr(&call->origin);
+                call_free(call);
+                return error_trace(call_serve(&again, id, &decision, start_usec, true));
+        }
+        if (decision.allowed)
+                target = call_find_target(call->broker, &decision, &reason);
+        if (!target)
+                return error_trace(call_refuse_asked(call, request, &decision, reason, "refused"));
+        call->target = domain_ref(target);
+        prompt_leave(call);
+        return error_trace(call_begin(call, request, &decision, &(Call *){ NULL }));
+}
+
+static int call_ask(const CallRequest *request, uint32_t id, ConfigDecision *decision, uint64_t asked_usec,
+                    Call **ret_call) {
+        Broker *broker = request->source->broker;
+        Call *call;
+        int r;
+
+        r = call_new(broker, id, request->source, NULL, request->service, asked_usec, &call);
+        if (r)
+                return error_trace(r);
+        call->origin = request->origin;
+        call->mode = request->mode;
+        call->relay_name = decision->is_relayed ? request->source->name : (DomainName){};
+        call->source_name = decision->source;
+        call->target_name = decision->requested_target;
+        call_set_state(call, CALL_STATE_ASKING);
+        r = prompt_join(broker, call, request, decision);
+        if (r == PROMPT_E_REFUSED)
+                return error_trace(call_refuse_asked(call, request, decision, REPLY_REASON_REFUSED, "refused"));
+        *ret_call = r ? NULL : call;
+        return error_fold(r);
+}
+
 int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
         uint64_t asked_usec = clock_now();
         size_t n_calls_max = config_max_calls(broker->config, &request->source->name) ?: request->source->n_calls_max;
         _cleanup_(domain_unrefp) Domain *source = domain_ref(request->source); /* once refused, its origin is gone */
+        ReplyReason reason = REPLY_REASON_REFUSED;
         ConfigDecision decision;
-        Domain *target;
+        Domain *target = NULL;
         uint32_t id;
         Call *call;
         int r;
@@ -496,43 +607,27 @@ int call_request(Broker *broker, const CallRequest *request, Call **ret_call) {
                 return error_trace(
                         call_refuse_early(request, id, REPLY_REASON_TOO_MANY, "too many open calls", asked_usec));
         r = call_decide(broker, request, &decision);
+        if (!r && decision.is_ask)
+                r = grant_consult(broker, request, &decision);
         if (r)
                 return error_fold(r);
         if (decision.is_error && config_is_out_of_reach(broker->config))
                 return error_trace(broker_retire(broker));
-        if (!decision.allowed)
-                return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED, &decision, asked_usec));
-        target = domain_table_find(&broker->domains, decision.target.text);
-        if (target && domain_is_dom0(target) && management_is_service(request->service))
+        if (decision.is_ask)
+                return error_trace(call_ask(request, id, &decision, asked_usec, ret_call));
+        if (decision.allowed && domain_name_is_dom0(&decision.target) && management_is_service(request->service))
                 return error_trace(call_serve(request, id, &decision, asked_usec, true));
-        if (!target) {
-                strcpy(decision.why, "denied: the target has no account here, so nothing can run there");
-                return error_trace(call_refuse_request(request, id, REPLY_REASON_UNAVAILABLE, &decision, asked_usec));
-        }
-        if (target->state != DOMAIN_STATE_RUNNING && !decision.autostart) {
-                strcpy(decision.why, "denied: the target does not run, and the rule forbids starting it");
-                return error_trace(call_refuse_request(request, id, REPLY_REASON_REFUSED, &decision, asked_usec));
-        }
+        if (decision.allowed)
+                target = call_find_target(broker, &decision, &reason);
+        if (!target)
+                return error_trace(call_refuse_request(request, id, reason, &decision, asked_usec));
 
         r = call_new(broker, id, source, target, request->service, asked_usec, &call);
         if (r)
                 return error_trace(r);
         call->origin = request->origin;
         call->mode = request->mode;
-        if (decision.is_relayed)
-                call->relay_name = source->name;
-        call->source_name = decision.source;
-        if (decision.is_remote)
-                call->target_name = decision.allowed_to;
-        call_count_time(call);
-        call_book(call);
-        r = call_record_start(request, id, &decision, call->stage_usec[STAGE_DECIDE]);
-        r = r ?: call_format(call, &decision, decision.service ?: request->service);
-        if (r)
-                return error_trace(r);
-        if (!call->command)
-                return error_trace(call_refuse(call, REPLY_REASON_UNAVAILABLE, "no command can be made of it"));
-        return error_trace(call_proceed(call, ret_call));
+        return error_trace(call_begin(call, request, &decision, ret_call));
 }
 
 /* The word, not the colon, and only at the very beginning, is the target's account (protocol specification, 3.6). */
@@ -610,6 +705,15 @@ void call_cancel(Call *call) {
         call->origin = NULL;
         if (call->state == CALL_STATE_RUNNING)
                 return;
+        if (call->state == CALL_STATE_ASKING) {
+                Broker *broker = call->broker;
+                int r = call_stop_asking(call, REPLY_REASON_REFUSED, "cancelled",
+                                         "the caller hung up while a person was asked");
+
+                if (r < 0)
+                        (void)sd_event_exit(broker->event, r);
+                return;
+        }
         call_end(call, "cancelled", "the caller hung up before it began", -1, 0);
 }
 
@@ -623,6 +727,9 @@ int call_kill(Call *call) {
                         return CALL_KILL_E_AWAY;
                 return r == LINK_E_QUEUED ? 0 : error_fold(r);
         }
+        if (call->state == CALL_STATE_ASKING)
+                return error_trace(call_stop_asking(call, REPLY_REASON_UNAVAILABLE, call_how_text(CALL_HOW_KILLED),
+                                                    "it was ended while a person was asked"));
         origin = steal_ptr(&call->origin);
         r = origin ? origin->refused(origin, call->id, REPLY_REASON_UNAVAILABLE) : 0;
         call_end(call, call_how_text(CALL_HOW_KILLED), "it had not begun", 125, 0);

@@ -3,12 +3,15 @@
  * One call, from request to end, and the table of all that are open.
  *
  *   DECIDING -- allowed, target halted --> STARTING -- link is up --.
- *      |                                                            v
- *      '----------- allowed, target runs ------------------> CONNECTING -- both ends have it --> RUNNING
+ *    |   |                  ^                                       v
+ *    |   '-- allowed, target runs ------------------------> CONNECTING -- both ends have it --> RUNNING
+ *    |                      |                                       ^
+ *    '-- ask --> ASKING -- yes, target halted; yes, target runs ----'
  *
  *   every state -- refused, hang-up, deadline, CALL_ENDED, agent gone --> freed, with one audit record
  *
  *   DECIDING    inside call_new(): the policy is asked; no event is waited for
+ *   ASKING      a person owes us an answer; the deadline of the prompt bounds it. It has no target, and no start record
  *   STARTING    the supervisor owes us the target's agent, or its failure; the target's deadline bounds it
  *   CONNECTING  the agent's socket owes us room for the message; the link's queue bounds it
  *   RUNNING     the agent owes us CALL_ENDED, or its link's end
@@ -32,11 +35,14 @@ typedef struct Broker Broker;
 typedef struct Call Call;
 typedef struct CallOrigin CallOrigin;
 typedef struct Domain Domain;
+typedef struct ConfigDecision ConfigDecision;
 typedef struct Link Link;
+typedef struct Prompt Prompt;
 typedef struct Served Served;
 
 typedef enum CallState {
         CALL_STATE_DECIDING,
+        CALL_STATE_ASKING,
         CALL_STATE_STARTING,
         CALL_STATE_CONNECTING,
         CALL_STATE_RUNNING,
@@ -79,14 +85,22 @@ typedef struct CallCommand {
 /** Bytes of an argument that a call remembers, for its end record and for lists; its start record has more. */
 #define CALL_ARGUMENT_MAX 256
 
+/** A call among those that wait for one answer (broker/prompt.h). */
+typedef struct CallAsking {
+        Prompt *prompt;
+        Call *previous, *next;
+        unsigned number; /* in the order in which they came; from 1 */
+} CallAsking;
+
 struct Call {
         Broker *broker;
         Call *next; /* in its bucket */
         uint32_t id;
         CallState state;
         bool just_exec;
-        Domain *source; /* NULL: begun under an earlier broker */
-        Domain *target;
+        Domain *source;                /* NULL: begun under an earlier broker */
+        Domain *target;                /* NULL: ASKING */
+        CallAsking asking;             /* while ASKING */
         CallOrigin *origin;            /* NULL once it was told, or hung up */
         char *command;                 /* what the agent will be told; NULL once it was */
         uint32_t mode;                 /* how its ends get their data (wire/header.h) */
@@ -159,6 +173,14 @@ void call_cancel(Call *call);
  * Return: 0, CALL_KILL_E_AWAY, or a negative error.
  */
 int call_kill(Call *call);
+
+/**
+ * call_on_answer() - told by its prompt: the person, or that there was none to be asked, has decided
+ * @request:  what was asked for; its origin is not used
+ *
+ * The call has left the prompt afterwards, and may be gone. Return: 0 or a negative error.
+ */
+int call_on_answer(Call *call, const CallRequest *request, const ConfigDecision *decision);
 
 /** call_on_sent() - told by the link: the agent has the message. Return: 0 or a negative error */
 int call_on_sent(Call *call);

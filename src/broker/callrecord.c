@@ -36,6 +36,8 @@ static void call_record_request(const CallRequest *request, uint32_t id, const C
         record->requested_target = request->requested_target->text;
         record->service = request->service;
         record->rule = call_record_text(decision->rule);
+        record->asked = decision->was_asked ? call_record_text(decision->guivm.text) : NULL;
+        record->grant = decision->grant;
         record->stage_usec[STAGE_DECIDE] = decide_usec;
 }
 

@@ -16,6 +16,7 @@
 #include "inventory/inventory.h"
 #include "policy/evaluate.h"
 #include "qubesdb/view.h"
+#include "policy/question.h"
 
 /* A completed write, a rename in or out, a removal, another mode or owner; and the folder itself going away. */
 #define CONFIG_EVENTS                                                                                        \
@@ -28,11 +29,6 @@
  */
 #define CONFIG_RETRY_USEC USEC_PER_SEC
 
-enum {
-        _CONFIG_E_SUCCESS,
-        CONFIG_E_MISSING, /* there is no such folder */
-};
-
 struct Config {
         ConfigPaths paths;
         int inotify_fd;
@@ -42,9 +38,10 @@ struct Config {
         PolicyFacts *facts;   /* of the inventory; domains in the same order */
         Policy *policy;       /* NULL: broken */
         char *inventory_problem;
-        char *policy_problem; /* the first finding, for the record of each call that it refuses */
-        uint64_t tried_usec;  /* when both were read last */
-        uint64_t generation;  /* counts the inventories */
+        char *policy_problem;          /* the first finding, for the record of each call that it refuses */
+        uint64_t tried_usec;           /* when both were read last */
+        uint64_t inventory_generation; /* counts the inventories */
+        unsigned generation;           /* how often */
 
         /* what the last decision's texts point into */
         char service[SERVICE_DESCRIPTOR_MAX + 1];
@@ -133,7 +130,7 @@ static int config_load_inventory(Config *config) {
 
         inventory_free(config->inventory);
         config->inventory = steal_ptr(&inventory);
-        ++config->generation;
+        ++config->inventory_generation;
         if (facts) {
                 /* While an inventory is broken the old facts stay: they remember which domains run. */
                 policy_facts_unref(config->facts);
@@ -255,6 +252,7 @@ int config_reload(Config *config) {
         int r;
 
         config->tried_usec = clock_now();
+        ++config->generation;
         /* Watch before reading: a change that comes in between is read again, not missed. */
         r = config_watch_all(config);
         r = r ?: config_load_inventory(config);
@@ -390,28 +388,86 @@ static void config_take_rule(const PolicyResolution *resolution, ConfigDecision 
                 snprintf(decision->rule, sizeof(decision->rule), "%s:None", rule->path->text);
 }
 
-int config_decide(Config *config, const DomainName *source, const RequestName *requested_source,
-                  const RequestName *requested_target, const char *service, ConfigDecision *ret_decision) {
-        ConfigDecision decision = { .source = *source, .requested_target = *requested_target };
-        PolicyResolution resolution;
+/* What the rule says, wherever in its file it stands. Return: 0 or a negative error */
+static int config_hash_rule(const PolicyRule *rule, char ret_hash[static SHA256_TEXT_SIZE]) {
+        _cleanup_free_ char *text = NULL, *whole = NULL;
+        size_t n, n_path = strlen(rule->path->text);
+
+        text = policy_rule_format(rule, &n);
+        if (!text)
+                return error_origin(-ENOMEM);
+        whole = malloc(n_path + 1 + n);
+        if (!whole)
+                return error_origin(-ENOMEM);
+        memcpy(whole, rule->path->text, n_path + 1);
+        memcpy(whole + n_path + 1, text, n);
+        sha256_text(whole, n_path + 1 + n, ret_hash);
+        return 0;
+}
+
+/* The GUI domain of the source (policy specification, 7.1); for a domain elsewhere that has none, its relay's. */
+static void config_take_guivm(const Config *config, const PolicyResolution *resolution, ConfigDecision *decision) {
+        const PolicyDomain *source = resolution->source.domain;
+
+        if (source && !source->guivm && source->is_remote && source->relayvm)
+                source = policy_facts_lookup(config->facts, policy_atom_slice(source->relayvm));
+        if (source && source->guivm)
+                config_copy_name(source->guivm, &decision->guivm);
+}
+
+/* What policy said, as the broker takes it. */
+static int config_take(Config *config, PolicyResolution *resolution, ConfigDecision *decision) {
+        decision->is_notify = resolution->notify;
+        if (resolution->outcome == POLICY_OUTCOME_ALLOW)
+                (void)policy_target_format(&resolution->target, decision->allowed_to.text,
+                                           sizeof(decision->allowed_to.text));
+        policy_route(config->facts, resolution);
+        config_take_warnings(resolution, decision);
+        config_take_rule(resolution, decision);
+        config_take_guivm(config, resolution, decision);
+        decision->is_notify = decision->is_notify || resolution->notify;
+        decision->is_relayed = resolution->is_relayed;
+        if (resolution->source.domain)
+                config_copy_name(resolution->source.domain->name, &decision->source);
+        (void)policy_target_format(&resolution->requested, decision->requested_target.text,
+                                   sizeof(decision->requested_target.text));
+        switch (resolution->outcome) {
+        case POLICY_OUTCOME_ALLOW:
+                return error_trace(config_take_allowed(config, resolution, decision));
+        case POLICY_OUTCOME_ASK:
+                decision->is_ask = true;
+                return error_trace(config_hash_rule(resolution->rule, decision->asks));
+        case POLICY_OUTCOME_DENY:
+                config_take_denied(resolution, decision);
+                return 0;
+        }
+        return 0;
+}
+
+/* *@ret_usable: there is a resolution; else @decision refuses. */
+static int config_evaluate(Config *config, const DomainName *source, const RequestName *requested_source,
+                           const RequestName *requested_target, const char *service, ConfigDecision *decision,
+                           PolicyResolution *resolution, bool *ret_usable) {
         PolicyRequest request;
         int r;
 
+        *decision = (ConfigDecision){ .source = *source, .requested_target = *requested_target };
+        *ret_usable = false;
         r = config_refresh(config);
         if (r)
                 return error_trace(r);
         if (!config->inventory) {
-                config_refuse(&decision, "error getting system info", config->inventory_problem);
-                goto exit;
+                config_refuse(decision, "error getting system info", config->inventory_problem);
+                return 0;
         }
         if (!config->policy) {
-                config_refuse(&decision, "error loading policy", config->policy_problem);
-                goto exit;
+                config_refuse(decision, "error loading policy", config->policy_problem);
+                return 0;
         }
         if (!inventory_lookup(config->inventory, source->text)) {
-                config_refuse(&decision, "internal error",
+                config_refuse(decision, "internal error",
                               "the caller is no longer in the inventory: reload the configuration");
-                goto exit;
+                return 0;
         }
 
         request = (PolicyRequest){
@@ -420,33 +476,139 @@ int config_decide(Config *config, const DomainName *source, const RequestName *r
                 .target = policy_slice(requested_target->text),
                 .service = policy_slice(service),
         };
-        policy_evaluate(config->policy, config->facts, &request, &resolution);
-        if (resolution.outcome == POLICY_OUTCOME_ALLOW)
-                (void)policy_target_format(&resolution.target, decision.allowed_to.text,
-                                           sizeof(decision.allowed_to.text));
-        policy_route(config->facts, &resolution);
-        config_take_warnings(&resolution, &decision);
-        config_take_rule(&resolution, &decision);
-        decision.is_relayed = resolution.is_relayed;
-        if (resolution.source.domain)
-                config_copy_name(resolution.source.domain->name, &decision.source);
-        (void)policy_target_format(&resolution.requested, decision.requested_target.text,
-                                   sizeof(decision.requested_target.text));
-        switch (resolution.outcome) {
-        case POLICY_OUTCOME_ALLOW:
-                r = config_take_allowed(config, &resolution, &decision);
-                break;
-        case POLICY_OUTCOME_ASK:
-                snprintf(decision.why, sizeof(decision.why), "denied: %s asks a person, and no prompt can be shown yet",
-                         decision.rule);
-                break;
-        case POLICY_OUTCOME_DENY:
-                config_take_denied(&resolution, &decision);
-                break;
-        }
-exit:
-        *ret_decision = decision;
+        policy_evaluate(config->policy, config->facts, &request, resolution);
+        *ret_usable = true;
+        return 0;
+}
+
+int config_decide(Config *config, const DomainName *source, const RequestName *requested_source,
+                  const RequestName *requested_target, const char *service, ConfigDecision *ret_decision) {
+        PolicyResolution resolution;
+        bool usable;
+        int r;
+
+        r = config_evaluate(config, source, requested_source, requested_target, service, ret_decision, &resolution,
+                            &usable);
+        if (!r && usable)
+                r = config_take(config, &resolution, ret_decision);
         return error_trace(r);
+}
+
+int config_ask(Config *config, const DomainName *source, const RequestName *requested_source,
+               const RequestName *requested_target, const char *service, ConfigDecision *decision,
+               PolicyQuestion **ret_question) {
+        _cleanup_(policy_question_freep) PolicyQuestion *question = NULL;
+        PolicyResolution resolution;
+        bool usable;
+        int r;
+
+        *ret_question = NULL;
+        r = config_evaluate(config, source, requested_source, requested_target, service, decision, &resolution,
+                            &usable);
+        if (r || !usable)
+                return error_trace(r);
+        if (resolution.outcome == POLICY_OUTCOME_ASK) {
+                r = policy_question_new(config->policy, config->facts, &resolution, &question);
+                if (r < 0)
+                        return error_trace(r);
+        }
+        r = config_take(config, &resolution, decision);
+        if (r)
+                return error_trace(r);
+        if (question && question->dropped_default) {
+                _cleanup_free_ char *text = policy_question_warning(question);
+
+                if (!text)
+                        return error_origin(-ENOMEM);
+                snprintf(decision->warnings, sizeof(decision->warnings), "%s\n", text);
+        }
+        *ret_question = steal_ptr(&question);
+        return 0;
+}
+
+int config_decide_chosen(Config *config, const DomainName *source, const RequestName *requested_source,
+                         const RequestName *requested_target, const char *service, const char *untrusted_choice,
+                         const char *asks, ConfigDecision *ret_decision) {
+        _cleanup_(policy_question_freep) PolicyQuestion *question = NULL;
+        PolicyResolution resolution, chosen;
+        char now_asks[SHA256_TEXT_SIZE] = "";
+        bool usable;
+        int r;
+
+        r = config_evaluate(config, source, requested_source, requested_target, service, ret_decision, &resolution,
+                            &usable);
+        if (!r && usable && resolution.outcome == POLICY_OUTCOME_ASK)
+                r = config_hash_rule(resolution.rule, now_asks);
+        if (r || !usable)
+                return error_trace(r);
+        if (strcmp(now_asks, asks) != 0) {
+                config_take_rule(&resolution, ret_decision);
+                strcpy(ret_decision->why, "denied: the policy changed after a person had been asked");
+                return 0;
+        }
+        r = policy_question_new(config->policy, config->facts, &resolution, &question);
+        if (r < 0)
+                return error_trace(r);
+        if (question)
+                policy_question_answer(question, policy_slice(untrusted_choice), &chosen);
+        else
+                chosen = resolution; /* nothing is left to choose from */
+        return error_trace(config_take(config, &chosen, ret_decision));
+}
+
+bool config_reach(const Config *config, const DomainName *domain, const char *service, DomainName *ret_via,
+                  char *ret_service, size_t n_service) {
+        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+        int n;
+
+        if (!known)
+                return false;
+        if (known->type != DOMAIN_TYPE_REMOTEVM) {
+                *ret_via = known->name;
+                n = snprintf(ret_service, n_service, "%s", service);
+        } else {
+                if (!known->relayvm || !known->transport_rpc)
+                        return false;
+                *ret_via = known->relayvm->name;
+                n = snprintf(ret_service, n_service, "%s+%s+%s+", known->transport_rpc, known->name.text, service);
+        }
+        return n > 0 && (size_t)n < n_service;
+}
+
+bool config_fingerprint(const Config *config, const char *domain, char ret_hash[static SHA256_TEXT_SIZE]) {
+        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain) : NULL;
+        char hashes[_PROPERTY_N + 1][SHA256_TEXT_SIZE] = {};
+
+        if (!known)
+                return false;
+        for (unsigned property = 0; property < _PROPERTY_N; ++property) {
+                const PropertyValue *value = known->effective[property];
+
+                if (value)
+                        sha256_text(value->text, strlen(value->text), hashes[property]);
+        }
+        sha256_text(known->name.text, strlen(known->name.text), hashes[_PROPERTY_N]);
+        sha256_text(hashes, sizeof(hashes), ret_hash);
+        return true;
+}
+
+const char *config_ask_path(const Config *config) {
+        return config->paths.ask;
+}
+
+unsigned config_generation(const Config *config) {
+        return config->generation;
+}
+
+bool config_rule_exists(const Config *config, const char *asks) {
+        for (size_t i = 0; config->policy && i < config->policy->n_rules; ++i) {
+                char hash[SHA256_TEXT_SIZE];
+
+                if (config->policy->rules[i].action == POLICY_ACTION_ASK &&
+                    config_hash_rule(&config->policy->rules[i], hash) == 0 && strcmp(hash, asks) == 0)
+                        return true;
+        }
+        return false;
 }
 
 const char *config_policy_problem(const Config *config) {
@@ -465,8 +627,8 @@ void config_set_running(Config *config, const DomainName *domain, bool running) 
                 policy_facts_set_running(config->facts, known->index, running ? POLICY_FACT_YES : POLICY_FACT_NO);
 }
 
-uint64_t config_generation(const Config *config) {
-        return config->generation;
+uint64_t config_inventory_generation(const Config *config) {
+        return config->inventory_generation;
 }
 
 int config_fill_view(const Config *config, const DomainName *domain, QubesdbStore *store) {

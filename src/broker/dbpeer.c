@@ -85,9 +85,9 @@ static int dbpeer_refresh(Domain *domain) {
                 if (r)
                         return error_trace(r);
         }
-        if (domain->view_generation == config_generation(config))
+        if (domain->view_generation == config_inventory_generation(config))
                 return 0;
-        domain->view_generation = config_generation(config);
+        domain->view_generation = config_inventory_generation(config);
         r = qubesdb_store_new(&view);
         r = r ?: config_fill_view(config, &domain->name, view);
         if (r == CONFIG_E_BROKEN)

@@ -31,6 +31,7 @@ static int serve(int supervisor_fd) {
                 .policy_run = "/run/qubes/policy.d",
                 .policy_etc = QAIR_CONFDIR "/policy.d",
                 .policy_legacy = QAIR_RPCDIR "/policy",
+                .ask = QAIR_CONFDIR "/ask.conf",
         };
         /* The machine's id is what domains' UUIDs are made from. */
         static const char *const readable[] = { QAIR_CONFDIR, QAIR_RPCDIR, "/run/qubes", "/etc/machine-id",

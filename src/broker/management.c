@@ -15,6 +15,7 @@
 #include "broker/audit.h"
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/grant.h"
 #include "broker/served.h"
 #include "broker/timing.h"
 
@@ -157,6 +158,7 @@ static int management_status(Broker *broker, const char *argument, Served *serve
         r = r ?: management_put_number(answer, "uptime_usec", clock_now() - broker->began_usec);
         r = r ?: management_problem(answer, "policy", config_policy_problem(broker->config));
         r = r ?: management_problem(answer, "inventory", config_inventory_problem(broker->config));
+        r = r ?: management_problem(answer, "ask", grant_config_problem(broker));
         r = r ?: management_audit(broker, answer);
         call_table_count(&broker->calls, states);
         r = r ?: management_put_number(answer, "calls", broker->calls.n_calls);
@@ -318,14 +320,92 @@ static int management_kill(Broker *broker, const char *argument, Served *served)
         }
 }
 
+static int management_grant(const Grant *grant, uint64_t now, struct json_object *grants, size_t *n_bytes) {
+        _cleanup_json_ entry = json_object_new_object();
+        int r;
+
+        if (!entry)
+                return error_origin(-ENOMEM);
+        r = management_put_number(entry, "grant", grant->id);
+        r = r ?: management_put_text(entry, "answer", grant->allow ? "allow" : "deny");
+        r = r ?: management_put_text(entry, "source", grant->source.text);
+        if (strcmp(grant->caller.text, grant->source.text) != 0)
+                r = r ?: management_put_text(entry, "relay", grant->caller.text);
+        if (grant->allow) {
+                r = r ?: management_put_text(entry, "requested_target", grant->requested_target.text);
+                r = r ?: management_put_text(entry, "target", grant->choice);
+        }
+        r = r ?: management_put_text(entry, "service", grant->service);
+        r = r ?: management_put_text(entry, "rule", grant->rule);
+        r = r ?: management_put_text(entry, "by", grant->guivm.text);
+        r = r ?: management_put_number(entry, "left_usec", grant->expires_usec - now);
+        r = r ?: management_put_number(entry, "used", grant->n_used);
+        if (r)
+                return r;
+        /* ESCAPED() bounds each of the texts that may be long. */
+        *n_bytes += 2 * MANAGEMENT_ENTRY_MAX + 4 * 256;
+        if (json_object_array_add(grants, entry) < 0)
+                return error_origin(-ENOMEM);
+        entry = NULL;
+        return 0;
+}
+
+static int management_grants(Broker *broker, const char *argument, Served *served) {
+        _cleanup_json_ answer = json_object_new_object();
+        struct json_object *grants = json_object_new_array();
+        uint64_t after = 0, now;
+        const Grant *grant;
+        size_t n_bytes = 0;
+        int r;
+
+        if (!answer || !grants) {
+                json_object_put(grants);
+                return error_origin(-ENOMEM);
+        }
+        r = management_put(answer, "grants", grants);
+        if (r)
+                return r;
+        if (argument[0] != '\0' && number_parse(argument, strlen(argument), 0, UINT32_MAX, &after))
+                return error_trace(management_fail(served, "the argument is no number of a grant", EXIT_USAGE));
+        r = grant_first(broker, &grant);
+        now = clock_boottime();
+        for (; !r && grant; grant = grant->next) {
+                if (grant->id <= after || grant->expires_usec <= now)
+                        continue;
+                if (n_bytes > MANAGEMENT_PAGE_MAX) {
+                        r = management_put_flag(answer, "more", true);
+                        break;
+                }
+                r = management_grant(grant, now, grants, &n_bytes);
+        }
+        return r ? error_trace(r) : error_trace(management_answer(served, answer, EXIT_DONE));
+}
+
+static int management_revoke(Broker *broker, const char *argument, Served *served) {
+        _cleanup_json_ answer = json_object_new_object();
+        uint64_t id = 0;
+        size_t n;
+        int r;
+
+        if (!answer)
+                return error_origin(-ENOMEM);
+        if (strcmp(argument, "all") != 0 && number_parse(argument, strlen(argument), 1, UINT32_MAX, &id))
+                return error_trace(
+                        management_fail(served, "which grant? qair.Revoke+ID or qair.Revoke+all", EXIT_USAGE));
+        n = grant_revoke(broker, (uint32_t)id);
+        r = management_put_number(answer, "revoked", n);
+        if (r)
+                return r;
+        return error_trace(management_answer(served, answer, n > 0 || id == 0 ? EXIT_DONE : EXIT_FAILED));
+}
+
 static const struct {
         const char *name;
         int (*serve)(Broker *broker, const char *argument, Served *served);
 } management_services[] = {
-        { "qair.Status", management_status },
-        { "qair.Calls", management_calls },
-        { "qair.Kill", management_kill },
-        { "qair.Timing", management_timing },
+        { "qair.Status", management_status }, { "qair.Calls", management_calls },
+        { "qair.Kill", management_kill },     { "qair.Timing", management_timing },
+        { "qair.Grants", management_grants }, { "qair.Revoke", management_revoke },
 };
 
 bool management_is_service(const char *service) {

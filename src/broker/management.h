@@ -5,6 +5,8 @@
  *   qair.Status[+NAME]  the broker, and the domains after NAME
  *   qair.Calls[+ID]     the calls that are open, in the order of their ids, after ID
  *   qair.Kill+ID        end a call; the answer waits for its end
+ *   qair.Grants[+ID]    what people said for longer than once, after ID
+ *   qair.Revoke+ID      end one; +all: end all
  *   qair.Timing         where the time of calls goes, by service
  *
  * An answer that has "more": true is continued by the same question with the last NAME or ID. Who may ask is the

@@ -17,10 +17,8 @@ static const char *const record_event_names[_RECORD_EVENT_N] = {
 
 const char *stage_name(Stage stage) {
         static const char *const names[_STAGE_N] = {
-                [STAGE_DECIDE] = "decide",
-                [STAGE_START] = "start",
-                [STAGE_CONNECT] = "connect",
-                [STAGE_RUN] = "run",
+                [STAGE_DECIDE] = "decide",   [STAGE_ASK] = "ask", [STAGE_START] = "start",
+                [STAGE_CONNECT] = "connect", [STAGE_RUN] = "run",
         };
 
         return names[stage];
@@ -128,6 +126,9 @@ static void record_all(RecordText *text, const Record *record) {
         record_service(text, record);
         record_string(text, "decision", record->decision);
         record_string(text, "rule", record->rule);
+        record_string(text, "asked", record->asked);
+        if (record->grant > 0)
+                record_number(text, "grant", record->grant);
         record_string(text, "reason", record->reason);
         record_string(text, "told", record->told);
         record_string(text, "how", record->how);

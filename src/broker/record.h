@@ -21,6 +21,7 @@ typedef enum RecordEvent {
 /** Where the time of a call goes. */
 typedef enum Stage {
         STAGE_DECIDE,  /* inventory and policy */
+        STAGE_ASK,     /* a person */
         STAGE_START,   /* until the target's agent was there */
         STAGE_CONNECT, /* until both ends were given away */
         STAGE_RUN,     /* the service */
@@ -39,8 +40,8 @@ const char *stage_name(Stage stage);
 #define RECORD_TEXT_MAX 1024
 /** Longest message, with its NUL. */
 #define RECORD_MESSAGE_MAX 3072
-/** Room for every record: the argument and 14 other texts at their longest, twice for JSON's own escapes; the rest. */
-#define RECORD_SIZE_MAX (2 * RECORD_ARGUMENT_MAX + 14 * 2 * RECORD_TEXT_MAX + 4096)
+/** Room for every record: the argument and 15 other texts at their longest, twice for JSON's own escapes; the rest. */
+#define RECORD_SIZE_MAX (2 * RECORD_ARGUMENT_MAX + 15 * 2 * RECORD_TEXT_MAX + 4096)
 
 /** A datagram in JSON: of its bytes, the newlines, quotes and backslashes double and more. */
 #define RECORD_CONVERTED_MAX (3 * RECORD_SIZE_MAX + 64)
@@ -56,6 +57,8 @@ typedef struct Record {
         size_t n_argument;        /* if @service was cut: length of the whole argument; else 0 */
         const char *decision;     /* "allow", "deny" */
         const char *rule;         /* FILE:LINE */
+        const char *asked;        /* the GUI domain whose person was asked */
+        uint32_t grant;           /* what they said before, and that decided; 0: nothing */
         const char *reason;       /* the whole truth */
         const char *told;         /* what the caller was told */
         const char *how;          /* how it ended */
@@ -66,10 +69,10 @@ typedef struct Record {
         const char *message; /* the line for people; journal only */
 } Record;
 
-#define RECORD_INIT                                                                  \
-        ((Record){ .status = -1,                                                     \
-                   .n_lost = -1,                                                     \
-                   .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE }, \
+#define RECORD_INIT                                                                              \
+        ((Record){ .status = -1,                                                                 \
+                   .n_lost = -1,                                                                 \
+                   .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE }, \
                    .priority = 6 })
 
 /** record_json() - one line, with its newline. Return: its length */

@@ -26,6 +26,8 @@ static Record full_record(void) {
         record.service = "my.Svc+a+b";
         record.decision = "allow";
         record.rule = "/etc/p:3";
+        record.asked = "desk";
+        record.grant = 5;
         record.reason = "why";
         record.told = "refused";
         record.how = "exited";
@@ -42,8 +44,11 @@ static void test_json(void **state) {
                 "{\"time\":\"2026-11-22T00:34:10.123456Z\",\"event\":\"end\",\"call_id\":17,\"source\":\"far\","
                 "\"relay\":\"net\",\"requested_source\":\"far\",\"requested_target\":\"@default\",\"target\":\"vault\","
                 "\"via\":\"net\",\"service\":\"my.Svc\",\"argument\":\"a+b\",\"decision\":\"allow\","
-                "\"rule\":\"/etc/p:3\",\"reason\":\"why\",\"told\":\"refused\",\"how\":\"exited\",\"status\":0,"
-                "\"count\":4,\"decide_usec\":10,\"start_usec\":11,\"connect_usec\":12,\"run_usec\":13}\n";
+                "\"rule\":\"/etc/"
+                "p:3\",\"asked\":\"desk\",\"grant\":5,\"reason\":\"why\",\"told\":\"refused\",\"how\":\"exited\","
+                "\"status\":0,"
+                "\"count\":4,\"decide_usec\":10,\"ask_usec\":11,\"start_usec\":12,\"connect_usec\":13,\"run_usec\":14}"
+                "\n";
         Record record = full_record();
         char buffer[RECORD_SIZE_MAX];
         size_t n = record_json(&record, buffer);
@@ -58,8 +63,9 @@ static void test_journal(void **state) {
                 "QAIR_CALL_ID=17\nQAIR_SOURCE=far\nQAIR_RELAY=net\nQAIR_REQUESTED_SOURCE=far\n"
                 "QAIR_REQUESTED_TARGET=@default\nQAIR_TARGET=vault\nQAIR_VIA=net\n"
                 "QAIR_SERVICE=my.Svc\nQAIR_ARGUMENT=a+b\nQAIR_DECISION=allow\nQAIR_RULE=/etc/p:3\n"
-                "QAIR_REASON=why\nQAIR_TOLD=refused\nQAIR_HOW=exited\nQAIR_STATUS=0\nQAIR_COUNT=4\n"
-                "QAIR_DECIDE_USEC=10\nQAIR_START_USEC=11\nQAIR_CONNECT_USEC=12\nQAIR_RUN_USEC=13\n";
+                "QAIR_ASKED=desk\nQAIR_GRANT=5\nQAIR_REASON=why\nQAIR_TOLD=refused\nQAIR_HOW=exited\nQAIR_STATUS="
+                "0\nQAIR_COUNT=4\n"
+                "QAIR_DECIDE_USEC=10\nQAIR_ASK_USEC=11\nQAIR_START_USEC=12\nQAIR_CONNECT_USEC=13\nQAIR_RUN_USEC=14\n";
         Record record = full_record();
         char buffer[RECORD_SIZE_MAX];
         size_t n = record_journal(&record, buffer);

@@ -99,6 +99,42 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status) {
         return 0;
 }
 
+int ask_all(const char *service, const char *list, const char *last, struct json_object **ret_answer) {
+        _cleanup_json_ answer = NULL;
+        struct json_object *entries;
+        int status, r;
+
+        r = ask(service, &answer, &status);
+        if (r)
+                return r;
+        if (!json_object_object_get_ex(answer, list, &entries) || !json_object_is_type(entries, json_type_array))
+                return error_origin(-EBADMSG);
+        for (bool more = ask_flag(answer, "more"); more;) {
+                size_t n = json_object_array_length(entries);
+                _cleanup_json_ page = NULL;
+                struct json_object *page_entries;
+                char next[128];
+
+                if (n == 0)
+                        return error_origin(-EBADMSG);
+                snprintf(next, sizeof(next), "%s+%s", service,
+                         ask_text(json_object_array_get_idx(entries, n - 1), last));
+                r = ask(next, &page, &status);
+                if (r)
+                        return r;
+                if (!json_object_object_get_ex(page, list, &page_entries))
+                        return error_origin(-EBADMSG);
+                for (size_t i = 0; i < json_object_array_length(page_entries); ++i)
+                        if (json_object_array_add(entries,
+                                                  json_object_get(json_object_array_get_idx(page_entries, i))) < 0)
+                                return error_origin(-ENOMEM);
+                more = ask_flag(page, "more") && json_object_array_length(page_entries) > 0;
+        }
+        json_object_object_del(answer, "more");
+        *ret_answer = steal_ptr(&answer);
+        return 0;
+}
+
 const char *ask_text(struct json_object *object, const char *key) {
         struct json_object *value;
 

@@ -33,6 +33,15 @@ enum {
  */
 int ask(const char *service, struct json_object **ret_answer, int *ret_status);
 
+/**
+ * ask_all() - all pages of an answer in one
+ * @list: the member that goes on
+ * @last: the member of its last entry that the question for the next page names
+ *
+ * Return: as ask().
+ */
+int ask_all(const char *service, const char *list, const char *last, struct json_object **ret_answer);
+
 /** ask_text(), ask_number(), ask_flag() - a member; "", 0 or false if there is none. Text is borrowed */
 const char *ask_text(struct json_object *object, const char *key);
 uint64_t ask_number(struct json_object *object, const char *key);

@@ -133,7 +133,7 @@ static bool log_source_is_number(const char *key) {
         const char *end = strrchr(key, '_');
 
         return strcmp(key, "call_id") == 0 || strcmp(key, "status") == 0 || strcmp(key, "count") == 0 ||
-               (end && (strcmp(end, "_usec") == 0 || strcmp(end, "_bytes") == 0));
+               strcmp(key, "grant") == 0 || (end && (strcmp(end, "_usec") == 0 || strcmp(end, "_bytes") == 0));
 }
 
 /* QAIR_NAME=value becomes "name": value. */

@@ -12,6 +12,7 @@ static const Command commands[] = {
         { "status", "[--timing]", "the broker, and where time goes", command_status },
         { "calls", "", "the calls that are open", command_calls },
         { "kill", "ID ...", "end calls", command_kill },
+        { "grants", "[revoke all|ID ...]", "what people allowed for a while", command_grants },
         { "log", "[OPTION ...]", "who called what, and how it ended", command_log },
         { "doctor", "", "what is wrong here, and what mends it", command_doctor },
         {},

@@ -52,48 +52,8 @@ static int complain_too_many(const char *command, const char *argument) {
         return COMMAND_STATUS_USAGE;
 }
 
-/*
- * All pages of an answer in one: @list is the member that goes on, @last that of its last entry which the next
- * question names.
- */
-static int ask_all(const char *service, const char *list, const char *last, struct json_object **ret_answer) {
-        _cleanup_json_ answer = NULL;
-        struct json_object *entries;
-        int status, r;
-
-        r = ask(service, &answer, &status);
-        if (r)
-                return r;
-        if (!json_object_object_get_ex(answer, list, &entries) || !json_object_is_type(entries, json_type_array))
-                return error_origin(-EBADMSG);
-        for (bool more = ask_flag(answer, "more"); more;) {
-                size_t n = json_object_array_length(entries);
-                _cleanup_json_ page = NULL;
-                struct json_object *page_entries;
-                char next[128];
-
-                if (n == 0)
-                        return error_origin(-EBADMSG);
-                snprintf(next, sizeof(next), "%s+%s", service,
-                         ask_text(json_object_array_get_idx(entries, n - 1), last));
-                r = ask(next, &page, &status);
-                if (r)
-                        return r;
-                if (!json_object_object_get_ex(page, list, &page_entries))
-                        return error_origin(-EBADMSG);
-                for (size_t i = 0; i < json_object_array_length(page_entries); ++i)
-                        if (json_object_array_add(entries,
-                                                  json_object_get(json_object_array_get_idx(page_entries, i))) < 0)
-                                return error_origin(-ENOMEM);
-                more = ask_flag(page, "more") && json_object_array_length(page_entries) > 0;
-        }
-        json_object_object_del(answer, "more");
-        *ret_answer = steal_ptr(&answer);
-        return 0;
-}
-
 static int print_timing(struct json_object *answer) {
-        static const char *const stages[] = { "decide", "start", "connect", "run" };
+        static const char *const stages[] = { "decide", "ask", "start", "connect", "run" };
         struct json_object *services;
         char median[32], p99[32];
 
@@ -125,13 +85,15 @@ static void print_status(struct json_object *answer) {
                ask_duration(ask_number(answer, "uptime_usec"), uptime));
         printf("policy     %s\n", ask_text(answer, "policy"));
         printf("inventory  %s\n", ask_text(answer, "inventory"));
+        printf("ask.conf   %s\n", ask_text(answer, "ask"));
         printf("audit      to %s, %llu records waiting%s%s\n", ask_text(audit, "to"),
                (unsigned long long)ask_number(audit, "records_waiting"), ask_text(audit, "problem")[0] ? ": " : "",
                ask_text(audit, "problem"));
-        printf("calls      %llu open: %llu running, %llu connecting, %llu wait for their target to start\n\n",
+        printf("calls      %llu open: %llu running, %llu connecting, %llu wait for their target to start, %llu for a "
+               "person\n\n",
                (unsigned long long)ask_number(answer, "calls"), (unsigned long long)ask_number(answer, "running"),
-               (unsigned long long)ask_number(answer, "connecting"),
-               (unsigned long long)ask_number(answer, "starting"));
+               (unsigned long long)ask_number(answer, "connecting"), (unsigned long long)ask_number(answer, "starting"),
+               (unsigned long long)ask_number(answer, "asking"));
         printf("%-31s %-9s %s\n", "DOMAIN", "STATE", "CALLS");
         for (size_t i = 0; i < json_object_array_length(domains); ++i) {
                 struct json_object *domain = json_object_array_get_idx(domains, i);
