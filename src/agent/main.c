@@ -15,6 +15,7 @@
 #include "agent/agent.h"
 #include "agent/lookup.h"
 #include "agent/servicelog.h"
+#include "agent/vchan.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/escape.h"
@@ -34,6 +35,7 @@ enum {
 
 static const char *arg_domain;
 static const char *arg_link;
+static const char *arg_agent_socket;
 static bool arg_shell;
 static bool arg_debug;
 
@@ -47,8 +49,14 @@ static void usage(void) {
                         "                        " AGENT_LINK_SANDBOX ")\n"
                         "      --shell           allow shell commands, not only services\n"
                         "      --debug           log more\n"
-                        "  -S, --no-fork-server  accepted and ignored: there is none\n"
                         "  -h, --help            show this text\n"
+                        "\n"
+                        "With $VCHAN_DOMAIN (a number) or -a, for a daemon that dials over vchan:\n"
+                        "  -a, --agent-socket=PATH\n"
+                        "                        the socket of local clients (default:\n"
+                        "                        " VCHAN_AGENT_SOCKET ")\n"
+                        "  -s, --fork-server-socket=PATTERN, -S, --no-fork-server\n"
+                        "                        accepted and ignored: there is no fork server\n"
                         "\n"
                         "See qrexec-agent(8).\n");
 }
@@ -61,13 +69,15 @@ static int parse_arguments(int argc, char **argv) {
                 { "link", required_argument, NULL, OPTION_LINK },
                 { "shell", no_argument, NULL, OPTION_SHELL },
                 { "debug", no_argument, NULL, OPTION_DEBUG },
+                { "agent-socket", required_argument, NULL, 'a' },
+                { "fork-server-socket", required_argument, NULL, 's' },
                 { "no-fork-server", no_argument, NULL, 'S' },
                 { "help", no_argument, NULL, 'h' },
                 {},
         };
         int option;
 
-        while ((option = getopt_long(argc, argv, "Sh", options, NULL)) >= 0) {
+        while ((option = getopt_long(argc, argv, "a:s:Sh", options, NULL)) >= 0) {
                 switch (option) {
                 case OPTION_DOMAIN:
                         arg_domain = optarg;
@@ -81,6 +91,10 @@ static int parse_arguments(int argc, char **argv) {
                 case OPTION_DEBUG:
                         arg_debug = true;
                         break;
+                case 'a':
+                        arg_agent_socket = optarg;
+                        break;
+                case 's':
                 case 'S':
                         break;
                 default:
@@ -143,22 +157,65 @@ static const char *environment_or(const char *variable, const char *otherwise) {
         return value && *value ? value : otherwise;
 }
 
+/* Upstream's agent has no words for a link of ours: where they were not used, its own decide. */
+static bool is_vchan(void) {
+        return !arg_link && !arg_domain && !getenv("QREXEC_DOMAIN") && (arg_agent_socket || getenv("VCHAN_DOMAIN"));
+}
+
+/* Return: what main() returns */
+static int run_local(const ServiceSettings *settings, const char *link_path, const char *notify) {
+        Agent *agent = NULL;
+        int r;
+
+        r = agent_new(settings, link_path, notify, &agent);
+        if (!r)
+                r = agent_run(agent);
+        agent = agent_free(agent);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The other end is a host that may have anything done here; where programs begin is as upstream has it. */
+static int run_vchan(ServiceSettings *settings, const char *notify) {
+        const char *socket_path = arg_agent_socket ? arg_agent_socket : VCHAN_AGENT_SOCKET;
+        struct sockaddr_un address;
+        VchanAgent *agent = NULL;
+        socklen_t n_address;
+        VchanPlace place;
+        int r;
+
+        if (vchan_place_init(getenv("VCHAN_SOCKET_DIR"), getenv("VCHAN_DOMAIN"), &place)) {
+                log_error("VCHAN_DOMAIN is no domain's id: a decimal number is wanted");
+                return EXIT_FAILURE;
+        }
+        if (socket_address(socket_path, &address, &n_address)) {
+                log_error("%s: too long for a socket's path", ESCAPED(socket_path, strlen(socket_path)));
+                return EXIT_FAILURE;
+        }
+        settings->shell = true;
+        settings->home = NULL;
+        r = vchan_agent_new(settings, &place, socket_path, notify, &agent);
+        if (!r)
+                r = vchan_agent_run(agent);
+        agent = vchan_agent_free(agent);
+        return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static int run(void) {
         _cleanup_free_ char *link_buffer = NULL, *notify = NULL, *account = NULL;
         ServiceSettings settings = { .shell = arg_shell };
         sigset_t signals;
         struct rlimit files, more_files;
-        const char *link_path;
-        Agent *agent = NULL;
-        int r;
+        const char *link_path = NULL;
+        bool vchan = is_vchan();
 
         if (geteuid() == 0) {
                 log_error("will not run as root: an agent runs as the account of its domain (root in a container or a "
                           "virtual machine, with sessions for its accounts, is not supported yet)");
                 return EXIT_FAILURE;
         }
-        link_path = find_link(&link_buffer);
-        if (!link_path)
+        if (!vchan)
+                link_path = find_link(&link_buffer);
+        if (!vchan && !link_path)
                 return EXIT_FAILURE;
         account = find_account() ? strdup(find_account()) : NULL;
         if (!account) {
@@ -191,11 +248,7 @@ static int run(void) {
         sigaddset(&signals, SIGPIPE);
         settings.signals = &signals;
 
-        r = agent_new(&settings, link_path, notify, &agent);
-        if (!r)
-                r = agent_run(agent);
-        agent = agent_free(agent);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return vchan ? run_vchan(&settings, notify) : run_local(&settings, link_path, notify);
 }
 
 int main(int argc, char **argv) {

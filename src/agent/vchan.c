@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/vchan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/control.h"
+#include "agent/dialled.h"
+#include "agent/localclients.h"
+#include "agent/notify.h"
+#include "agent/session.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/escape.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "wire/trigger.h"
+
+/** Orders taken from the daemon before other events are looked at again. */
+#define VCHAN_AGENT_ORDERS_MAX 64
+
+struct VchanAgent {
+        const ServiceSettings *settings;
+        VchanPlace place;
+        Control control;
+        uint64_t n_controls; /* which control connection this is */
+        LocalClients clients;
+        DialledCalls calls;
+        Session session;
+        int epoll_fd, signal_fd;
+        VchanWatch control_watch, signal_watch, session_watch;
+        const char *notify; /* NULL once READY=1 was sent */
+        bool stopping;
+        uint32_t control_events;                               /* what the control connection is watched for */
+        uint8_t trigger[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX]; /* the request in hand */
+};
+
+VchanAgent *vchan_agent_free(VchanAgent *agent) {
+        if (!agent)
+                return NULL;
+        session_deinit(&agent->session);
+        dialled_calls_deinit(&agent->calls);
+        local_clients_close(&agent->clients);
+        control_deinit(&agent->control);
+        fd_close(agent->signal_fd);
+        fd_close(agent->epoll_fd);
+        free(agent);
+        return NULL;
+}
+DEFINE_CLEANUP(VchanAgent *, vchan_agent_free)
+
+static int vchan_agent_watch(VchanAgent *agent, int operation, int fd, uint32_t events, VchanWatch *watch) {
+        struct epoll_event event = { .events = events, .data.ptr = watch };
+
+        return epoll_ctl(agent->epoll_fd, operation, fd, &event) < 0 ? error_origin(-errno) : 0;
+}
+
+static int vchan_agent_add_control(VchanAgent *agent) {
+        agent->control_events = EPOLLIN;
+        return vchan_agent_watch(agent, EPOLL_CTL_ADD, control_poll_fd(&agent->control), EPOLLIN,
+                                 &agent->control_watch);
+}
+
+static int vchan_agent_open_signals(VchanAgent *agent) {
+        struct sigaction by_default = { .sa_handler = SIG_DFL }, ignore = { .sa_handler = SIG_IGN };
+        sigset_t set;
+
+        /* With SIGCHLD ignored, which is inherited, the kernel would reap handlers before we saw them end. */
+        if (sigaction(SIGCHLD, &by_default, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
+                return error_origin(-errno);
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+                return error_origin(-errno);
+        agent->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (agent->signal_fd < 0)
+                return error_origin(-errno);
+        return vchan_agent_watch(agent, EPOLL_CTL_ADD, agent->signal_fd, EPOLLIN, &agent->signal_watch);
+}
+
+int vchan_agent_new(const ServiceSettings *settings, const VchanPlace *place, const char *socket_path,
+                    const char *notify, VchanAgent **ret_agent) {
+        _cleanup_(vchan_agent_freep) VchanAgent *agent = NULL;
+        int r;
+
+        agent = malloc(sizeof(*agent));
+        if (!agent)
+                return error_origin(-ENOMEM);
+        agent->settings = settings;
+        agent->place = *place;
+        agent->n_controls = 0;
+        agent->signal_fd = -1;
+        agent->control_watch = (VchanWatch){ VCHAN_WATCH_KIND_CONTROL };
+        agent->signal_watch = (VchanWatch){ VCHAN_WATCH_KIND_SIGNALS };
+        agent->session_watch = (VchanWatch){ VCHAN_WATCH_KIND_SESSION };
+        agent->notify = notify;
+        agent->stopping = false;
+        agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        control_init(&agent->control, &agent->place);
+        local_clients_init(&agent->clients, agent->epoll_fd, socket_path);
+        agent->calls = DIALLED_CALLS_INIT(settings, &agent->place, agent->epoll_fd);
+        session_init(&agent->session, settings);
+
+        if (agent->epoll_fd < 0)
+                return error_origin(-errno);
+        r = vchan_agent_open_signals(agent);
+        if (r)
+                return r;
+        *ret_agent = steal_ptr(&agent);
+        return 0;
+}
+
+/* --- the control connection ------------------------------------------------------------------------------------- */
+
+static int vchan_agent_listen(VchanAgent *agent) {
+        if (control_listen(&agent->control))
+                return VCHAN_AGENT_E_BROKEN;
+        return vchan_agent_add_control(agent);
+}
+
+static int vchan_agent_on_dialled(VchanAgent *agent) {
+        int r;
+
+        r = control_accept(&agent->control);
+        if (r)
+                return r == CONTROL_E_AGAIN ? 0 : error_trace(r);
+        ++agent->n_controls;
+        return vchan_agent_add_control(agent);
+}
+
+static int vchan_agent_on_hello(VchanAgent *agent) {
+        if (local_clients_open(&agent->clients))
+                return VCHAN_AGENT_E_BROKEN;
+        log_info("the daemon is there, and speaks version %u", agent->control.version);
+        if (agent->notify)
+                notify_ready(agent->notify);
+        agent->notify = NULL;
+        return 0;
+}
+
+/* Who waits for an answer gets none any more: refused. What runs goes on, and is not the next daemon's. */
+static int vchan_agent_on_lost(VchanAgent *agent) {
+        log_warning("the daemon went away");
+        local_clients_close(&agent->clients);
+        (void)epoll_ctl(agent->epoll_fd, EPOLL_CTL_DEL, agent->control.fd, NULL);
+        return vchan_agent_listen(agent);
+}
+
+/* While the daemon does not take what we tell it, nothing more is taken from it. */
+static int vchan_agent_watch_control(VchanAgent *agent) {
+        uint32_t events = control_is_flushed(&agent->control) ? EPOLLIN : EPOLLOUT;
+
+        if (events == agent->control_events)
+                return 0;
+        agent->control_events = events;
+        return vchan_agent_watch(agent, EPOLL_CTL_MOD, control_poll_fd(&agent->control), events, &agent->control_watch);
+}
+
+/* --- calls ------------------------------------------------------------------------------------------------------ */
+
+static int vchan_agent_end_call(VchanAgent *agent, DialledCall *call) {
+        ExecParams params = call->params;
+        bool current = call->control == agent->n_controls && agent->control.state == CONTROL_STATE_UP;
+
+        dialled_calls_remove(&agent->calls, call);
+        return current ? control_terminated(&agent->control, &params) : 0;
+}
+
+static int vchan_agent_start_call(VchanAgent *agent, DialledCall *call, const Service *service, int resolved) {
+        return dialled_calls_start(&agent->calls, call, service, resolved) ? vchan_agent_end_call(agent, call) : 0;
+}
+
+/* Return: 0, SESSION_E_NONE, or a negative error */
+static int vchan_agent_wait_for_session(VchanAgent *agent, DialledCall *call, const Service *service) {
+        bool started;
+
+        if (session_wait(&agent->session, service, &call->waiter, &started))
+                return SESSION_E_NONE;
+        if (!started)
+                return 0;
+        return vchan_agent_watch(agent, EPOLL_CTL_ADD, agent->session.pidfd, EPOLLIN, &agent->session_watch);
+}
+
+static int vchan_agent_on_exec(VchanAgent *agent, const DaemonOrder *order) {
+        DialledCall *call;
+        Service service;
+        int r, resolved;
+
+        r = dialled_calls_add(&agent->calls, order, agent->n_controls, &call);
+        if (r)
+                return r;
+        resolved = service_resolve(agent->settings, call->id, call->text, &service);
+        r = resolved ? SESSION_E_NONE : vchan_agent_wait_for_session(agent, call, &service);
+        if (r == SESSION_E_NONE)
+                r = vchan_agent_start_call(agent, call, &service, resolved);
+        service_deinit(&service);
+        return r;
+}
+
+static int vchan_agent_on_session(VchanAgent *agent) {
+        SessionWaiter *waiter;
+        int r;
+
+        r = vchan_agent_watch(agent, EPOLL_CTL_DEL, agent->session.pidfd, 0, NULL);
+        if (!r)
+                r = session_on_exit(&agent->session);
+        while (!r && (waiter = session_next(&agent->session))) {
+                DialledCall *call = container_of(waiter, DialledCall, waiter);
+                Service service;
+                int resolved;
+
+                resolved = service_resolve(agent->settings, call->id, call->text, &service);
+                r = vchan_agent_start_call(agent, call, &service, resolved);
+                service_deinit(&service);
+        }
+        return r;
+}
+
+static int vchan_agent_on_handler(VchanAgent *agent, DialledCall *call) {
+        int r;
+
+        r = dialled_calls_reap(&agent->calls, call);
+        if (r)
+                return r == DIALLED_E_RUNS ? 0 : r;
+        return vchan_agent_end_call(agent, call);
+}
+
+/* --- local clients ---------------------------------------------------------------------------------------------- */
+
+/* One request at a time waits for room at the daemon; the others in their clients. */
+static int vchan_agent_forward(VchanAgent *agent) {
+        LocalClient *client;
+
+        while (agent->control.state == CONTROL_STATE_UP && control_is_flushed(&agent->control) &&
+               (client = local_clients_ready(&agent->clients))) {
+                size_t n;
+                int r;
+
+                r = local_clients_forward(&agent->clients, client, agent->control.version, agent->trigger,
+                                          sizeof(agent->trigger), &n);
+                if (r == LOCAL_CLIENTS_E_GONE)
+                        local_clients_remove(&agent->clients, client);
+                else if (!r)
+                        r = control_send(&agent->control, agent->trigger, n);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int vchan_agent_on_client(VchanAgent *agent, LocalClient *client) {
+        int r = LOCAL_CLIENTS_E_GONE;
+
+        if (client->state == LOCAL_CLIENT_STATE_READING)
+                r = local_clients_read(&agent->clients, client);
+        if (r != LOCAL_CLIENTS_E_GONE)
+                return r == LOCAL_CLIENTS_E_AGAIN ? 0 : error_trace(r);
+
+        /* It ended, or said more than it may, which is taken for the same (4.1). */
+        r = client->state == LOCAL_CLIENT_STATE_CONNECTED ? control_terminated(&agent->control, &client->params) : 0;
+        local_clients_remove(&agent->clients, client);
+        return r;
+}
+
+static int vchan_agent_on_connect(VchanAgent *agent, const DaemonOrder *order) {
+        LocalClient *client = local_clients_find(&agent->clients, order->text);
+        int r = LOCAL_CLIENTS_E_GONE;
+
+        if (client)
+                r = local_clients_connect(&agent->clients, client, &order->params);
+        else
+                log_warning("the daemon allowed a request that nobody waits for: \"%s\"",
+                            ESCAPED(order->text, strlen(order->text)));
+        if (r != LOCAL_CLIENTS_E_GONE)
+                return error_trace(r);
+        if (client)
+                local_clients_remove(&agent->clients, client);
+        /* Nobody will use the port: the daemon has it back at once. */
+        return control_terminated(&agent->control, &order->params);
+}
+
+static void vchan_agent_on_refuse(VchanAgent *agent, const DaemonOrder *order) {
+        LocalClient *client = local_clients_find(&agent->clients, order->text);
+
+        if (client)
+                local_clients_remove(&agent->clients, client);
+        else
+                log_warning("the daemon refused a request that nobody waits for: \"%s\"",
+                            ESCAPED(order->text, strlen(order->text)));
+}
+
+/* --- the loop --------------------------------------------------------------------------------------------------- */
+
+static int vchan_agent_on_order(VchanAgent *agent, const DaemonOrder *order) {
+        switch (order->type) {
+        case DAEMON_ORDER_TYPE_EXEC:
+                return vchan_agent_on_exec(agent, order);
+        case DAEMON_ORDER_TYPE_CONNECT:
+                return vchan_agent_on_connect(agent, order);
+        case DAEMON_ORDER_TYPE_REFUSE:
+                vchan_agent_on_refuse(agent, order);
+                return 0;
+        }
+        return 0;
+}
+
+static int vchan_agent_on_control(VchanAgent *agent) {
+        int r;
+
+        if (agent->control.state == CONTROL_STATE_LISTENING)
+                return vchan_agent_on_dialled(agent);
+        r = control_flush(&agent->control);
+        for (unsigned i = 0; !r && i < VCHAN_AGENT_ORDERS_MAX && control_is_flushed(&agent->control); ++i) {
+                DaemonOrder order;
+
+                r = control_receive(&agent->control, &order);
+                switch (r) {
+                case 0:
+                        r = vchan_agent_on_order(agent, &order);
+                        break;
+                case CONTROL_E_AGAIN:
+                        return 0;
+                case CONTROL_E_HELLO:
+                        r = vchan_agent_on_hello(agent);
+                        break;
+                case CONTROL_E_LOST:
+                        return vchan_agent_on_lost(agent);
+                case CONTROL_E_BROKEN:
+                        return VCHAN_AGENT_E_BROKEN;
+                default:
+                        return error_fold(r);
+                }
+        }
+        return r;
+}
+
+static int vchan_agent_on_event(VchanAgent *agent, VchanWatch *watch) {
+        switch (watch->kind) {
+        case VCHAN_WATCH_KIND_SIGNALS:
+                agent->stopping = true;
+                return 0;
+        case VCHAN_WATCH_KIND_CONTROL:
+                return vchan_agent_on_control(agent);
+        case VCHAN_WATCH_KIND_LISTENER:
+                return local_clients_accept(&agent->clients, clock_now());
+        case VCHAN_WATCH_KIND_CLIENT:
+                return vchan_agent_on_client(agent, container_of(watch, LocalClient, watch));
+        case VCHAN_WATCH_KIND_HANDLER:
+                return vchan_agent_on_handler(agent, container_of(watch, DialledCall, watch));
+        case VCHAN_WATCH_KIND_SESSION:
+                return vchan_agent_on_session(agent);
+        }
+        return 0;
+}
+
+/* Return: for epoll_wait(2), rounded up */
+static int vchan_agent_timeout(const VchanAgent *agent) {
+        uint64_t deadline_usec = local_clients_deadline(&agent->clients), now_usec = clock_now(), left_msec;
+
+        if (deadline_usec == UINT64_MAX)
+                return -1;
+        if (deadline_usec <= now_usec)
+                return 0;
+        left_msec = (deadline_usec - now_usec) / USEC_PER_MSEC + 1;
+        return left_msec < INT_MAX ? (int)left_msec : INT_MAX;
+}
+
+/* One event at a time: what it frees cannot have another one behind it. */
+static int vchan_agent_turn(VchanAgent *agent) {
+        struct epoll_event event;
+        int n, r;
+
+        r = local_clients_on_deadline(&agent->clients, clock_now());
+        if (!r)
+                r = vchan_agent_forward(agent);
+        if (!r)
+                r = vchan_agent_watch_control(agent);
+        if (r)
+                return r;
+        n = epoll_wait(agent->epoll_fd, &event, 1, vchan_agent_timeout(agent));
+        if (n < 0 && errno != EINTR)
+                return error_origin(-errno);
+        return n == 1 ? vchan_agent_on_event(agent, event.data.ptr) : 0;
+}
+
+int vchan_agent_run(VchanAgent *agent) {
+        int r;
+
+        r = vchan_agent_listen(agent);
+        while (!r && !agent->stopping)
+                r = vchan_agent_turn(agent);
+        return r;
+}
