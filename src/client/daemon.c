@@ -63,11 +63,11 @@ static uint32_t daemon_mode(WireType type) {
         return type == WIRE_TYPE_JUST_EXEC ? WIRE_DOMAIN_FRAMED : WIRE_DOMAIN_DIRECT;
 }
 
-static int daemon_ask(int fd, WireType type, const char *command) {
+/* @mode: how we want our data; 0, which is all that upstream's client says: in dial mode */
+static int daemon_ask(int fd, WireType type, uint32_t mode, const char *command) {
         _cleanup_free_ uint8_t *data = NULL;
         Exec exec = {
-                /* Where upstream's client says 0: it can be handed descriptors. */
-                .params = { .connect_domain = daemon_mode(type) },
+                .params = { .connect_domain = mode },
                 .text = command,
                 .n_text = strlen(command),
         };
@@ -84,15 +84,18 @@ static int daemon_ask(int fd, WireType type, const char *command) {
         return r == -EPIPE || r == -ECONNRESET ? 0 : error_fold(r);
 }
 
-static int daemon_answer(int fd, WireType type, Channel *ret_channel) {
-        _cleanup_(answer_deinit) Answer answer = ANSWER_INIT;
+static int daemon_not_understood(void) {
+        log_error("the daemon's answer is of a kind that this program does not understand");
+        return DAEMON_E_FAILED;
+}
+
+static int daemon_receive(int fd, WireType type, Answer *answer, ExecParams *ret_params) {
         WireHeader header;
-        ExecParams params;
         int r;
 
-        while (answer.n < WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE) {
-                r = answer_receive(&answer, fd, WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE, true);
-                if ((r == ANSWER_E_END || r == ANSWER_E_RESET) && answer.n == 0) {
+        while (answer->n < WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE) {
+                r = answer_receive(answer, fd, WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE, true);
+                if ((r == ANSWER_E_END || r == ANSWER_E_RESET) && answer->n == 0) {
                         log_error("the daemon refused, or could not reach the domain");
                         return DAEMON_E_FAILED;
                 }
@@ -103,17 +106,15 @@ static int daemon_answer(int fd, WireType type, Channel *ret_channel) {
                 if (r)
                         return error_fold(r);
         }
-        if (wire_header_decode(answer.data, answer.n, &header) || header.type != type ||
+        if (wire_header_decode(answer->data, answer->n, &header) || header.type != type ||
             header.length != EXEC_PARAMS_SIZE ||
-            exec_params_decode(answer.data + WIRE_HEADER_SIZE, EXEC_PARAMS_SIZE, &params) ||
-            answer_take_channel(&answer, params.connect_domain, ret_channel)) {
-                log_error("the daemon's answer is of a kind that this program does not understand");
-                return DAEMON_E_FAILED;
-        }
+            exec_params_decode(answer->data + WIRE_HEADER_SIZE, EXEC_PARAMS_SIZE, ret_params))
+                return daemon_not_understood();
         return 0;
 }
 
-int daemon_call(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd, Channel *ret_channel) {
+static int daemon_exchange(const char *socket_path, WireType type, uint32_t mode, const char *command, int *ret_fd,
+                           Answer *answer, ExecParams *ret_params) {
         _cleanup_fd_ int fd = -1;
         int r;
 
@@ -121,11 +122,43 @@ int daemon_call(const char *socket_path, WireType type, const char *command, int
         if (!r)
                 r = daemon_greet(fd);
         if (!r)
-                r = daemon_ask(fd, type, command);
+                r = daemon_ask(fd, type, mode, command);
         if (!r)
-                r = daemon_answer(fd, type, ret_channel);
+                r = daemon_receive(fd, type, answer, ret_params);
         if (r)
                 return error_trace(r);
+        *ret_fd = fd_steal(&fd);
+        return 0;
+}
+
+int daemon_call(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd, Channel *ret_channel) {
+        _cleanup_(answer_deinit) Answer answer = ANSWER_INIT;
+        _cleanup_fd_ int fd = -1;
+        ExecParams params;
+        int r;
+
+        r = daemon_exchange(socket_path, type, daemon_mode(type), command, &fd, &answer, &params);
+        if (r)
+                return r;
+        if (answer_take_channel(&answer, params.connect_domain, ret_channel))
+                return daemon_not_understood();
+        *ret_daemon_fd = fd_steal(&fd);
+        return 0;
+}
+
+int daemon_call_dialled(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd,
+                        ExecParams *ret_params) {
+        _cleanup_(answer_deinit) Answer answer = ANSWER_INIT;
+        _cleanup_fd_ int fd = -1;
+        ExecParams params;
+        int r;
+
+        r = daemon_exchange(socket_path, type, 0, command, &fd, &answer, &params);
+        if (r)
+                return r;
+        if (answer.n_fds > 0)
+                return daemon_not_understood();
+        *ret_params = params;
         *ret_daemon_fd = fd_steal(&fd);
         return 0;
 }

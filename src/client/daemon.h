@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "libqair/channel.h"
+#include "wire/exec.h"
 #include "wire/header.h"
 
 enum {
@@ -26,6 +27,13 @@ enum {
  * Return: 0, DAEMON_E_FAILED, or a negative error.
  */
 int daemon_call(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd, Channel *ret_channel);
+
+/**
+ * daemon_call_dialled() - the same in dial mode, as upstream's daemons have it
+ * @ret_params: which domain will dial us, at which port (client/dialled.h)
+ */
+int daemon_call_dialled(const char *socket_path, WireType type, const char *command, int *ret_daemon_fd,
+                        ExecParams *ret_params);
 
 /** Longest command a client can send: the message's payload has at most 65 535 bytes (2.5). */
 #define DAEMON_COMMAND_MAX (65535 - 8 - 1)

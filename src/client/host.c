@@ -19,11 +19,12 @@
 
 #define HOST_SHELL "/bin/bash"
 
-static int host_data(const HostOptions *options, const Channel *channel) {
+static int host_data(const HostOptions *options, const Channel *channel, Dialled *dialled) {
         const char *argv[] = { "bash", "-c", options->local_command, NULL };
         const Program program = { .path = HOST_SHELL, .argv = (char **)argv, .remote_domain = options->target };
         Session session = {
                 .channel = *channel,
+                .dialled = dialled,
                 .program = options->local_command ? &program : NULL,
                 .detached = options->just_exec,
                 .use_stdin_socket = options->use_stdin_socket,
@@ -55,10 +56,11 @@ static const char *host_unsupported(const HostOptions *options) {
 
 int host_run(const HostOptions *options) {
         _cleanup_free_ char *path = NULL;
+        _cleanup_(dialled_deinit) Dialled dialled = DIALLED_INIT;
         _cleanup_fd_ int daemon_fd = -1;
         const char *unsupported = host_unsupported(options);
         Channel channel;
-        int r;
+        WireType type;
 
         if (unsupported) {
                 log_error("%s", unsupported);
@@ -76,9 +78,14 @@ int host_run(const HostOptions *options) {
                 log_error("out of memory");
                 return HOST_STATUS_FAILED;
         }
-        r = daemon_call(path, options->just_exec ? WIRE_TYPE_JUST_EXEC : WIRE_TYPE_EXEC_CMDLINE, options->command,
-                        &daemon_fd, &channel);
-        if (r)
+        type = options->just_exec ? WIRE_TYPE_JUST_EXEC : WIRE_TYPE_EXEC_CMDLINE;
+        if (dialled_is_wanted()) {
+                if (dialled_ask_daemon(path, type, options->command, &dialled))
+                        return HOST_STATUS_FAILED;
+                dialled.limit_usec = options->wait_seconds * USEC_PER_SEC;
+                return host_data(options, &CHANNEL_INIT, &dialled);
+        }
+        if (daemon_call(path, type, options->command, &daemon_fd, &channel))
                 return HOST_STATUS_FAILED;
-        return host_data(options, &channel);
+        return host_data(options, &channel, NULL);
 }

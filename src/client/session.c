@@ -16,6 +16,16 @@ static void channel_close(Channel *channel) {
         channel->stdout_fd = fd_close(channel->stdout_fd);
 }
 
+/* A program that was started sees the end of its input, and runs on. */
+static int session_abandon(DataCaller *caller) {
+        if (!caller->inherited) {
+                fd_close(caller->in_fd);
+                fd_close(caller->out_fd);
+        }
+        fd_close(caller->child_pidfd);
+        return SESSION_E_FAILED;
+}
+
 static int session_run_framed(Session *session, int *ret_status) {
         DataCaller caller = DATA_CALLER_INIT;
 
@@ -32,6 +42,8 @@ static int session_run_framed(Session *session, int *ret_status) {
                 caller.out_fd = session->use_stdin_socket ? STDIN_FILENO : STDOUT_FILENO;
                 caller.inherited = true;
         }
+        if (session->dialled && dialled_accept(session->dialled, &session->channel.stream_fd))
+                return session_abandon(&caller);
         caller.stream_fd = fd_steal(&session->channel.stream_fd);
         caller.hello_usec = session->hello_usec;
         if (session->prefix && !session->detached) {

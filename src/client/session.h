@@ -9,11 +9,13 @@
 #include <stdint.h>
 
 #include "libqair/channel.h"
+#include "client/dialled.h"
 #include "client/program.h"
 #include "data/filter.h"
 
 typedef struct Session {
-        Channel channel;        /* owned */
+        Channel channel;        /* owned; CHANNEL_INIT with @dialled */
+        Dialled *dialled;       /* framed, and the callee dials once the program runs; NULL: @channel is there */
         const Program *program; /* takes the place of our stdin and stdout; NULL: none */
         bool detached;          /* nothing is read or written but the exit code */
         bool use_stdin_socket;  /* descriptor 0 serves both directions */

@@ -158,9 +158,10 @@ static DataFilter vm_default_filter(const VmOptions *options) {
         return DATA_FILTER_TERMINAL;
 }
 
-static int vm_call(const VmOptions *options, const Channel *channel) {
+static int vm_call(const VmOptions *options, const Channel *channel, Dialled *dialled) {
         Session session = {
                 .channel = *channel,
+                .dialled = dialled,
                 .use_stdin_socket = options->use_stdin_socket,
                 .prefix = options->prefix,
                 .hello_usec = VM_HELLO_USEC,
@@ -182,6 +183,22 @@ static int vm_call(const VmOptions *options, const Channel *channel) {
         return session_run(&session, &status) ? VM_STATUS_FAILED : status;
 }
 
+static int vm_run_dialled(const VmOptions *options, const char *socket_path) {
+        _cleanup_(dialled_deinit) Dialled dialled = DIALLED_INIT;
+
+        switch (dialled_ask_agent(socket_path, options->source, options->target, options->service, &dialled)) {
+        case 0:
+                break;
+        case DIALLED_E_REFUSED:
+                (void)fprintf(stderr, "Request refused\n");
+                return VM_STATUS_REFUSED;
+        default:
+                return VM_STATUS_FAILED;
+        }
+        dialled.limit_usec = VM_HELLO_USEC;
+        return vm_call(options, &CHANNEL_INIT, &dialled);
+}
+
 int vm_run(const VmOptions *options) {
         _cleanup_(vm_client_freep) qair_client *client = NULL;
         Channel channel;
@@ -198,10 +215,12 @@ int vm_run(const VmOptions *options) {
                 log_error("cannot begin: %s", strerror(-r));
                 return VM_STATUS_FAILED;
         }
+        if (dialled_is_wanted())
+                return vm_run_dialled(options, qair_client_path(client));
         r = vm_ask(client, options, &channel);
         if (r)
                 return r;
         if (options->buffer_size > 0)
                 vm_grow_buffer(&channel, options->buffer_size);
-        return vm_call(options, &channel);
+        return vm_call(options, &channel, NULL);
 }
