@@ -29,6 +29,9 @@
 /** Events taken from the kernel at a time. */
 #define AGENT_EVENTS_MAX 64
 
+/** How long an agent that has nothing else left waits for a broker to tell the last ends to. */
+#define AGENT_TELL_USEC (3 * USEC_PER_SEC)
+
 /* What a handler writes before it exits; one piece, since it is far below PIPE_BUF. */
 typedef struct AgentReport {
         uint32_t call_id;
@@ -46,8 +49,10 @@ struct Agent {
         int signal_fd;
         int report_read_fd, report_write_fd; /* all handlers write into one pipe */
         Watch link_watch, signal_watch, report_watch;
-        bool link_full;     /* it takes no more: room is waited for */
-        const char *notify; /* NULL once READY=1 was sent */
+        bool link_full;        /* it takes no more: room is waited for */
+        const char *notify;    /* NULL once READY=1 was sent */
+        bool draining;         /* no more calls are taken */
+        uint64_t drained_usec; /* since when none runs; 0: some do */
         bool stopping;
         uint8_t packet[ORDER_SIZE_MAX]; /* the order in hand; also the CALL_LIST being sent */
 };
@@ -190,7 +195,8 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
         agent->signal_watch = (Watch){ WATCH_KIND_SIGNALS };
         agent->report_watch = (Watch){ WATCH_KIND_REPORTS };
         agent->notify = notify;
-        agent->stopping = agent->link_full = false;
+        agent->draining = agent->stopping = agent->link_full = false;
+        agent->drained_usec = 0;
         link_init(&agent->link, link_path);
         calls_init(&agent->calls);
 
@@ -259,34 +265,53 @@ static int agent_flush_ended(Agent *agent) {
         return agent->link.state == LINK_STATE_UP ? agent_watch_link(agent, false) : 0;
 }
 
-static int agent_connect(Agent *agent) {
-        int r;
-
-        r = link_connect(&agent->link, clock_now());
-        switch (r) {
-        case 0:
-                agent->link_full = false;
-                return error_origin(watch_set_add(&agent->watches, agent->link.fd, EPOLLIN, &agent->link_watch));
-        case LINK_E_LOST:
-                return 0;
-        default:
-                return error_fold(r);
-        }
-}
-
-static int agent_send_list(Agent *agent) {
+/* CALL_LIST or CALL_DRAIN, in @agent->packet. */
+static int agent_encode_list(Agent *agent, size_t *ret_n) {
         _cleanup_free_ uint32_t *ids = NULL;
-        size_t n_ids, n;
-        int r;
+        size_t n_ids;
 
         ids = malloc(CALL_LIST_MAX * sizeof(*ids));
         if (!ids)
                 return error_origin(-ENOMEM);
         n_ids = calls_list(&agent->calls, ids);
-        r = call_list_encode(ids, n_ids, agent->packet, sizeof(agent->packet), &n);
-        if (r)
-                return r;
-        return link_send(&agent->link, agent->packet, n);
+        return (agent->draining ? call_drain_encode : call_list_encode)(ids, n_ids, agent->packet,
+                                                                        sizeof(agent->packet), ret_n);
+}
+
+static int agent_send_list(Agent *agent) {
+        size_t n;
+        int r;
+
+        r = agent_encode_list(agent, &n);
+        return r ? r : link_send(&agent->link, agent->packet, n);
+}
+
+/* Who only drains takes no orders, so there is nothing to agree on: the list comes first, and the ends behind it. */
+static int agent_connect_draining(Agent *agent) {
+        size_t n;
+        int r;
+
+        r = agent_encode_list(agent, &n);
+        r = r ?: link_connect_saying(&agent->link, clock_now(), agent->packet, n);
+        if (!r)
+                link_set_up(&agent->link, clock_now());
+        return r;
+}
+
+static int agent_connect(Agent *agent) {
+        int r;
+
+        r = agent->draining ? agent_connect_draining(agent) : link_connect(&agent->link, clock_now());
+        switch (r) {
+        case 0:
+                agent->link_full = false;
+                r = error_origin(watch_set_add(&agent->watches, agent->link.fd, EPOLLIN, &agent->link_watch));
+                return !r && agent->draining ? agent_flush_ended(agent) : r;
+        case LINK_E_LOST:
+                return 0;
+        default:
+                return error_fold(r);
+        }
 }
 
 static int agent_on_hello(Agent *agent) {
@@ -661,6 +686,58 @@ static int agent_on_link(Agent *agent) {
         }
 }
 
+/* --- the end ---------------------------------------------------------------------------------------------------- */
+
+static bool agent_has_running(const Agent *agent) {
+        size_t n_ended = 0;
+
+        for (const Call *call = agent->calls.ended_first; call; call = call->next_ended)
+                ++n_ended;
+        return agent->calls.n_calls > n_ended;
+}
+
+/* The last call has ended, and the broker knows, or there is none that could be told. */
+static void agent_check_drained(Agent *agent) {
+        if (!agent->draining || agent_has_running(agent))
+                return;
+        if (agent->drained_usec == 0)
+                agent->drained_usec = clock_now();
+        if (agent->calls.n_calls == 0 || clock_now() - agent->drained_usec >= AGENT_TELL_USEC)
+                agent->stopping = true;
+}
+
+static int agent_on_signal(Agent *agent) {
+        struct signalfd_siginfo info;
+        int r = 0;
+
+        if (read(agent->signal_fd, &info, sizeof(info)) != sizeof(info))
+                return 0;
+        if (agent->draining) {
+                agent->stopping = true;
+                return 0;
+        }
+        /* What the broker ordered before is done: it has told the callers so. */
+        if (agent->link.state == LINK_STATE_UP)
+                r = agent_on_link(agent);
+        agent->draining = true;
+        if (r || agent->calls.n_calls == 0)
+                return r;
+        log_notice("told to stop: %zu calls still run here, and end first; a second signal ends this at once",
+                   agent->calls.n_calls);
+        if (agent->link.state == LINK_STATE_HELLO) {
+                agent_lose_link(agent, "told to stop before the broker answered");
+        } else if (agent->link.state == LINK_STATE_UP) {
+                size_t n;
+
+                /* Without ids: what the broker believes to run here does. */
+                r = call_drain_encode(NULL, 0, agent->packet, sizeof(agent->packet), &n);
+                r = r ?: link_send(&agent->link, agent->packet, n);
+                if (r > 0)
+                        agent_lose_link(agent, "the broker takes no messages");
+        }
+        return r < 0 ? r : 0;
+}
+
 static int agent_on_deadline(Agent *agent) {
         uint64_t now = clock_now();
 
@@ -689,7 +766,8 @@ static int agent_on_deadline(Agent *agent) {
 
 static int agent_timeout(const Agent *agent) {
         uint64_t deadlines[] = { direct_table_deadline(&agent->direct), carrier_table_deadline(&agent->carriers),
-                                 agent->link.deadline_usec };
+                                 agent->link.deadline_usec,
+                                 agent->drained_usec > 0 ? agent->drained_usec + AGENT_TELL_USEC : UINT64_MAX };
         uint64_t first = UINT64_MAX;
 
         for (size_t i = 0; i < ARRAY_SIZE(deadlines); ++i)
@@ -701,8 +779,7 @@ static int agent_timeout(const Agent *agent) {
 static int agent_on_event(Agent *agent, Watch *watch, uint32_t events) {
         switch (watch->kind) {
         case WATCH_KIND_SIGNALS:
-                agent->stopping = true;
-                return 0;
+                return agent_on_signal(agent);
         case WATCH_KIND_REPORTS:
                 return agent_on_reports(agent);
         case WATCH_KIND_LINK:
@@ -741,6 +818,7 @@ int agent_run(Agent *agent) {
                                 return r;
                 }
                 direct_table_collect(&agent->direct);
+                agent_check_drained(agent);
         }
         return 0;
 }

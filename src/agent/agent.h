@@ -4,7 +4,10 @@
  * handler for each call, and tells the broker how each call ended.
  *
  * It blocks on nothing but its own epoll. Whatever needs time (finding, connecting, starting, data) is the handler's,
- * so one call cannot hold up another. Calls outlive the link, and the agent.
+ * so one call cannot hold up another. Calls outlive the link.
+ *
+ * Told to stop, it takes no more calls, says so to the broker (CALL_DRAIN), and ends with the last of those that run here, so
+ * that each caller gets its exit code; told twice, it ends at once.
  */
 #pragma once
 
@@ -26,5 +29,5 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
 /** agent_free() - accepts NULL. Running handlers and services are left alone. Return: NULL */
 Agent *agent_free(Agent *agent);
 
-/** agent_run() - serve until SIGTERM or SIGINT. Return: 0 or a negative error */
+/** agent_run() - serve until SIGTERM or SIGINT, and what runs then to its end. Return: 0 or a negative error */
 int agent_run(Agent *agent);

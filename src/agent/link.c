@@ -20,6 +20,13 @@ void link_deinit(Link *link) {
 
 int link_connect(Link *link, uint64_t now_usec) {
         uint8_t message[WIRE_HEADER_SIZE + HELLO_SIZE];
+
+        wire_header_encode((WireHeader){ .type = WIRE_TYPE_HELLO, .length = HELLO_SIZE }, message);
+        hello_encode(&(Hello){ .version = WIRE_VERSION }, message + WIRE_HEADER_SIZE);
+        return link_connect_saying(link, now_usec, message, sizeof(message));
+}
+
+int link_connect_saying(Link *link, uint64_t now_usec, const void *message, size_t n) {
         int r;
 
         r = socket_connect(link->path, SOCK_SEQPACKET | SOCK_NONBLOCK, &link->fd);
@@ -29,10 +36,7 @@ int link_connect(Link *link, uint64_t now_usec) {
         }
         if (r > 0)
                 return error_fold(r); /* main() has checked the path */
-
-        wire_header_encode((WireHeader){ .type = WIRE_TYPE_HELLO, .length = HELLO_SIZE }, message);
-        hello_encode(&(Hello){ .version = WIRE_VERSION }, message + WIRE_HEADER_SIZE);
-        r = link_send(link, message, sizeof(message));
+        r = link_send(link, message, n);
         if (r < 0)
                 return r;
         if (r > 0) {

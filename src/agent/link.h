@@ -59,6 +59,9 @@ void link_deinit(Link *link);
 /** link_connect() - DOWN: connect and send HELLO. Return: 0 (now HELLO), LINK_E_LOST (still DOWN, later), or negative */
 int link_connect(Link *link, uint64_t now_usec);
 
+/** link_connect_saying() - the same with @message instead of HELLO; nothing but that is agreed on yet */
+int link_connect_saying(Link *link, uint64_t now_usec, const void *message, size_t n);
+
 /** link_set_up() - HELLO to UP */
 void link_set_up(Link *link, uint64_t now_usec);
 

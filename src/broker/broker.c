@@ -120,8 +120,7 @@ Broker *broker_free(Broker *broker) {
         broker->shared = listener_free(broker->shared);
         broker->stores = listener_free(broker->stores);
         broker->parent = parent_free(broker->parent);
-        for (size_t i = 0; i < broker->domains.n; ++i)
-                domain_close(broker->domains.by_name[i]);
+        domain_close_all(broker);
         prompt_free_all(broker);
         if (broker->audit)
                 served_free_all(broker);

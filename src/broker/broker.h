@@ -50,6 +50,7 @@ typedef struct Broker {
         Listener *shared;   /* the trigger socket of all accounts */
         Listener *stores;   /* the QubesDB socket of all accounts */
         DomainTable domains;
+        Domain *gone;      /* domains that were removed, and whose agents have still to say what ended */
         Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
         CallTable calls;
         Channel prepared; /* for the next call, or empty */

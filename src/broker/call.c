@@ -722,7 +722,9 @@ int call_kill(Call *call) {
         int r;
 
         if (call->state == CALL_STATE_RUNNING) {
-                r = call->target->link ? link_send_kill(call->target->link, call->id) : LINK_E_GONE;
+                Link *link = call->drained_by ?: call->target->link;
+
+                r = link ? link_send_kill(link, call->id) : LINK_E_GONE;
                 if (r == LINK_E_GONE || r == LINK_E_FULL)
                         return CALL_KILL_E_AWAY;
                 return r == LINK_E_QUEUED ? 0 : error_fold(r);
@@ -783,25 +785,62 @@ static int call_compare_ids(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
+/* A call that began under an earlier broker; known ones stay as they are, nonsense nobody will ask about. */
+static int call_enter(CallTable *table, Domain *target, uint32_t id) {
+        Call *call;
+        int r;
+
+        if (id == 0 || id > SUPERVISE_IDS_MAX || call_table_find(table, id))
+                return 0;
+        r = call_new(target->broker, id, NULL, target, "", clock_now(), &call);
+        if (r)
+                return error_trace(r);
+        call->state = CALL_STATE_RUNNING;
+        return 0;
+}
+
 int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n_ids) {
         qsort(ids, n_ids, sizeof(*ids), call_compare_ids);
         call_table_foreach(table, call, target, CALL_STATE_RUNNING) {
-                if (bsearch(&call->id, ids, n_ids, sizeof(*ids), call_compare_ids))
+                if (call->drained_by || bsearch(&call->id, ids, n_ids, sizeof(*ids), call_compare_ids))
                         continue;
                 call_end(call, "unknown", "it ended while its agent was away", -1, 0);
         }
         for (size_t i = 0; i < n_ids; ++i) {
+                int r = call_enter(table, target, ids[i]);
+
+                if (r)
+                        return error_trace(r);
+        }
+        return 0;
+}
+
+void call_table_on_drain(CallTable *table, Domain *target, Link *link) {
+        call_table_foreach(table, call, target, CALL_STATE_RUNNING) {
+                call->drained_by = call->drained_by ?: link;
+        }
+}
+
+int call_table_on_drain_list(CallTable *table, Domain *target, Link *link, const uint32_t *ids, size_t n_ids) {
+        for (size_t i = 0; i < n_ids; ++i) {
                 Call *call;
                 int r;
 
-                if (ids[i] == 0 || ids[i] > SUPERVISE_IDS_MAX || call_table_find(table, ids[i]))
-                        continue; /* known, or nonsense that nobody will ask about */
-                r = call_new(target->broker, ids[i], NULL, target, "", clock_now(), &call);
+                r = call_enter(table, target, ids[i]);
                 if (r)
                         return error_trace(r);
-                call->state = CALL_STATE_RUNNING;
+                call = call_table_find(table, ids[i]);
+                if (call && call->target == target && call->state == CALL_STATE_RUNNING && !call->drained_by)
+                        call->drained_by = link;
         }
         return 0;
+}
+
+void call_table_on_drained(CallTable *table, Domain *target, const Link *link) {
+        call_table_foreach(table, call, target, CALL_STATE_RUNNING) {
+                if (call->drained_by == link)
+                        call_end(call, "unknown", "its agent ended before it", -1, 0);
+        }
 }
 
 static int call_restore(Broker *broker, uint32_t place, const BookEntry *entry, Domain *target) {
@@ -844,8 +883,26 @@ int call_table_restore(CallTable *table, Domain *target) {
         return 0;
 }
 
+int call_table_end_domain(CallTable *table, Domain *domain) {
+        for (size_t bucket = 0; bucket < table->n_buckets; ++bucket) {
+                for (Call *call = table->buckets[bucket], *next; call; call = next) {
+                        int r;
+
+                        next = call->next;
+                        if (call->target != domain && call->source != domain)
+                                continue;
+                        r = call_kill(call);
+                        if (r < 0)
+                                return error_trace(r);
+                        /* CALL_KILL_E_AWAY: the end of its agent is what we will hear of. */
+                }
+        }
+        return 0;
+}
+
 void call_table_on_agent_ended(CallTable *table, Domain *target) {
         call_table_foreach(table, call, target, CALL_STATE_RUNNING) {
-                call_end(call, "unknown", "its agent died, and nobody knows more", -1, 0);
+                if (!call->drained_by)
+                        call_end(call, "unknown", "its agent died, and nobody knows more", -1, 0);
         }
 }

@@ -109,6 +109,7 @@ struct Call {
         uint64_t state_usec;           /* since when it is in its state */
         uint64_t stage_usec[_STAGE_N]; /* how long it was in the earlier ones; STAGE_NONE: it was not */
         uint32_t place;                /* in the book */
+        Link *drained_by;              /* the link that will tell its end, if that is not its target's live one */
         Served *killer;                /* an administrator who waits for its end, or NULL */
 
         /* for the audit, which knows a call by the names of its start as long as it lives */
@@ -206,5 +207,13 @@ int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n
  * Return: 0 or a negative error.
  */
 int call_table_restore(CallTable *table, Domain *target);
+/** call_table_on_drain() - what runs in @target ends with @link, which is no longer the live one */
+void call_table_on_drain(CallTable *table, Domain *target, Link *link);
+/** call_table_on_drain_list() - so do these, known or not. Return: 0 or a negative error */
+int call_table_on_drain_list(CallTable *table, Domain *target, Link *link, const uint32_t *ids, size_t n_ids);
+/** call_table_on_drained() - @link has ended */
+void call_table_on_drained(CallTable *table, Domain *target, const Link *link);
+/** call_table_end_domain() - end what runs in @domain, what it has called, and what waits. Return: 0 or a negative error */
+int call_table_end_domain(CallTable *table, Domain *domain);
 /** call_table_on_agent_ended() - the supervisor says that the agent is gone for good */
 void call_table_on_agent_ended(CallTable *table, Domain *target);

@@ -68,20 +68,50 @@ static void domain_set_state(Domain *domain, DomainState state) {
         domain->state = state;
         if (state != DOMAIN_STATE_STARTING)
                 domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);
-        if (domain->broker->config)
+        if (domain->broker->config && !domain->is_gone)
                 config_set_running(domain->broker->config, &domain->name, state == DOMAIN_STATE_RUNNING);
 }
 
-void domain_close(Domain *domain) {
+static void domain_close_listeners(Domain *domain) {
         domain->trigger = listener_free(domain->trigger);
         domain->link_listener = listener_free(domain->link_listener);
         domain->daemon = listener_free(domain->daemon);
         domain->store_listener = listener_free(domain->store_listener);
         domain->host_store = listener_free(domain->host_store);
         dbpeer_free_all(domain);
+}
+
+void domain_close(Domain *domain) {
+        domain_close_listeners(domain);
         domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);
         domain->link = link_free(domain->link);
+        while (domain->draining)
+                link_free(domain->draining);
         domain->state = DOMAIN_STATE_HALTED;
+}
+
+/* One that is gone is forgotten with its last link. */
+static void domain_forget_gone(Domain *domain) {
+        Domain **place = &domain->broker->gone;
+
+        if (domain->link || domain->draining)
+                return;
+        while (*place && *place != domain)
+                place = &(*place)->next_gone;
+        if (*place) {
+                *place = domain->next_gone;
+                domain->next_gone = NULL;
+                domain_unref(domain);
+        }
+}
+
+void domain_close_all(Broker *broker) {
+        for (size_t i = 0; i < broker->domains.n; ++i)
+                domain_close(broker->domains.by_name[i]);
+        while (broker->gone) {
+                domain_close(broker->gone);
+                domain_forget_gone(broker->gone);
+        }
 }
 
 static int domain_on_start_failed(Domain *domain) {
@@ -128,9 +158,23 @@ int domain_on_link_lost(Domain *domain) {
         domain->link = link_free(domain->link);
         domain_set_state(domain, DOMAIN_STATE_HALTED);
         r = call_table_on_link_lost(&domain->broker->calls, domain);
-        if (!r && domain->agent_has_ended)
+        if (!r && (domain->agent_has_ended || domain->is_gone))
                 call_table_on_agent_ended(&domain->broker->calls, domain);
+        domain_forget_gone(domain);
         return error_trace(r);
+}
+
+int domain_on_link_drains(Domain *domain) {
+        domain->link = NULL;
+        domain_set_state(domain, DOMAIN_STATE_HALTED);
+        return error_trace(call_table_on_link_lost(&domain->broker->calls, domain));
+}
+
+int domain_on_drained(Domain *domain, Link *link) {
+        call_table_on_drained(&domain->broker->calls, domain, link);
+        link_free(link);
+        domain_forget_gone(domain);
+        return 0;
 }
 
 int domain_on_agent_ended(Domain *domain) {
@@ -152,8 +196,21 @@ int domain_remove(Domain *domain) {
         domain->is_gone = true;
         domain_table_remove(&domain->broker->domains, domain);
         r = domain_on_start_failed(domain);
-        domain_close(domain);
+        if (!domain->keeps_calls)
+                r = r ?: call_table_end_domain(calls, domain);
         r = r ?: call_table_on_link_lost(calls, domain);
+        if (!r && (domain->link || domain->draining) && !domain->keeps_calls) {
+                domain_close_listeners(domain);
+                domain->next_gone = domain->broker->gone;
+                domain->broker->gone = domain;
+                r = domain->link ? link_close_later(domain->link) : 0;
+                for (Link *link = domain->draining; link && !r; link = link_next_draining(link))
+                        r = link_close_later(link);
+                return error_trace(r);
+        }
+        while (!r && domain->draining)
+                r = domain_on_drained(domain, domain->draining);
+        domain_close(domain);
         if (!r)
                 call_table_on_agent_ended(calls, domain);
         domain_unref(domain);

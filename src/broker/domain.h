@@ -22,6 +22,7 @@
 
 typedef struct Broker Broker;
 typedef struct DbPeer DbPeer;
+typedef struct Domain Domain;
 typedef struct Link Link;
 typedef struct Listener Listener;
 typedef struct QubesdbStore QubesdbStore;
@@ -42,20 +43,23 @@ typedef enum DomainState {
         _DOMAIN_STATE_N,
 } DomainState;
 
-typedef struct Domain {
+struct Domain {
         Broker *broker;
         unsigned n_refs;
         DomainName name;
         uid_t uid; /* the account that is this domain (dom0: of its agent) */
         DomainState state;
-        bool is_gone;         /* removed from the inventory; only calls in flight still hold it */
+        bool is_gone;         /* removed from the inventory; only its calls and its link still hold it */
+        bool keeps_calls;     /* its calls shall go on when it is removed */
+        Domain *next_gone;    /* of those whose link is still open */
         bool agent_has_ended; /* the supervisor said so while the link still stood */
 
         Listener *trigger;
         Listener *link_listener;
         Listener *daemon;
         Listener *store_listener, *host_store;
-        Link *link; /* the live one, or NULL */
+        Link *link;     /* the live one, or NULL */
+        Link *draining; /* of agents that were told to stop, and have calls to finish */
         sd_event_source *start_deadline;
 
         QubesdbStore *store, *view; /* its QubesDB, and what of it is the inventory's; NULL: nobody has asked yet */
@@ -70,7 +74,7 @@ typedef struct Domain {
 
         uint64_t noted_usec; /* when the last record about this domain's misbehaviour was written … */
         unsigned n_unnoted;  /* … and how many came since and were not: a flood must not fill the log */
-} Domain;
+};
 
 /** Domains by name and by account; both arrays are sorted, look-ups are binary searches. */
 typedef struct DomainTable {
@@ -93,10 +97,15 @@ const char *domain_state_text(DomainState state);
 /** domain_close() - close its sockets and its link, and tell nobody: the broker itself is ending */
 void domain_close(Domain *domain);
 
+/** domain_close_all() - all of the broker's, also those that are gone */
+void domain_close_all(Broker *broker);
+
 /**
- * domain_remove() - it is no more: take it out of the table, close its sockets and its link
+ * domain_remove() - it is no more: take it out of the table, close its sockets
  *
- * Calls that wait for it are refused; those that run there go on, and nobody will report their end.
+ * Calls that wait for it are refused. Those that run there, and its own elsewhere, are ended by the agents that run them; its
+ * own agent has LINK_GONE_USEC to report that, then its link is closed. With @keeps_calls they go on, and nobody will report
+ * the end of those that run there.
  * Return: 0 or a negative error.
  */
 int domain_remove(Domain *domain);
@@ -117,6 +126,10 @@ int domain_start(Domain *domain);
 int domain_on_link_up(Domain *domain, Link *link);
 /** domain_on_link_lost() - told by the live link: it has ended, and is freed here. Return: 0 or a negative error */
 int domain_on_link_lost(Domain *domain);
+/** domain_on_link_drains() - told by the live link: it is that no longer. Return: 0 or a negative error */
+int domain_on_link_drains(Domain *domain);
+/** domain_on_drained() - told by a link that drained: it has ended, and is freed here. Return: 0 or a negative error */
+int domain_on_drained(Domain *domain, Link *link);
 /** domain_on_agent_ended() - told by the supervisor: the agent is gone, or never came. Return: 0 or a negative error */
 int domain_on_agent_ended(Domain *domain);
 

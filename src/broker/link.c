@@ -26,6 +26,7 @@ typedef enum LinkState {
         LINK_STATE_HELLO, /* the agent owes us HELLO */
         LINK_STATE_LIST,  /* … and then CALL_LIST */
         LINK_STATE_READY,
+        LINK_STATE_DRAINING, /* takes no more calls, and is in the list of its domain */
         _LINK_STATE_N,
 } LinkState;
 
@@ -48,6 +49,7 @@ struct Link {
         sd_event_source *deadline; /* until READY */
         LinkItem *queue, **queue_end;
         size_t n_queue;
+        Link *next_draining;
 };
 
 enum {
@@ -67,11 +69,21 @@ Link *link_free(Link *link) {
                 link->queue = item->next;
                 free(item);
         }
+        for (Link **place = &link->domain->draining; *place; place = &(*place)->next_draining) {
+                if (*place == link) {
+                        *place = link->next_draining;
+                        break;
+                }
+        }
         fd_close(link->fd);
         --link->domain->n_connections;
         domain_unref(link->domain);
         free(link);
         return NULL;
+}
+
+Link *link_next_draining(const Link *link) {
+        return link->next_draining;
 }
 
 static int link_watch(Link *link) {
@@ -215,6 +227,56 @@ static int link_handle_list(Link *link, const uint8_t *payload, size_t n) {
         return error_trace(domain_on_link_up(link->domain, link));
 }
 
+/* It runs what it runs to its end, and takes no more. Return: 0, LINK_CLOSE_EOF, or a negative error. */
+static int link_begin_draining(Link *link) {
+        Domain *domain = link->domain;
+        unsigned n = 1;
+
+        for (const Link *other = domain->draining; other; other = other->next_draining)
+                ++n;
+        if (n > LINK_DRAINING_MAX) {
+                domain_note(domain, "more than %d agents of its drain: closed the newest", LINK_DRAINING_MAX);
+                return LINK_CLOSE_EOF;
+        }
+        link->state = LINK_STATE_DRAINING;
+        link->next_draining = domain->draining;
+        domain->draining = link;
+        if (!domain->is_gone)
+                link->deadline = sd_event_source_disable_unref(link->deadline);
+        log_debug("domain %s: an agent drains", domain->name.text);
+        return 0;
+}
+
+/* The live agent was told to stop: all that we believe to run there goes with it. */
+static int link_handle_drain(Link *link, const uint8_t *payload, size_t n) {
+        int r;
+
+        if (n > 0)
+                return LINK_CLOSE_VIOLATION;
+        r = link_begin_draining(link);
+        if (r)
+                return r;
+        call_table_on_drain(&link->broker->calls, link->domain, link);
+        return error_trace(domain_on_link_drains(link->domain));
+}
+
+/* One that drains already found its way to us, beside the live one. */
+static int link_handle_drain_list(Link *link, const uint8_t *payload, size_t n) {
+        _cleanup_free_ uint32_t *ids = NULL;
+        size_t n_ids;
+        int r;
+
+        if (link->domain->is_gone)
+                return LINK_CLOSE_EOF;
+        ids = malloc(CALL_LIST_MAX * sizeof(*ids));
+        if (!ids)
+                return error_origin(-ENOMEM);
+        if (call_list_decode(payload, n, ids, &n_ids))
+                return LINK_CLOSE_VIOLATION;
+        r = link_begin_draining(link);
+        return r ? r : error_trace(call_table_on_drain_list(&link->broker->calls, link->domain, link, ids, n_ids));
+}
+
 static int link_handle_ended(Link *link, const uint8_t *payload, size_t n) {
         CallEnded ended;
         Call *call;
@@ -240,6 +302,9 @@ static int link_handle(Link *link, const uint8_t *data, size_t n) {
                 { WIRE_TYPE_HELLO, LINK_STATE_HELLO, link_handle_hello },
                 { WIRE_TYPE_CALL_LIST, LINK_STATE_LIST, link_handle_list },
                 { WIRE_TYPE_CALL_ENDED, LINK_STATE_READY, link_handle_ended },
+                { WIRE_TYPE_CALL_DRAIN, LINK_STATE_READY, link_handle_drain },
+                { WIRE_TYPE_CALL_DRAIN, LINK_STATE_HELLO, link_handle_drain_list },
+                { WIRE_TYPE_CALL_ENDED, LINK_STATE_DRAINING, link_handle_ended },
         };
         WireHeader header;
 
@@ -315,7 +380,7 @@ static int link_dispatch(Link *link, uint32_t revents) {
                 if (r)
                         return r;
         }
-        return link->state == LINK_STATE_READY ? link_receive_packets(link) : link_receive_one(link);
+        return link->state >= LINK_STATE_READY ? link_receive_packets(link) : link_receive_one(link);
 }
 
 static int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
@@ -335,6 +400,8 @@ static int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *u
         default:
                 return error_fold(r);
         }
+        if (link->state == LINK_STATE_DRAINING)
+                return error_trace(domain_on_drained(domain, link));
         if (domain->link != link) {
                 link_free(link); /* it never was the live one, or the domain is gone */
                 return 0;
@@ -345,9 +412,20 @@ static int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *u
 static int link_on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         Link *link = userdata;
 
+        /* Its domain is gone, and there was time enough to say what ended. */
+        if (link->state == LINK_STATE_READY)
+                return error_trace(domain_on_link_lost(link->domain));
+        if (link->state == LINK_STATE_DRAINING)
+                return error_trace(domain_on_drained(link->domain, link));
         domain_note(link->domain, "its agent connected and did not introduce itself: closed its link");
         link_free(link);
         return 0;
+}
+
+int link_close_later(Link *link) {
+        link->deadline = sd_event_source_disable_unref(link->deadline);
+        return error_trace(
+                watch_time(link->broker->event, LINK_GONE_USEC, USEC_PER_SEC, link_on_deadline, link, &link->deadline));
 }
 
 int link_new(Broker *broker, Domain *domain, int fd) {

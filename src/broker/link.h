@@ -4,9 +4,12 @@
  * links").
  *
  *   HELLO -- its HELLO; ours goes back --> LIST -- CALL_LIST --> READY -- CALL_ENDED … -->
+ *     |                                                           |
+ *     '------------------ CALL_DRAIN ---------------------------> DRAINING -- CALL_ENDED … -->
  *   every state -- anything else, hang-up, 10 s before READY --> freed; its domain halts
  *
- * A domain has one live link: a second agent is closed and noted. What an agent says about calls that are not its own
+ * A domain has one live link: a second agent is closed and noted. An agent that was told to stop drains: its link is no longer
+ * the live one, so that another agent can take its place, but the ends of its calls come over it. What an agent says about calls that are not its own
  * is noted and ignored.
  */
 #pragma once
@@ -40,6 +43,17 @@ enum {
  * Return: 0 or a negative error.
  */
 int link_new(Broker *broker, Domain *domain, int fd);
+
+/** Agents of one domain that drain at a time: upgrades in a row, each with a call that does not end. */
+#define LINK_DRAINING_MAX 4
+/** How long the agent of a domain that was removed may take to report the ends of its calls. */
+#define LINK_GONE_USEC (UINT64_C(10) * 1000000)
+
+/** link_close_later() - its domain was removed: hear what ended there, then close it. Return: 0 or a negative error */
+int link_close_later(Link *link);
+
+/** link_next_draining() - the next of its domain's that drain, or NULL */
+Link *link_next_draining(const Link *link);
 
 /** link_free() - close it without telling the domain; accepts NULL. Return: NULL */
 Link *link_free(Link *link);

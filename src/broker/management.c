@@ -399,14 +399,36 @@ static int management_revoke(Broker *broker, const char *argument, Served *serve
         return error_trace(management_answer(served, answer, n > 0 || id == 0 ? EXIT_DONE : EXIT_FAILED));
 }
 
+/* Before a domain is removed: what it runs, and has called, shall go on. */
+static int management_keep(Broker *broker, const char *argument, Served *served) {
+        Domain *domain = domain_table_find(&broker->domains, argument);
+        _cleanup_json_ answer = json_object_new_object();
+        int r;
+
+        if (!answer)
+                return error_origin(-ENOMEM);
+        if (!domain || domain_is_dom0(domain))
+                return error_trace(management_fail(served, "which domain? qair.KeepCalls+NAME", EXIT_FAILED));
+        domain->keeps_calls = true;
+        r = management_put_text(answer, "domain", domain->name.text);
+        r = r ?: management_put_number(answer, "calls", domain->n_calls);
+        return r ? error_trace(r) : error_trace(management_answer(served, answer, EXIT_DONE));
+}
+
+// clang-format off
 static const struct {
         const char *name;
         int (*serve)(Broker *broker, const char *argument, Served *served);
 } management_services[] = {
-        { "qair.Status", management_status }, { "qair.Calls", management_calls },
-        { "qair.Kill", management_kill },     { "qair.Timing", management_timing },
-        { "qair.Grants", management_grants }, { "qair.Revoke", management_revoke },
+        { "qair.Status", management_status },
+        { "qair.Calls", management_calls },
+        { "qair.Kill", management_kill },
+        { "qair.KeepCalls", management_keep },
+        { "qair.Timing", management_timing },
+        { "qair.Grants", management_grants },
+        { "qair.Revoke", management_revoke },
 };
+// clang-format on
 
 bool management_is_service(const char *service) {
         return strncmp(service, MANAGEMENT_PREFIX, strlen(MANAGEMENT_PREFIX)) == 0;

@@ -15,6 +15,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "tools/ask.h"
 #include "tools/command.h"
 #include "tools/domain.h"
 
@@ -350,6 +351,24 @@ static int check_removal(const DomainOptions *options, char **ret_account) {
         return r ? refuse_broken(options, &diagnostics) : COMMAND_STATUS_DONE;
 }
 
+/* The broker ends the calls of a domain that is removed, unless it was told before. */
+static int keep_calls(const char *name) {
+        char service[sizeof("qair.KeepCalls+") + DOMAIN_NAME_MAX];
+        _cleanup_json_ answer = NULL;
+        int r, status;
+
+        snprintf(service, sizeof(service), "qair.KeepCalls+%s", name);
+        r = ask(service, &answer, &status);
+        if (r < 0)
+                return error_trace(r);
+        if (r == 0 && status == 0)
+                return COMMAND_STATUS_DONE;
+        command_complain("nothing was changed: without a broker that knows '%s' there are no calls to keep: leave out "
+                         "--keep",
+                         name);
+        return COMMAND_STATUS_FAILED;
+}
+
 int domain_remove(const DomainOptions *options) {
         _cleanup_(edit_deinit) Edit edit = { .dir_fd = -1 };
         _cleanup_free_ char *account = NULL;
@@ -370,6 +389,8 @@ int domain_remove(const DomainOptions *options) {
                 return COMMAND_STATUS_FAILED;
         }
         r = check_removal(options, &account);
+        if (!r && options->keep)
+                r = keep_calls(options->name);
         if (r)
                 return r;
 

@@ -39,6 +39,7 @@ static int help(void) {
                "  --dir=DIR      the folder of their files (" INVENTORY_DIR_DEFAULT ")\n"
                "  --json         show, list: for programs\n"
                "  --no-accounts  add, set, check: do not look up the accounts\n"
+               "  --keep         remove: let its open calls go on, instead of ending them\n"
                "\n"
                "Keys:\n");
         for (size_t i = 0; i < _PROPERTY_N; ++i)
@@ -60,6 +61,7 @@ enum {
         OPTION_DIR = 256,
         OPTION_JSON,
         OPTION_NO_ACCOUNTS,
+        OPTION_KEEP,
         OPTION_HELP,
 };
 
@@ -69,6 +71,7 @@ static int parse_options(int argc, char **argv, DomainOptions *options, bool *re
                 { "dir", required_argument, NULL, OPTION_DIR },
                 { "json", no_argument, NULL, OPTION_JSON },
                 { "no-accounts", no_argument, NULL, OPTION_NO_ACCOUNTS },
+                { "keep", no_argument, NULL, OPTION_KEEP },
                 { "help", no_argument, NULL, OPTION_HELP },
                 {},
         };
@@ -86,6 +89,9 @@ static int parse_options(int argc, char **argv, DomainOptions *options, bool *re
                         break;
                 case OPTION_NO_ACCOUNTS:
                         options->no_accounts = true;
+                        break;
+                case OPTION_KEEP:
+                        options->keep = true;
                         break;
                 case OPTION_HELP:
                 case 'h':

@@ -12,6 +12,7 @@ typedef struct DomainOptions {
         const char *dir;
         bool json;
         bool no_accounts;
+        bool keep; /* remove: calls that are open go on */
         const char *name;   /* of the domain, valid; NULL: the verb takes none */
         char **assignments; /* KEY=VALUE, ends with NULL */
         size_t n_assignments;

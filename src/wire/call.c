@@ -66,16 +66,25 @@ int call_list_decode(const uint8_t *untrusted_data, size_t n, uint32_t ret_ids[s
         return 0;
 }
 
-int call_list_encode(const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max, size_t *ret_n) {
+static int call_ids_encode(WireType type, const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max,
+                           size_t *ret_n) {
         WireWriter writer = WIRE_WRITER_INIT(ret_data, n_max);
 
         if (n_ids > CALL_LIST_MAX)
                 return error_origin(-EMSGSIZE);
-        wire_writer_u32(&writer, WIRE_TYPE_CALL_LIST);
+        wire_writer_u32(&writer, type);
         wire_writer_u32(&writer, (uint32_t)(n_ids * sizeof(uint32_t)));
         for (size_t i = 0; i < n_ids; ++i)
                 wire_writer_u32(&writer, ids[i]);
         return wire_writer_finish(&writer, ret_n);
+}
+
+int call_list_encode(const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max, size_t *ret_n) {
+        return call_ids_encode(WIRE_TYPE_CALL_LIST, ids, n_ids, ret_data, n_max, ret_n);
+}
+
+int call_drain_encode(const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max, size_t *ret_n) {
+        return call_ids_encode(WIRE_TYPE_CALL_DRAIN, ids, n_ids, ret_data, n_max, ret_n);
 }
 
 const char *call_how_text(CallHow how) {

@@ -6,6 +6,7 @@
  *   CALL_ENDED, agent to broker:  u32 call id, u32 how, i32 status, u64 µs from start to end
  *   CALL_KILL,  broker to agent:  u32 call id
  *   CALL_LIST,  agent to broker:  u32 call id, any number of them; the first message after HELLO
+ *   CALL_DRAIN, agent to broker:  the same: these run here, and no more are taken
  */
 #pragma once
 
@@ -61,6 +62,9 @@ int call_list_decode(const uint8_t *untrusted_data, size_t n, uint32_t ret_ids[s
  * Return: 0 or a negative error (does not fit @n_max, or more than CALL_LIST_MAX ids, which no decoder takes).
  */
 int call_list_encode(const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max, size_t *ret_n);
+
+/** call_drain_encode() - the same for a CALL_DRAIN, which call_list_decode() decodes */
+int call_drain_encode(const uint32_t *ids, size_t n_ids, uint8_t *ret_data, size_t n_max, size_t *ret_n);
 
 /** call_how_text() - a word for the log, such as "exited" */
 const char *call_how_text(CallHow how);

@@ -30,6 +30,7 @@ typedef enum WireType {
         WIRE_TYPE_CALL_ENDED = 0x400,
         WIRE_TYPE_CALL_KILL = 0x401,
         WIRE_TYPE_CALL_LIST = 0x402,
+        WIRE_TYPE_CALL_DRAIN = 0x403,
 } WireType;
 
 #define WIRE_HEADER_SIZE 8

@@ -161,10 +161,14 @@ static void decode_call(Example *e, uint32_t type, const uint8_t *payload, size_
                 fprintf(e->meaning, "%u", id);
                 call_kill_encode(id, e->again);
                 e->n_again = WIRE_HEADER_SIZE + CALL_KILL_SIZE;
-        } else if (type == WIRE_TYPE_CALL_LIST && call_list_decode(payload, n, ids, &n_ids) == 0) {
+        } else if ((type == WIRE_TYPE_CALL_LIST || type == WIRE_TYPE_CALL_DRAIN) &&
+                   call_list_decode(payload, n, ids, &n_ids) == 0) {
                 for (size_t i = 0; i < n_ids; ++i)
                         fprintf(e->meaning, i ? " %u" : "%u", ids[i]);
-                assert_int_equal(call_list_encode(ids, n_ids, e->again, sizeof(e->again), &e->n_again), 0);
+                if (type == WIRE_TYPE_CALL_LIST)
+                        assert_int_equal(call_list_encode(ids, n_ids, e->again, sizeof(e->again), &e->n_again), 0);
+                else
+                        assert_int_equal(call_drain_encode(ids, n_ids, e->again, sizeof(e->again), &e->n_again), 0);
         } else {
                 fprintf(e->meaning, "malformed");
         }
@@ -256,6 +260,7 @@ static const struct {
         { WIRE_TYPE_CALL_ENDED, "CALL_ENDED" },
         { WIRE_TYPE_CALL_KILL, "CALL_KILL" },
         { WIRE_TYPE_CALL_LIST, "CALL_LIST" },
+        { WIRE_TYPE_CALL_DRAIN, "CALL_DRAIN" },
 };
 static bool message_seen[ARRAY_SIZE(message_names)];
 
@@ -271,7 +276,7 @@ static void decode_message(Example *e) {
         assert_true(i < ARRAY_SIZE(message_names));
         message_seen[i] = true;
         fputs(message_names[i].name, e->meaning);
-        if (header.type != WIRE_TYPE_CALL_LIST || n > 0)
+        if ((header.type != WIRE_TYPE_CALL_LIST && header.type != WIRE_TYPE_CALL_DRAIN) || n > 0)
                 fputc(' ', e->meaning);
 
         wire_header_encode(header, e->again); /* some encoders write the payload alone */
@@ -296,6 +301,7 @@ static void decode_message(Example *e) {
         case WIRE_TYPE_CALL_ENDED:
         case WIRE_TYPE_CALL_KILL:
         case WIRE_TYPE_CALL_LIST:
+        case WIRE_TYPE_CALL_DRAIN:
                 decode_call(e, header.type, payload, n);
                 break;
         default:

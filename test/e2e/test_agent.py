@@ -26,7 +26,7 @@ LIMIT = 20  # seconds for anything that ought to happen at once
 
 STDIN, STDOUT, STDERR, EXIT_CODE = 0x190, 0x191, 0x192, 0x193
 EXEC_CMDLINE, JUST_EXEC, HELLO = 0x200, 0x201, 0x300
-CALL_ENDED, CALL_KILL, CALL_LIST = 0x400, 0x401, 0x402
+CALL_ENDED, CALL_KILL, CALL_LIST, CALL_DRAIN = 0x400, 0x401, 0x402, 0x403
 FRAMED, DIRECT = 0x7FFF0001, 0x7FFF0003
 EXITED, SIGNALLED, NOT_FOUND, NOT_STARTED, DETACHED, KILLED, ABANDONED = range(7)
 
@@ -270,10 +270,18 @@ class World:
     def agent_fds(self):
         return sorted(int(fd) for fd in os.listdir(f"/proc/{self.agent.pid}/fd"))
 
+    def stop_now(self):
+        """Told once it waits for its calls, told twice it does not."""
+        self.agent.send_signal(signal.SIGTERM)
+        assert self.link.recv(100) == message(CALL_DRAIN)
+        self.agent.send_signal(signal.SIGTERM)
+        assert self.agent.wait(LIMIT) == 0
+
     def stop(self):
-        if self.agent and self.agent.poll() is None:
+        while self.agent and self.agent.poll() is None:
             self.agent.send_signal(signal.SIGTERM)
-            assert self.agent.wait(LIMIT) == 0
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                assert self.agent.wait(0.2) == 0
         if self.link:
             self.link.close()
         self.listener.close()
@@ -1009,11 +1017,54 @@ def test_calls_outlive_the_agent(agent):
     agent.service("svc", "#!/bin/sh\nexec cat\n")
     _, caller = agent.call("svc+")
     assert caller.next()[0] == HELLO
-    agent.agent.send_signal(signal.SIGTERM)
-    assert agent.agent.wait(LIMIT) == 0
+    agent.stop_now()
     caller.give(b"still here")
     out = b"".join(payload for kind, payload in iter(caller.next, None) if kind == STDOUT)
     assert out == b"still here"
+
+
+def finish(caller, data):
+    """Give a caller's service the rest of its input. Return: its exit code."""
+    if isinstance(caller, DirectCaller):
+        return caller.outcome(data)[2]
+    caller.give(data)
+    return caller.outcome()[2]
+
+
+@pytest.mark.parametrize("is_direct", [False, True], ids=["framed", "direct"])
+def test_told_to_stop_it_ends_with_its_last_call(agent, is_direct):
+    """Each caller gets its exit code, and the broker the ends; a broker that comes meanwhile is told what runs."""
+    agent.service("svc", "#!/bin/sh\necho ready; read line; exit $line\n")
+    calls = []
+    for _ in range(3):
+        call_id, caller = (direct_call if is_direct else lambda agent, service: agent.call(service))(agent, "svc+")
+        calls.append((call_id, caller))
+    agent.agent.send_signal(signal.SIGTERM)
+    assert agent.link.recv(100) == message(CALL_DRAIN)
+    assert finish(calls[0][1], b"3\n") == 3
+    assert agent.ended() == (calls[0][0], EXITED, 3)
+    # The link is lost: it comes again, with what is left instead of HELLO.
+    agent.link.close()
+    agent.link, _ = agent.listener.accept()
+    kind, length, *ids = struct.unpack("<IIII", agent.link.recv(100))
+    assert (kind, length) == (CALL_DRAIN, 8) and set(ids) == {calls[1][0], calls[2][0]}
+    agent.kill(calls[1][0])
+    assert agent.ended() == (calls[1][0], KILLED, 128 + signal.SIGTERM)
+    assert agent.agent.poll() is None
+    assert finish(calls[2][1], b"5\n") == 5
+    assert agent.ended() == (calls[2][0], EXITED, 5)
+    assert agent.agent.wait(LIMIT) == 0
+
+
+def test_told_to_stop_without_a_broker(agent):
+    """It does not wait for ever for somebody to tell the last end to."""
+    agent.service("svc", "#!/bin/sh\nread line\n")
+    _, caller = agent.call("svc+")
+    agent.listener.close()
+    agent.link.close()
+    agent.agent.send_signal(signal.SIGTERM)
+    assert finish(caller, b"x\n") == 0
+    assert agent.agent.wait(LIMIT) == 0
 
 
 def test_handler_that_dies(agent):
@@ -1158,8 +1209,7 @@ def test_direct_calls_and_a_stopped_agent(agent):
     assert agent.ended() == (call_id, EXITED, 0)
     _, caller = direct_call(agent, "svc+")
     assert caller.stdout.readline() == b"ready\n"
-    agent.agent.send_signal(signal.SIGTERM)
-    assert agent.agent.wait(LIMIT) == 0
+    agent.stop_now()
     assert caller.outcome(b"line\n") == (b"line\n", b"", None)
     agent.wait_log("svc+-work: said")
     (agent.home / "fifo").write_text("now\n")

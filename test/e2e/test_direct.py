@@ -610,18 +610,20 @@ def test_an_agent_that_dies(host):
 
 
 def test_an_agent_that_is_stopped(host):
-    """A service that has something to say is not ended by that, and its data arrive; its exit code is nobody's."""
+    """A service is not ended by that, its data arrive, and its exit code; then the agent ends."""
     host.add_service("my.Slow", "echo first; read line; echo aloud >&2; echo still >&2; echo $line; " + WAIT)
     call = host.start_call("work", "vault", "my.Slow")
     assert call.stdout.readline() == b"first\n"
     agent = agent_of("vault")
     agent.kill(signal.SIGTERM)
-    assert agent.wait(LIMIT_SEC)
+    host.wait_log("told to stop: 1 calls still run here")
     call.stdin.write(b"and last\n")
     call.stdin.flush()
     assert call.stdout.readline() == b"and last\n"
-    assert call.communicate(timeout=LIMIT_SEC) == (b"", b"")
-    assert call.returncode == 255
+    assert call.communicate(timeout=LIMIT_SEC) == (b"", b"aloud\nstill\n")
+    assert call.returncode == 0
+    assert agent.wait(LIMIT_SEC)
+    host.wait_audit(event="end", how="exited", service="my.Slow")
 
 
 # Many

@@ -223,17 +223,45 @@ def remove_domain(host, name):
     host.wait_log("serving 2 domains", mark=mark)
 
 
-def test_a_domain_is_removed_while_a_call_runs_there(host):
-    """Its agent is stopped and waited for, its sockets go; the service goes on, and its caller learns no exit code."""
-    host.start()
-    call = host.start_call("work", "vault", "my.S")
+def running_call(host, source, target):
+    call = host.start_call(source, target, "my.S")
     call.stdin.write(b"x")
     call.stdin.flush()
     assert call.stdout.read(1) == b"x"
-    remove_domain(host, "vault")
+    return call
+
+
+def test_a_domain_is_removed_while_calls_run(host):
+    """Those that run there are ended, and those that it has made; both are recorded."""
+    host.add_domain("other")
+    host.set_policy(POLICY + "\nmy.S * other * allow")
+    host.start()
+    calls = [running_call(host, "work", "vault") for _ in range(3)] + [running_call(host, "vault", "other")]
+    alive = running_call(host, "work", "other")
+    mark = host.logfile.mark()
+    os.unlink("/etc/qubes/domains.d/vault.conf")
+    host.reload()
+    host.wait_audit(n=4, event="end", how="killed")
+    for call in calls:
+        call.communicate(timeout=wire.TIMEOUT_SEC)
+        assert call.returncode == 128 + signal.SIGTERM
+    host.wait_log("serving 3 domains", mark=mark)
+    stdout, _ = alive.communicate(b"y", timeout=wire.TIMEOUT_SEC)
+    assert (alive.returncode, stdout) == (0, b"y")
+    host.assert_refused(host.call("work", "vault", "my.S"))
+
+
+def test_a_domain_is_removed_and_its_calls_are_kept(host):
+    """Its agent takes no more calls, its sockets go; the service goes on, and its caller learns the exit code."""
+    host.start()
+    call = running_call(host, "work", "vault")
+    assert host.qair("domain", "remove", "--keep", "vault").returncode == 0
+    mark = host.logfile.mark()
+    host.reload()
+    host.wait_log("serving 2 domains", mark=mark)
     host.wait_log(r"my\.S\+?: work -> vault: ended: ")
     stdout, _ = call.communicate(b"y", timeout=wire.TIMEOUT_SEC)
-    assert (call.returncode, stdout) == (255, b"y")
+    assert (call.returncode, stdout) == (0, b"y")
     assert not os.path.exists("/run/qubes/domains/vault")
     host.assert_refused(host.call("work", "vault", "my.S"))
     with open("/proc/%d/task/%d/children" % (host.supervisor.pid, host.supervisor.pid)) as file:

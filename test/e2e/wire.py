@@ -14,6 +14,7 @@ TRIGGER4 = 0x213
 CALL_ENDED = 0x400
 CALL_KILL = 0x401
 CALL_LIST = 0x402
+CALL_DRAIN = 0x403
 
 DATA_STDIN = 0x190
 DATA_STDOUT = 0x191
@@ -58,6 +59,10 @@ def call_ended(call_id, how=0, status=0, usec=1):
 
 def call_list(*call_ids):
     return message(CALL_LIST, struct.pack("<%dI" % len(call_ids), *call_ids))
+
+
+def call_drain(*call_ids):
+    return message(CALL_DRAIN, struct.pack("<%dI" % len(call_ids), *call_ids))
 
 
 def parse_exec(packet):

@@ -38,6 +38,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
                 fuzz_check(n_ids <= CALL_LIST_MAX);
                 fuzz_check(call_list_encode(ids, n_ids, again, sizeof(again), &n_again) == 0);
                 break;
+        case WIRE_TYPE_CALL_DRAIN:
+                if (call_list_decode(data + WIRE_HEADER_SIZE, header.length, ids, &n_ids))
+                        return 0;
+                fuzz_check(call_drain_encode(ids, n_ids, again, sizeof(again), &n_again) == 0);
+                break;
         default:
                 return 0;
         }
