@@ -10,9 +10,11 @@
 #include <getopt.h>
 #include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -33,7 +35,8 @@
 /** How long a caller may stay silent in the middle of a request, or not take the answer. */
 #define SILENCE_SEC 30
 
-#define GROUP "qubes"
+#define GROUP   "qubes"
+#define ACCOUNT "qrexec"
 
 enum {
         STATUS_DONE = 0,
@@ -204,8 +207,10 @@ static int open_sockets(Daemon *daemon) {
                         return error_origin(-ENAMETOOLONG);
                 daemon->fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
                 if (daemon->fds[i] < 0 || bind(daemon->fds[i], (struct sockaddr *)&address, n_address) < 0 ||
-                    chmod(daemon->paths[i], 0660) < 0 || listen(daemon->fds[i], SOMAXCONN) < 0)
-                        return error_origin(-errno);
+                    chmod(daemon->paths[i], 0660) < 0 || listen(daemon->fds[i], SOMAXCONN) < 0) {
+                        fprintf(stderr, "qrexec-policy-daemon: %s: %s\n", daemon->paths[i], strerror(errno));
+                        return STATUS_FAILED;
+                }
         }
         return 0;
 }
@@ -215,6 +220,22 @@ static int change_group(void) {
         const struct group *group = geteuid() == 0 ? getgrnam(GROUP) : NULL;
 
         return group && setgid(group->gr_gid) < 0 ? error_origin(-errno) : 0;
+}
+
+/*
+ * Only binding the sockets needs root. What reads requests runs as the broker's account, which may read what decides and
+ * write nothing; the group stays, since qubesd's socket and /run/qubes/policy.d may be open to it alone.
+ */
+static int drop_privilege(void) {
+        const struct passwd *account = geteuid() == 0 ? getpwnam(ACCOUNT) : NULL;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return error_origin(-errno);
+        if (!account)
+                return 0;
+        if (setgroups(0, NULL) < 0 || setresuid(account->pw_uid, account->pw_uid, account->pw_uid) < 0)
+                return error_origin(-errno);
+        return 0;
 }
 
 static int run(Daemon *daemon) {
@@ -233,6 +254,7 @@ static int run(Daemon *daemon) {
         umask(007);
         r = change_group();
         r = r ?: open_sockets(daemon);
+        r = r ?: drop_privilege();
         if (r == 0)
                 (void)sd_notify(1, "READY=1");
         return r ?: loop(daemon);
