@@ -113,12 +113,22 @@ static struct json_object *modes_of(const Case *c, const PolicyResolution *resol
         return modes;
 }
 
+/* What the table calls fatal: errors that the reference does not report as such (A.2). */
+static bool is_fatal(const char *message) {
+        static const char *const fatal[] = { "invalid UTF-8", "files include each other" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(fatal); ++i)
+                if (strncmp(message, fatal[i], strlen(fatal[i])) == 0)
+                        return true;
+        return false;
+}
+
 static struct json_object *result_of_error(const Case *c, int r, const Diagnostics *diagnostics) {
         const Diagnostic *first = &diagnostics->entries[0];
         struct json_object *result = json_object_new_object();
 
         add_text(result, "outcome", "error");
-        add_text(result, "reason", r == POLICY_E_LOAD ? "load" : "syntax");
+        add_text(result, "reason", r == POLICY_E_LOAD ? "load" : is_fatal(first->text) ? "fatal" : "syntax");
         if (r != POLICY_E_LOAD) {
                 add(result, "file", contract(c, first->path));
                 add(result, "line", json_object_new_int64(first->line));
