@@ -10,7 +10,7 @@
 
 void policy_atoms_deinit(PolicyAtoms *atoms) {
         for (size_t i = 0; i < atoms->n_slots; ++i)
-                free(atoms->slots[i]);
+                free(atoms->slots[i].atom);
         free(atoms->slots);
         *atoms = POLICY_ATOMS_INIT;
 }
@@ -24,10 +24,11 @@ uint64_t policy_hash(PolicySlice text) {
 }
 
 /* The slot of @text, or the free one where it belongs. There always is a free one: the table is at most half full. */
-static PolicyAtom **policy_atoms_slot(const PolicyAtoms *atoms, PolicySlice text, uint64_t hash) {
+static PolicyAtomsSlot *policy_atoms_slot(const PolicyAtoms *atoms, PolicySlice text, uint64_t hash) {
         size_t i = hash & (atoms->n_slots - 1);
 
-        while (atoms->slots[i] && !policy_atom_is(atoms->slots[i], text, hash))
+        while (atoms->slots[i].atom &&
+               !(atoms->slots[i].hash == hash && policy_slice_equal(policy_atom_slice(atoms->slots[i].atom), text)))
                 i = (i + 1) & (atoms->n_slots - 1);
         return &atoms->slots[i];
 }
@@ -40,10 +41,13 @@ static int policy_atoms_grow(PolicyAtoms *atoms) {
         if (!larger.slots)
                 return error_origin(-ENOMEM);
         for (size_t i = 0; i < atoms->n_slots; ++i) {
-                PolicyAtom *atom = atoms->slots[i];
+                size_t k = atoms->slots[i].hash & (larger.n_slots - 1);
 
-                if (atom)
-                        *policy_atoms_slot(&larger, policy_atom_slice(atom), atom->hash) = atom;
+                if (!atoms->slots[i].atom)
+                        continue;
+                while (larger.slots[k].atom) /* no two texts are the same */
+                        k = (k + 1) & (larger.n_slots - 1);
+                larger.slots[k] = atoms->slots[i];
         }
         free(atoms->slots);
         *atoms = larger;
@@ -52,7 +56,8 @@ static int policy_atoms_grow(PolicyAtoms *atoms) {
 
 int policy_atoms_intern(PolicyAtoms *atoms, PolicySlice text, const PolicyAtom **ret_atom) {
         uint64_t hash = policy_hash(text);
-        PolicyAtom *atom, **slot;
+        PolicyAtomsSlot *slot;
+        PolicyAtom *atom;
         int r;
 
         if ((atoms->n_atoms + 1) * 2 > atoms->n_slots) {
@@ -61,7 +66,7 @@ int policy_atoms_intern(PolicyAtoms *atoms, PolicySlice text, const PolicyAtom *
                         return error_trace(r);
         }
         slot = policy_atoms_slot(atoms, text, hash);
-        if (!*slot) {
+        if (!slot->atom) {
                 atom = malloc(sizeof(*atom) + text.n + 1);
                 if (!atom)
                         return error_origin(-ENOMEM);
@@ -70,13 +75,13 @@ int policy_atoms_intern(PolicyAtoms *atoms, PolicySlice text, const PolicyAtom *
                 if (text.n > 0)
                         memcpy(atom->text, text.text, text.n);
                 atom->text[text.n] = '\0';
-                *slot = atom;
+                *slot = (PolicyAtomsSlot){ hash, atom };
                 ++atoms->n_atoms;
         }
-        *ret_atom = *slot;
+        *ret_atom = slot->atom;
         return 0;
 }
 
 const PolicyAtom *policy_atoms_lookup(const PolicyAtoms *atoms, PolicySlice text, uint64_t hash) {
-        return atoms->n_slots > 0 ? *policy_atoms_slot(atoms, text, hash) : NULL;
+        return atoms->n_slots > 0 ? policy_atoms_slot(atoms, text, hash)->atom : NULL;
 }

@@ -20,9 +20,15 @@ typedef struct PolicyAtom {
         char text[]; /* NUL-terminated; NUL bytes may also occur inside */
 } PolicyAtom;
 
+/** The hash is beside the atom, so that what is not meant costs no look at it. */
+typedef struct PolicyAtomsSlot {
+        uint64_t hash;
+        PolicyAtom *atom; /* NULL: free */
+} PolicyAtomsSlot;
+
 typedef struct PolicyAtoms {
-        PolicyAtom **slots; /* open addressing; NULL: free */
-        size_t n_slots;     /* a power of two, or 0 */
+        PolicyAtomsSlot *slots; /* open addressing */
+        size_t n_slots;         /* a power of two, or 0 */
         size_t n_atoms;
 } PolicyAtoms;
 

@@ -29,26 +29,27 @@ PolicyFacts *policy_facts_unref(PolicyFacts *facts) {
 }
 
 /* The slot of the domain with this name or UUID, or the free one where it belongs; at most half of them are used. */
-static PolicyDomain **policy_facts_slot(const PolicyFacts *facts, PolicySlice name, uint64_t hash) {
-        size_t i = hash & (facts->n_slots - 1);
+static PolicyFactsSlot *policy_facts_slot(const PolicyFacts *facts, PolicySlice name, uint64_t hash) {
+        for (size_t i = hash & (facts->n_slots - 1);; i = (i + 1) & (facts->n_slots - 1)) {
+                PolicyFactsSlot *slot = &facts->slots[i];
 
-        while (facts->slots[i] && !policy_atom_is(facts->slots[i]->name, name, hash) &&
-               !(facts->slots[i]->uuid && policy_atom_is(facts->slots[i]->uuid, name, hash)))
-                i = (i + 1) & (facts->n_slots - 1);
-        return &facts->slots[i];
+                if (!slot->domain ||
+                    (slot->hash == hash && (policy_atom_is(slot->domain->name, name, hash) ||
+                                            (slot->domain->uuid && policy_atom_is(slot->domain->uuid, name, hash)))))
+                        return slot;
+        }
 }
 
 const PolicyDomain *policy_facts_lookup(const PolicyFacts *facts, PolicySlice name) {
-        return *policy_facts_slot(facts, name, policy_hash(name));
+        return policy_facts_slot(facts, name, policy_hash(name))->domain;
 }
 
 static int policy_facts_insert(PolicyFacts *facts, PolicyDomain *domain, const PolicyAtom *key) {
-        PolicyDomain **slot = policy_facts_slot(facts, policy_atom_slice(key), key->hash);
+        PolicyFactsSlot *slot = policy_facts_slot(facts, policy_atom_slice(key), key->hash);
 
-        /* A search for its UUID can meet the domain in the slot of its own name: then it is found there. */
-        if (*slot)
-                return *slot == domain ? 0 : POLICY_FACTS_E_DUPLICATE;
-        *slot = domain;
+        if (slot->domain)
+                return POLICY_FACTS_E_DUPLICATE;
+        *slot = (PolicyFactsSlot){ key->hash, domain };
         return 0;
 }
 

@@ -64,11 +64,17 @@ typedef struct PolicyDomain {
         const PolicyAtom *icon;
 } PolicyDomain;
 
+/** The hash is beside the domain, so that what is not meant costs no look at it. */
+typedef struct PolicyFactsSlot {
+        uint64_t hash;
+        PolicyDomain *domain; /* NULL: free */
+} PolicyFactsSlot;
+
 typedef struct PolicyFacts {
         unsigned n_refs;
         PolicyDomain *domains;
         size_t n_domains;
-        PolicyDomain **slots; /* by name, and by `uuid:` and UUID: open addressing */
+        PolicyFactsSlot *slots; /* by name, and by `uuid:` and UUID: open addressing */
         size_t n_slots;
         PolicyAtoms atoms;
 } PolicyFacts;

@@ -9,17 +9,14 @@
 /** Rules about `*`, about this service, and about this service and argument. */
 #define GROUPS_MAX 3
 
-/** In each group: the general list; for source and target: dom0, two names, tags, the type. */
-#define LISTS_MAX (GROUPS_MAX * (1 + 2 * (1 + 2 + TAGS_MAX + 1)))
+/** What one side of a request can be looked up by: two names, tags, the type. */
+#define KEYS_MAX (2 + TAGS_MAX + 1)
 
-/** What the index knows of a party: the policy's atoms of its names, tags and type. */
-typedef struct PolicyKeys {
-        bool is_dom0;
-        const PolicyAtom *names[2];
-        const PolicyAtom *tags[TAGS_MAX];
-        const PolicyAtom *types[1];
-        size_t n_names, n_tags, n_types;
-} PolicyKeys;
+/** In each group: the general list; for source and target: dom0, and the keys. */
+#define LISTS_MAX (GROUPS_MAX * (1 + 2 * (1 + KEYS_MAX)))
+
+/** Not worth clearing at each decision, as all other variables are: only what was written is read. */
+#define UNCLEARED __attribute__((__uninitialized__))
 
 typedef struct PolicyCursor {
         const uint32_t *next;
@@ -28,105 +25,133 @@ typedef struct PolicyCursor {
 
 typedef struct PolicyMerge {
         const PolicyIndex *index;
+        const PolicyList *groups[GROUPS_MAX]; /* general lists, by which a group is known */
+        size_t n_groups;
+        uint32_t kinds; /* BIT() of the kinds of lists that they have */
         PolicyCursor cursors[LISTS_MAX];
         size_t n;
 } PolicyMerge;
 
-/* Adds the policy's atom of a text; one that the policy does not have is in no rule. */
-static void policy_keys_add(const Policy *policy, PolicySlice text, uint64_t hash, const PolicyAtom **atoms,
-                            size_t *n_atoms) {
-        const PolicyAtom *atom = policy_atoms_lookup(&policy->atoms, text, hash);
+static void policy_merge_add_list(PolicyMerge *merge, const PolicyList *list) {
+        const uint32_t *rules = merge->index->rules + list->first;
 
-        if (atom)
-                atoms[(*n_atoms)++] = atom;
+        if (list->n_rules > 0)
+                merge->cursors[merge->n++] = (PolicyCursor){ rules, rules + list->n_rules };
 }
 
-static void policy_keys_add_atom(const Policy *policy, const PolicyAtom *other, const PolicyAtom **atoms,
-                                 size_t *n_atoms) {
-        if (other)
-                policy_keys_add(policy, policy_atom_slice(other), other->hash, atoms, n_atoms);
+static void policy_merge_add_group(PolicyMerge *merge, const PolicyAtom *service, const PolicyAtom *argument) {
+        const PolicyList *general = policy_index_lookup(merge->index, service, argument, POLICY_LIST_GENERAL, NULL);
+
+        if (!general)
+                return;
+        merge->groups[merge->n_groups++] = general;
+        merge->kinds |= general->kinds;
+        policy_merge_add_list(merge, general);
 }
 
-/* @kinds: BIT() of the lists that there are; @side: source or target. What there is no list of is not looked up. */
-static void policy_keys_init(PolicyKeys *keys, const Policy *policy, const PolicyParty *party, PolicyListKind side,
-                             uint32_t kinds) {
-        keys->is_dom0 = party->is_dom0;
-        keys->n_names = keys->n_tags = keys->n_types = 0;
-        if (kinds & BIT(side + POLICY_LIST_OF_NAME)) {
-                policy_keys_add(policy, party->text, party->hash, keys->names, &keys->n_names);
-                policy_keys_add_atom(policy, party->alias, keys->names, &keys->n_names);
+/* The lists of one kind and key, of all groups. */
+static void policy_merge_add(PolicyMerge *merge, PolicyListKind kind, const PolicyKey *key) {
+        for (size_t i = 0; i < merge->n_groups; ++i) {
+                const PolicyList *group = merge->groups[i], *list;
+
+                if (!(group->kinds & BIT(kind)))
+                        continue;
+                list = policy_index_lookup(merge->index, group->service, group->argument, kind, key);
+                if (list)
+                        policy_merge_add_list(merge, list);
         }
+}
+
+static void policy_merge_add_atom(PolicyMerge *merge, PolicyListKind kind, const PolicyAtom *atom) {
+        PolicyKey key;
+
+        if (!atom)
+                return;
+        key = policy_key(atom);
+        policy_merge_add(merge, kind, &key);
+}
+
+/* Those of a name, and of the domain's other name. */
+static void policy_merge_add_names(PolicyMerge *merge, PolicyListKind kind, const PolicyParty *party) {
+        policy_merge_add(merge, kind, &(PolicyKey){ party->text, party->hash });
+        policy_merge_add_atom(merge, kind, party->alias);
+}
+
+static void policy_merge_add_tags(PolicyMerge *merge, PolicyListKind kind, const PolicyDomain *domain) {
+        if (!(merge->kinds & BIT(kind)))
+                return;
+        for (size_t i = 0; i < domain->n_tags; ++i)
+                policy_merge_add_atom(merge, kind, domain->tags[i]);
+}
+
+/* The lists that a domain as source or target can be in; @side: POLICY_LIST_SOURCE_DOM0 or POLICY_LIST_TARGET_DOM0. */
+static void policy_merge_add_party(PolicyMerge *merge, PolicyListKind side, const PolicyParty *party) {
+        if (party->is_dom0)
+                policy_merge_add(merge, side + POLICY_LIST_OF_DOM0, NULL);
+        policy_merge_add_names(merge, side + POLICY_LIST_OF_NAME, party);
         if (!party->domain)
                 return;
-        if (kinds & BIT(side + POLICY_LIST_OF_TAG))
-                for (size_t i = 0; i < party->domain->n_tags; ++i)
-                        policy_keys_add_atom(policy, party->domain->tags[i], keys->tags, &keys->n_tags);
-        if (kinds & BIT(side + POLICY_LIST_OF_TYPE))
-                policy_keys_add_atom(policy, party->domain->type, keys->types, &keys->n_types);
+        policy_merge_add_tags(merge, side + POLICY_LIST_OF_TAG, party->domain);
+        policy_merge_add_atom(merge, side + POLICY_LIST_OF_TYPE, party->domain->type);
 }
 
-static void policy_merge_add(PolicyMerge *merge, const PolicyList *list) {
-        if (list && list->n_rules > 0)
-                merge->cursors[merge->n++] = (PolicyCursor){ list->rules, list->rules + list->n_rules };
+/* Return: of which base a disposable is asked for, or NULL */
+static const PolicyDomain *policy_find_base(const PolicyQuery *query) {
+        const PolicyDomain *source = query->source.domain;
+
+        if (query->target.kind == POLICY_TOKEN_DISPVM_BASE)
+                return query->target.party.domain;
+        if (query->target.kind == POLICY_TOKEN_DISPVM && source && source->default_dispvm)
+                return policy_facts_lookup(query->facts, policy_atom_slice(source->default_dispvm));
+        return NULL;
 }
 
-/* The list of one kind and name in a group, which is known by its general list. */
-static void policy_merge_add_named(PolicyMerge *merge, const PolicyList *group, PolicyListKind kind,
-                                   const PolicyAtom *name) {
-        policy_merge_add(merge, policy_index_lookup(merge->index, group->service, group->argument, kind, name));
-}
+static void policy_merge_add_target(PolicyMerge *merge, const PolicyQuery *query) {
+        const PolicyDomain *base = NULL;
 
-static void policy_merge_add_all(PolicyMerge *merge, const PolicyList *group, PolicyListKind kind,
-                                 const PolicyAtom *const *names, size_t n_names) {
-        if (!(group->kinds & BIT(kind)))
+        switch (query->target.kind) {
+        case POLICY_TOKEN_NAME:
+                policy_merge_add_party(merge, POLICY_LIST_TARGET_DOM0, &query->target.party);
                 return;
-        for (size_t i = 0; i < n_names; ++i)
-                policy_merge_add_named(merge, group, kind, names[i]);
-}
-
-/* The lists of one group that a party can be in; @side: as above. */
-static void policy_merge_add_party(PolicyMerge *merge, const PolicyList *group, PolicyListKind side,
-                                   const PolicyKeys *keys) {
-        if (keys->is_dom0)
-                policy_merge_add_named(merge, group, side + POLICY_LIST_OF_DOM0, NULL);
-        policy_merge_add_all(merge, group, side + POLICY_LIST_OF_NAME, keys->names, keys->n_names);
-        policy_merge_add_all(merge, group, side + POLICY_LIST_OF_TAG, keys->tags, keys->n_tags);
-        policy_merge_add_all(merge, group, side + POLICY_LIST_OF_TYPE, keys->types, keys->n_types);
-}
-
-static const PolicyList *policy_find_group(const Policy *policy, const PolicyAtom *service,
-                                           const PolicyAtom *argument) {
-        return policy_index_lookup(&policy->index, service, argument, POLICY_LIST_GENERAL, NULL);
+        case POLICY_TOKEN_ADMINVM:
+                policy_merge_add(merge, POLICY_LIST_TARGET_DOM0, NULL);
+                return;
+        case POLICY_TOKEN_DEFAULT:
+                policy_merge_add(merge, POLICY_LIST_TARGET_DEFAULT, NULL);
+                return;
+        case POLICY_TOKEN_DISPVM:
+                policy_merge_add(merge, POLICY_LIST_TARGET_DISPVM, NULL);
+                if (query->source.domain)
+                        policy_merge_add_atom(merge, POLICY_LIST_TARGET_BASE, query->source.domain->default_dispvm);
+                break;
+        case POLICY_TOKEN_DISPVM_BASE:
+                policy_merge_add_names(merge, POLICY_LIST_TARGET_BASE, &query->target.party);
+                break;
+        case POLICY_TOKEN_NONE:
+        case POLICY_TOKEN_ANY:
+        case POLICY_TOKEN_ANYVM:
+        case POLICY_TOKEN_TYPE:
+        case POLICY_TOKEN_TAG:
+        case POLICY_TOKEN_DISPVM_TAG:
+                return;
+        }
+        if (merge->kinds & BIT(POLICY_LIST_TARGET_BASE_TAG))
+                base = policy_find_base(query);
+        if (base)
+                policy_merge_add_tags(merge, POLICY_LIST_TARGET_BASE_TAG, base);
 }
 
 static void policy_merge_init(PolicyMerge *merge, const Policy *policy, const PolicyQuery *query) {
-        const PolicyList *groups[GROUPS_MAX];
-        PolicyParty target = query->target.party;
-        PolicyKeys source_keys, target_keys;
-        uint32_t kinds = 0;
-
         merge->index = &policy->index;
-        merge->n = 0;
-        groups[0] = policy_find_group(policy, NULL, NULL);
-        groups[1] = query->service ? policy_find_group(policy, query->service, NULL) : NULL;
-        groups[2] =
-                query->service && query->argument ? policy_find_group(policy, query->service, query->argument) : NULL;
-        for (size_t i = 0; i < ARRAY_SIZE(groups); ++i)
-                kinds |= groups[i] ? groups[i]->kinds : 0;
-
-        policy_keys_init(&source_keys, policy, &query->source, POLICY_LIST_SOURCE_DOM0, kinds);
-        if (query->target.kind != POLICY_TOKEN_NAME) /* a base has its own rules, none of which these lists have */
-                target = (PolicyParty){ .is_dom0 = policy_target_is_dom0(&query->target) };
-        policy_keys_init(&target_keys, policy, &target, POLICY_LIST_TARGET_DOM0,
-                         query->target.kind == POLICY_TOKEN_NAME ? kinds : 0);
-
-        for (size_t i = 0; i < ARRAY_SIZE(groups); ++i) {
-                if (!groups[i])
-                        continue;
-                policy_merge_add(merge, groups[i]);
-                policy_merge_add_party(merge, groups[i], POLICY_LIST_SOURCE_DOM0, &source_keys);
-                policy_merge_add_party(merge, groups[i], POLICY_LIST_TARGET_DOM0, &target_keys);
-        }
+        merge->n_groups = merge->n = 0;
+        merge->kinds = 0;
+        policy_merge_add_group(merge, NULL, NULL);
+        if (query->service)
+                policy_merge_add_group(merge, query->service, NULL);
+        if (query->service && query->argument)
+                policy_merge_add_group(merge, query->service, query->argument);
+        policy_merge_add_party(merge, POLICY_LIST_SOURCE_DOM0, &query->source);
+        policy_merge_add_target(merge, query);
 }
 
 static bool policy_merge_next(PolicyMerge *merge, uint32_t *ret_number) {
@@ -148,8 +173,28 @@ static bool policy_party_is_indexed(const PolicyParty *party) {
         return !party->domain || (party->domain->type && party->domain->has_tags && party->domain->n_tags <= TAGS_MAX);
 }
 
+/* The same of a disposable. Rules about bases are faults where the base is not known, whichever they name (4.5). */
+static bool policy_base_is_indexed(const Policy *policy, const PolicyQuery *query) {
+        const PolicyDomain *source = query->source.domain, *base;
+
+        if (query->target.kind == POLICY_TOKEN_DISPVM && !(source && source->default_dispvm))
+                return !(policy->index.kinds & BIT(POLICY_LIST_TARGET_BASE));
+        if (!(policy->index.kinds & BIT(POLICY_LIST_TARGET_BASE_TAG)))
+                return true;
+        base = policy_find_base(query);
+        return base && base->is_base != POLICY_FACT_UNKNOWN && base->has_tags && base->n_tags <= TAGS_MAX;
+}
+
+static bool policy_query_is_indexed(const Policy *policy, const PolicyQuery *query) {
+        if (!policy_party_is_indexed(&query->source))
+                return false;
+        if (query->target.kind == POLICY_TOKEN_DISPVM || query->target.kind == POLICY_TOKEN_DISPVM_BASE)
+                return policy_base_is_indexed(policy, query);
+        return policy_party_is_indexed(&query->target.party);
+}
+
 static PolicyMatch policy_find_indexed(const Policy *policy, const PolicyQuery *query, const PolicyRule **ret_rule) {
-        PolicyMerge merge;
+        UNCLEARED PolicyMerge merge;
         uint32_t number;
 
         policy_merge_init(&merge, policy, query);
@@ -165,7 +210,7 @@ static PolicyMatch policy_find_indexed(const Policy *policy, const PolicyQuery *
 }
 
 PolicyMatch policy_find(const Policy *policy, const PolicyQuery *query, const PolicyRule **ret_rule) {
-        if (policy_party_is_indexed(&query->source) && policy_party_is_indexed(&query->target.party))
+        if (policy_query_is_indexed(policy, query))
                 return policy_find_indexed(policy, query, ret_rule);
 
         for (size_t i = 0; i < policy->n_rules; ++i) {

@@ -9,59 +9,45 @@
 #include "policy/facts.h"
 
 #define INDEX_SLOTS_MIN 64
-#define LIST_RULES_MIN  1
 
 void policy_index_deinit(PolicyIndex *index) {
-        for (size_t i = 0; i < index->n_slots; ++i)
-                free(index->lists[i].rules);
+        free(index->slots);
         free(index->lists);
+        free(index->rules);
         *index = POLICY_INDEX_INIT;
 }
 
-static uint64_t policy_index_mix(uint64_t hash, const PolicyAtom *atom) {
-        return (hash ^ (atom ? atom->hash : 0)) * UINT64_C(0x9e3779b97f4a7c15);
+static uint64_t policy_index_mix(uint64_t hash, uint64_t more) {
+        return (hash ^ more) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static PolicyList *policy_index_slot(const PolicyIndex *index, const PolicyAtom *service, const PolicyAtom *argument,
-                                     PolicyListKind kind, const PolicyAtom *name) {
-        uint64_t hash = policy_index_mix(policy_index_mix(policy_index_mix(kind, service), argument), name);
-        size_t i = (hash ^ hash >> 32) & (index->n_slots - 1);
+static uint32_t policy_index_hash(const PolicyAtom *service, const PolicyAtom *argument, PolicyListKind kind,
+                                  uint64_t name) {
+        uint64_t hash = policy_index_mix(kind, service ? service->hash : 0);
 
-        for (;; i = (i + 1) & (index->n_slots - 1)) {
-                PolicyList *list = &index->lists[i];
-
-                if (list->n_candidates == 0 || (list->service == service && list->argument == argument &&
-                                                list->kind == kind && list->name == name))
-                        return list;
-        }
+        hash = policy_index_mix(hash, argument ? argument->hash : 0);
+        hash = policy_index_mix(hash ^ hash >> 32, name);
+        return (uint32_t)(hash >> 32);
 }
 
 const PolicyList *policy_index_lookup(const PolicyIndex *index, const PolicyAtom *service, const PolicyAtom *argument,
-                                      PolicyListKind kind, const PolicyAtom *name) {
-        const PolicyList *list;
+                                      PolicyListKind kind, const PolicyKey *key) {
+        uint32_t hash = policy_index_hash(service, argument, kind, key ? key->hash : 0);
 
-        if (index->n_slots == 0)
-                return NULL;
-        list = policy_index_slot(index, service, argument, kind, name);
-        return list->n_candidates > 0 ? list : NULL;
-}
+        for (size_t i = hash & (index->n_slots - 1); index->n_slots > 0; i = (i + 1) & (index->n_slots - 1)) {
+                const PolicyIndexSlot *slot = &index->slots[i];
+                const PolicyList *list;
 
-static int policy_index_grow(PolicyIndex *index) {
-        PolicyIndex larger = { .n_slots = index->n_slots ? index->n_slots * 2 : INDEX_SLOTS_MIN,
-                               .n_lists = index->n_lists };
-
-        larger.lists = calloc(larger.n_slots, sizeof(*larger.lists));
-        if (!larger.lists)
-                return error_origin(-ENOMEM);
-        for (size_t i = 0; i < index->n_slots; ++i) {
-                const PolicyList *list = &index->lists[i];
-
-                if (list->n_candidates > 0)
-                        *policy_index_slot(&larger, list->service, list->argument, list->kind, list->name) = *list;
+                if (slot->list == 0)
+                        return NULL;
+                if (slot->hash != hash)
+                        continue;
+                list = &index->lists[slot->list - 1];
+                if (list->service == service && list->argument == argument && list->kind == kind &&
+                    (key ? list->name && policy_atom_is(list->name, key->text, key->hash) : !list->name))
+                        return list;
         }
-        free(index->lists);
-        *index = larger;
-        return 0;
+        return NULL;
 }
 
 /*
@@ -73,7 +59,8 @@ typedef struct PolicyCandidate {
         const PolicyAtom *name;
 } PolicyCandidate;
 
-/* @side: POLICY_LIST_SOURCE_DOM0 or POLICY_LIST_TARGET_DOM0. Return: does the token say something telling? */
+/* @side: POLICY_LIST_SOURCE_DOM0 or POLICY_LIST_TARGET_DOM0. Return: does the token say something telling? As a source
+ * none of those about disposables comes here. */
 static bool policy_candidate(PolicyToken token, PolicyListKind side, PolicyCandidate *ret_candidate) {
         *ret_candidate = (PolicyCandidate){ .kind = side + POLICY_LIST_OF_DOM0 };
         switch (token.kind) {
@@ -90,13 +77,21 @@ static bool policy_candidate(PolicyToken token, PolicyListKind side, PolicyCandi
         case POLICY_TOKEN_TYPE:
                 *ret_candidate = (PolicyCandidate){ side + POLICY_LIST_OF_TYPE, token.value };
                 return true;
+        case POLICY_TOKEN_DEFAULT:
+                *ret_candidate = (PolicyCandidate){ .kind = POLICY_LIST_TARGET_DEFAULT };
+                return true;
+        case POLICY_TOKEN_DISPVM:
+                *ret_candidate = (PolicyCandidate){ .kind = POLICY_LIST_TARGET_DISPVM };
+                return true;
+        case POLICY_TOKEN_DISPVM_BASE:
+                *ret_candidate = (PolicyCandidate){ POLICY_LIST_TARGET_BASE, token.value };
+                return true;
+        case POLICY_TOKEN_DISPVM_TAG:
+                *ret_candidate = (PolicyCandidate){ POLICY_LIST_TARGET_BASE_TAG, token.value };
+                return true;
         case POLICY_TOKEN_NONE:
         case POLICY_TOKEN_ANY:
         case POLICY_TOKEN_ANYVM:
-        case POLICY_TOKEN_DEFAULT:
-        case POLICY_TOKEN_DISPVM:
-        case POLICY_TOKEN_DISPVM_BASE:
-        case POLICY_TOKEN_DISPVM_TAG:
                 return false;
         }
         return false;
@@ -117,80 +112,182 @@ static size_t policy_candidates(const PolicyRule *rule, PolicyCandidate ret_cand
 }
 
 /*
- * Building: first every list that a rule could be in is counted, then each rule goes to its shortest
+ * Building: every list that a rule could be in is counted, each rule goes to its shortest, and those that got rules, or
+ * say which others there are, make the index
  */
 
-static int policy_index_count(PolicyIndex *index, const PolicyRule *rule, PolicyCandidate candidate) {
-        PolicyList *list;
+/** A list that rules could be in. */
+typedef struct PolicyDraft {
+        PolicyList list;
+        uint32_t n_candidates; /* rules that could be here */
+} PolicyDraft;
+
+/** Of one rule: the drafts that it could be in, and the general one of its service and argument. */
+typedef struct PolicyPlaces {
+        uint32_t drafts[2];
+        uint32_t n; /* 0: it matches no call at all */
+        uint32_t general;
+} PolicyPlaces;
+
+typedef struct PolicyBuilder {
+        PolicyDraft *drafts;
+        size_t n_drafts;
+        PolicyIndexSlot *slots;
+        size_t n_slots;
+        PolicyPlaces *places; /* of each rule */
+} PolicyBuilder;
+
+static void policy_builder_deinit(PolicyBuilder *builder) {
+        free(builder->drafts);
+        free(builder->slots);
+        free(builder->places);
+}
+
+/* Where an entry with this hash goes; there is room. */
+static void policy_slots_add(PolicyIndexSlot *slots, size_t n_slots, uint32_t hash, uint32_t list) {
+        size_t i = hash & (n_slots - 1);
+
+        while (slots[i].list > 0)
+                i = (i + 1) & (n_slots - 1);
+        slots[i] = (PolicyIndexSlot){ hash, list };
+}
+
+static int policy_builder_grow(PolicyBuilder *builder) {
+        size_t n_slots = builder->n_slots ? builder->n_slots * 2 : INDEX_SLOTS_MIN;
+        PolicyDraft *drafts = reallocarray(builder->drafts, n_slots / 2, sizeof(*drafts));
+        PolicyIndexSlot *slots;
+
+        if (!drafts)
+                return error_origin(-ENOMEM);
+        builder->drafts = drafts;
+        slots = calloc(n_slots, sizeof(*slots));
+        if (!slots)
+                return error_origin(-ENOMEM);
+        for (size_t i = 0; i < builder->n_slots; ++i)
+                if (builder->slots[i].list > 0)
+                        policy_slots_add(slots, n_slots, builder->slots[i].hash, builder->slots[i].list);
+        free(builder->slots);
+        builder->slots = slots;
+        builder->n_slots = n_slots;
+        return 0;
+}
+
+static int policy_builder_find(PolicyBuilder *builder, const PolicyRule *rule, PolicyCandidate candidate,
+                               uint32_t *ret_draft) {
+        uint32_t hash = policy_index_hash(rule->service, rule->argument, candidate.kind,
+                                          candidate.name ? candidate.name->hash : 0);
         int r;
 
-        if ((index->n_lists + 1) * 2 > index->n_slots) {
-                r = policy_index_grow(index);
+        for (size_t i = hash & (builder->n_slots - 1); builder->n_slots > 0; i = (i + 1) & (builder->n_slots - 1)) {
+                const PolicyIndexSlot *slot = &builder->slots[i];
+                const PolicyList *list;
+
+                if (slot->list == 0)
+                        break;
+                list = &builder->drafts[slot->list - 1].list;
+                if (slot->hash == hash && list->service == rule->service && list->argument == rule->argument &&
+                    list->kind == candidate.kind && list->name == candidate.name) {
+                        *ret_draft = slot->list - 1;
+                        return 0;
+                }
+        }
+        if (builder->n_drafts == builder->n_slots / 2) {
+                r = policy_builder_grow(builder);
                 if (r < 0)
                         return error_trace(r);
         }
-        list = policy_index_slot(index, rule->service, rule->argument, candidate.kind, candidate.name);
-        if (list->n_candidates++ == 0) {
-                list->service = rule->service;
-                list->argument = rule->argument;
-                list->kind = candidate.kind;
-                list->name = candidate.name;
-                ++index->n_lists;
-        }
+        builder->drafts[builder->n_drafts] = (PolicyDraft){ .list = { .service = rule->service,
+                                                                      .argument = rule->argument,
+                                                                      .name = candidate.name,
+                                                                      .kind = candidate.kind } };
+        *ret_draft = (uint32_t)builder->n_drafts++;
+        policy_slots_add(builder->slots, builder->n_slots, hash, *ret_draft + 1);
         return 0;
 }
 
-static int policy_list_append(PolicyList *list, uint32_t number) {
-        if (list->n_rules == list->n_allocated) {
-                size_t n = list->n_allocated ? list->n_allocated * 2 : LIST_RULES_MIN;
-                uint32_t *larger = reallocarray(list->rules, n, sizeof(*larger));
+static int policy_builder_count(PolicyBuilder *builder, const PolicyRule *rule, PolicyPlaces *places) {
+        PolicyCandidate candidates[2], general = { .kind = POLICY_LIST_GENERAL };
+        int r = 0;
 
-                if (!larger)
-                        return error_origin(-ENOMEM);
-                list->rules = larger;
-                list->n_allocated = n;
+        places->n = (uint32_t)policy_candidates(rule, candidates);
+        if (places->n > 0)
+                r = policy_builder_find(builder, rule, general, &places->general);
+        for (size_t i = 0; i < places->n && r == 0; ++i) {
+                r = policy_builder_find(builder, rule, candidates[i], &places->drafts[i]);
+                if (r == 0)
+                        ++builder->drafts[places->drafts[i]].n_candidates;
         }
-        list->rules[list->n_rules++] = number;
-        return 0;
+        return r;
 }
 
-static int policy_index_place(PolicyIndex *index, const PolicyRule *rule, uint32_t number) {
-        PolicyCandidate candidates[2];
-        size_t n = policy_candidates(rule, candidates);
-        PolicyList *shortest = NULL, *general;
+/* The first of the places is where the rule goes. */
+static void policy_builder_place(PolicyBuilder *builder, PolicyPlaces *places) {
+        PolicyDraft *drafts = builder->drafts;
 
-        if (n == 0)
-                return 0;
-        for (size_t i = 0; i < n; ++i) {
-                PolicyList *list =
-                        policy_index_slot(index, rule->service, rule->argument, candidates[i].kind, candidates[i].name);
+        if (places->n == 0)
+                return;
+        if (places->n > 1 && drafts[places->drafts[1]].n_candidates < drafts[places->drafts[0]].n_candidates)
+                places->drafts[0] = places->drafts[1];
+        ++drafts[places->drafts[0]].list.n_rules;
+        drafts[places->general].list.kinds |= BIT(drafts[places->drafts[0]].list.kind);
+}
 
-                if (!shortest || list->n_candidates < shortest->n_candidates)
-                        shortest = list;
+/* The drafts that are lists; a draft's n_candidates becomes the number of its rules that are in their place. */
+static int policy_builder_finish(PolicyBuilder *builder, size_t n_rules, PolicyIndex *index) {
+        uint32_t first = 0;
+
+        index->n_slots = INDEX_SLOTS_MIN;
+        for (size_t i = 0; i < builder->n_drafts; ++i)
+                index->n_lists += builder->drafts[i].list.n_rules > 0 || builder->drafts[i].list.kinds > 0;
+        while (index->n_slots / 2 < index->n_lists)
+                index->n_slots *= 2;
+        index->slots = calloc(index->n_slots, sizeof(*index->slots));
+        index->lists = calloc(index->n_lists ?: 1, sizeof(*index->lists));
+        index->rules = calloc(n_rules ?: 1, sizeof(*index->rules));
+        if (!index->slots || !index->lists || !index->rules)
+                return error_origin(-ENOMEM);
+
+        index->n_lists = 0;
+        for (size_t i = 0; i < builder->n_drafts; ++i) {
+                PolicyList *list = &builder->drafts[i].list;
+
+                if (list->n_rules == 0 && list->kinds == 0)
+                        continue;
+                builder->drafts[i].n_candidates = 0;
+                list->first = first;
+                first += list->n_rules;
+                index->kinds |= list->kinds;
+                index->lists[index->n_lists++] = *list;
+                policy_slots_add(
+                        index->slots, index->n_slots,
+                        policy_index_hash(list->service, list->argument, list->kind, list->name ? list->name->hash : 0),
+                        (uint32_t)index->n_lists);
         }
-        general = policy_index_slot(index, rule->service, rule->argument, POLICY_LIST_GENERAL, NULL);
-        general->kinds |= BIT(shortest->kind);
-        return policy_list_append(shortest, number);
+        for (size_t i = 0; i < n_rules; ++i) {
+                PolicyDraft *draft;
+
+                if (builder->places[i].n == 0)
+                        continue;
+                draft = &builder->drafts[builder->places[i].drafts[0]];
+                index->rules[draft->list.first + draft->n_candidates++] = (uint32_t)i;
+        }
+        return 0;
 }
 
 int policy_index_build(PolicyIndex *index, const PolicyRule *rules, size_t n_rules) {
-        PolicyCandidate general = { .kind = POLICY_LIST_GENERAL };
-        int r;
+        _cleanup_(policy_builder_deinit) PolicyBuilder builder = {};
+        int r = 0;
 
-        for (size_t i = 0; i < n_rules; ++i) {
-                PolicyCandidate candidates[2];
-                size_t n = policy_candidates(&rules[i], candidates);
-
-                r = n > 0 ? policy_index_count(index, &rules[i], general) : 0;
-                for (size_t k = 0; k < n && r == 0; ++k)
-                        r = policy_index_count(index, &rules[i], candidates[k]);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < n_rules; ++i) {
-                r = policy_index_place(index, &rules[i], (uint32_t)i);
-                if (r < 0)
-                        return error_trace(r);
-        }
-        return 0;
+        if (n_rules == 0)
+                return 0;
+        builder.places = calloc(n_rules, sizeof(*builder.places));
+        if (!builder.places)
+                return error_origin(-ENOMEM);
+        for (size_t i = 0; i < n_rules && r == 0; ++i)
+                r = policy_builder_count(&builder, &rules[i], &builder.places[i]);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n_rules; ++i)
+                policy_builder_place(&builder, &builder.places[i]);
+        return error_trace(policy_builder_finish(&builder, n_rules, index));
 }

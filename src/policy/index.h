@@ -15,7 +15,7 @@
 #include "policy/rule.h"
 
 typedef enum PolicyListKind {
-        POLICY_LIST_GENERAL,     /* nothing telling: any source, and any target, or one that depends on both */
+        POLICY_LIST_GENERAL,     /* nothing telling: any source and any target */
         POLICY_LIST_SOURCE_DOM0, /* dom0 in any of its spellings */
         POLICY_LIST_SOURCE_NAME,
         POLICY_LIST_SOURCE_TAG,
@@ -24,6 +24,10 @@ typedef enum PolicyListKind {
         POLICY_LIST_TARGET_NAME,
         POLICY_LIST_TARGET_TAG,
         POLICY_LIST_TARGET_TYPE,
+        POLICY_LIST_TARGET_DEFAULT,  /* `@default` */
+        POLICY_LIST_TARGET_DISPVM,   /* `@dispvm` */
+        POLICY_LIST_TARGET_BASE,     /* `@dispvm:NAME` */
+        POLICY_LIST_TARGET_BASE_TAG, /* `@dispvm:@tag:NAME` */
 } PolicyListKind;
 
 /** What a rule can say of one side, added to the side: POLICY_LIST_SOURCE_DOM0 or POLICY_LIST_TARGET_DOM0. */
@@ -37,19 +41,35 @@ enum {
 typedef struct PolicyList {
         const PolicyAtom *service;  /* NULL: `*` */
         const PolicyAtom *argument; /* NULL: `*` */
+        const PolicyAtom *name;     /* the name, tag or type; NULL where the kind has none */
         PolicyListKind kind;
-        const PolicyAtom *name; /* the name, tag or type; NULL where the kind has none */
-        uint32_t *rules;        /* numbers, ascending */
-        size_t n_rules;
-        size_t n_allocated;
-        size_t n_candidates; /* rules that could be here; 0: the slot is free */
-        uint32_t kinds;      /* of a GENERAL list: BIT() of all kinds of lists with this service and argument */
+        uint32_t kinds;   /* of a GENERAL list: BIT() of all kinds of lists with this service and argument */
+        uint32_t first;   /* of PolicyIndex.rules */
+        uint32_t n_rules; /* may be 0, of a GENERAL list */
 } PolicyList;
 
+/** What a list is looked up by, from any table. */
+typedef struct PolicyKey {
+        PolicySlice text;
+        uint64_t hash;
+} PolicyKey;
+
+static inline PolicyKey policy_key(const PolicyAtom *atom) {
+        return (PolicyKey){ policy_atom_slice(atom), atom->hash };
+}
+
+typedef struct PolicyIndexSlot {
+        uint32_t hash;
+        uint32_t list; /* of `lists`, from 1; 0: free */
+} PolicyIndexSlot;
+
 typedef struct PolicyIndex {
-        PolicyList *lists; /* open addressing */
-        size_t n_slots;    /* a power of two, or 0 */
+        PolicyIndexSlot *slots; /* open addressing */
+        size_t n_slots;         /* a power of two, or 0 */
+        PolicyList *lists;
         size_t n_lists;
+        uint32_t *rules; /* numbers: those of a list are in one piece, ascending */
+        uint32_t kinds;  /* BIT() of all kinds of lists */
 } PolicyIndex;
 
 #define POLICY_INDEX_INIT ((PolicyIndex){ 0 })
@@ -61,9 +81,10 @@ void policy_index_deinit(PolicyIndex *index);
 int policy_index_build(PolicyIndex *index, const PolicyRule *rules, size_t n_rules);
 
 /**
- * policy_index_lookup() - the list, which may have no rules, or NULL. Atoms are those of the rules' table
+ * policy_index_lookup() - the list, or NULL: there are no such rules. Service and argument are of the rules' table
+ * @key: the name, tag or type; NULL where the kind has none
  *
  * If there is any list with this service and argument, there is the GENERAL one, whose `kinds` says which else.
  */
 const PolicyList *policy_index_lookup(const PolicyIndex *index, const PolicyAtom *service, const PolicyAtom *argument,
-                                      PolicyListKind kind, const PolicyAtom *name);
+                                      PolicyListKind kind, const PolicyKey *key);

@@ -29,14 +29,16 @@ static const PolicyAtom *atom(const Policy *policy, const char *text) {
 /* The numbers of a list's rules. */
 static void check(const Policy *policy, const char *service, const char *argument, PolicyListKind kind,
                   const char *name, const char *expect) {
+        PolicyKey key = { policy_slice(name), policy_hash(policy_slice(name)) };
         const PolicyList *list =
                 policy_index_lookup(&policy->index, service ? atom(policy, service) : NULL,
-                                    argument ? atom(policy, argument) : NULL, kind, name ? atom(policy, name) : NULL);
+                                    argument ? atom(policy, argument) : NULL, kind, name ? &key : NULL);
         char got[64] = "";
         size_t n = 0;
 
         for (size_t i = 0; list && i < list->n_rules; ++i)
-                n += (size_t)snprintf(got + n, sizeof(got) - n, "%s%u", i > 0 ? " " : "", list->rules[i]);
+                n += (size_t)snprintf(got + n, sizeof(got) - n, "%s%u", i > 0 ? " " : "",
+                                      policy->index.rules[list->first + i]);
         assert_string_equal(got, expect);
 }
 
@@ -50,23 +52,31 @@ static uint32_t kinds(const Policy *policy, const char *service, const char *arg
 
 /* Each rule is in one list, and there is one for each thing that a rule can say. */
 static void test_kinds(void **state) {
-        _cleanup_(policy_unrefp) Policy *policy = parse(POLICY_SLICE("s.Go * @anyvm @default deny\n" /* 0 */
-                                                                     "s.Go * dom0 * deny\n"          /* 1 */
-                                                                     "s.Go * @adminvm * deny\n"      /* 2 */
-                                                                     "s.Go * desk * deny\n"          /* 3 */
-                                                                     "s.Go * @tag:t * deny\n"        /* 4 */
-                                                                     "s.Go * @type:T * deny\n"       /* 5 */
-                                                                     "s.Go * * dom0 deny\n"          /* 6 */
-                                                                     "s.Go * * @adminvm deny\n"      /* 7 */
-                                                                     "s.Go * * web deny\n"           /* 8 */
-                                                                     "s.Go * * @tag:t deny\n"        /* 9 */
-                                                                     "s.Go * * @type:T deny\n"       /* 10 */
-                                                                     "s.Go * @dispvm:x * deny\n"     /* 11: nobody */
-                                                                     "s.Go +x desk * deny\n"         /* 12 */
-                                                                     "* * desk * deny\n"             /* 13 */
-                                                                     "s.Go * * @dispvm:x deny\n" /* 14 */));
+        _cleanup_(policy_unrefp) Policy *policy = parse(POLICY_SLICE("s.Go * @anyvm @default deny\n"  /* 0 */
+                                                                     "s.Go * dom0 * deny\n"           /* 1 */
+                                                                     "s.Go * @adminvm * deny\n"       /* 2 */
+                                                                     "s.Go * desk * deny\n"           /* 3 */
+                                                                     "s.Go * @tag:t * deny\n"         /* 4 */
+                                                                     "s.Go * @type:T * deny\n"        /* 5 */
+                                                                     "s.Go * * dom0 deny\n"           /* 6 */
+                                                                     "s.Go * * @adminvm deny\n"       /* 7 */
+                                                                     "s.Go * * web deny\n"            /* 8 */
+                                                                     "s.Go * * @tag:t deny\n"         /* 9 */
+                                                                     "s.Go * * @type:T deny\n"        /* 10 */
+                                                                     "s.Go * @dispvm:x * deny\n"      /* 11: nobody */
+                                                                     "s.Go +x desk * deny\n"          /* 12 */
+                                                                     "* * desk * deny\n"              /* 13 */
+                                                                     "s.Go * * @dispvm:x deny\n"      /* 14 */
+                                                                     "s.Go * * @dispvm deny\n"        /* 15 */
+                                                                     "s.Go * * @dispvm:@tag:t deny\n" /* 16 */
+                                                                     "s.Go * @anyvm @anyvm deny\n" /* 17 */));
 
-        check(policy, "s.Go", NULL, POLICY_LIST_GENERAL, NULL, "0 14");
+        check(policy, "s.Go", NULL, POLICY_LIST_GENERAL, NULL, "17");
+        check(policy, "s.Go", NULL, POLICY_LIST_TARGET_DEFAULT, NULL, "0");
+        check(policy, "s.Go", NULL, POLICY_LIST_TARGET_DISPVM, NULL, "15");
+        check(policy, "s.Go", NULL, POLICY_LIST_TARGET_BASE, "x", "14");
+        check(policy, "s.Go", NULL, POLICY_LIST_TARGET_BASE_TAG, "t", "16");
+        check(policy, "s.Go", NULL, POLICY_LIST_TARGET_BASE_TAG, "x", "");
         check(policy, "s.Go", NULL, POLICY_LIST_SOURCE_DOM0, NULL, "1 2");
         check(policy, "s.Go", NULL, POLICY_LIST_SOURCE_NAME, "desk", "3");
         check(policy, "s.Go", NULL, POLICY_LIST_SOURCE_TAG, "t", "4");
@@ -77,7 +87,7 @@ static void test_kinds(void **state) {
         check(policy, "s.Go", NULL, POLICY_LIST_TARGET_TYPE, "T", "10");
         check(policy, "s.Go", "+x", POLICY_LIST_SOURCE_NAME, "desk", "12");
         check(policy, NULL, NULL, POLICY_LIST_SOURCE_NAME, "desk", "13");
-        assert_int_equal(kinds(policy, "s.Go", NULL), 0x1ff);
+        assert_int_equal(kinds(policy, "s.Go", NULL), 0x1fff);
         assert_int_equal(kinds(policy, "s.Go", "+x"), BIT(POLICY_LIST_SOURCE_NAME));
         assert_int_equal(kinds(policy, NULL, NULL), BIT(POLICY_LIST_SOURCE_NAME));
         assert_int_equal(kinds(policy, "desk", NULL), 0);
