@@ -7,6 +7,7 @@
  * sense (a limit, a directory that cannot be read) ends the load at once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -501,7 +502,7 @@ static int policy_load_read(const PolicyLoader *loader, const char *path, char *
         if (r < 0)
                 return r;
         if (!is_changed)
-                return file_read(-1, path, POLICY_FILE_SIZE_MAX, ret_data, ret_n);
+                return file_read(AT_FDCWD, path, POLICY_FILE_SIZE_MAX, ret_data, ret_n);
         if (change->text.n > POLICY_FILE_SIZE_MAX)
                 return FILE_E_TOO_LARGE;
         *ret_data = malloc(change->text.n + 1);

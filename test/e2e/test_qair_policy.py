@@ -104,6 +104,16 @@ def test_the_first_folder_has_precedence(host):
     assert result.stdout.startswith("allow ")
 
 
+def test_folders_may_be_named_from_where_one_is(host):
+    host.rules("!include include/x\n")
+    host.write(host.policy / "include" / "x", "s.Go * work vault allow\n")
+    result = run(
+        *["policy", "explain", "--policy-dir=policy.d", "--inventory=domains.d", "work", "vault", "s.Go"], cwd=host.root
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("allow target=vault\n")
+
+
 def test_test(host):
     host.rules("s.Go * work vault allow user=keys\n")
     file = host.write(host.root / "t", "# all of these hold\nwork -> vault s.Go: allow user=keys\nvault -> work s.Go: deny\n")
