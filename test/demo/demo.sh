@@ -125,6 +125,7 @@ demo.Vault      *  work   vault  allow
 demo.Vault      *  vault  work   allow
 demo.Nowhere    *  work   vault  allow
 demo.Chat       *  work   vault  allow
+demo.Count      *  work   vault  allow
 POLICY
 
         say 'A service is a program: standard input, standard output, and the name of who called'
@@ -145,6 +146,11 @@ SERVICE
 #!/bin/sh
 echo started
 exec cat
+SERVICE
+
+        quiet_tell /etc/qubes-rpc/demo.Count 0755 <<'SERVICE'
+#!/bin/sh
+exec wc -c
 SERVICE
 
         # Allowed to nobody, so nobody ever gets to see what it would do.
@@ -198,6 +204,7 @@ steps() {
         [ "$status" -eq 127 ] || wrong 'the status should be 127'
         good 'it is where it was put and nowhere else'
 
+        stream_much
         watch_a_call
 
         say 'The audit: who called what, which line of the policy decided, and how it ended'
@@ -207,6 +214,29 @@ steps() {
         [[ $output =~ 'work -> vault  demo.Secret  refused: denied by policy' ]] || wrong 'the refusal is not in it'
         [[ $output =~ 'work -> vault  demo.Chat  ended: killed, status 143' ]] || wrong 'the killed call is not in it'
         good 'every call is there, with its beginning and its end'
+}
+
+# timed ACCOUNT COMMAND-LINE: must, and how fast it moved $stream_bytes; sets $speed, in MB/s
+timed() {
+        local begin msec
+
+        begin=$(date +%s%N)
+        must "$@"
+        msec=$((($(date +%s%N) - begin) / 1000000 + 1))
+        speed=$((stream_bytes / 1000 / msec))
+        printf '  %d.%d s: %d MB/s\n' $((msec / 1000)) $((msec % 1000 / 100)) "$speed"
+        [ "$output" = "$stream_bytes" ] || wrong 'these are not as many bytes as went in'
+}
+
+# Much data, beside what the machine can do at all.
+stream_much() {
+        local stream_bytes=4294967296 speed pipe_speed source='dd if=/dev/zero bs=64k count=65536 status=none'
+
+        say 'Much data: 4 GiB, counted by the vault; before that, by a program at the other end of a plain pipe'
+        timed work "$source | wc -c"
+        pipe_speed=$speed
+        timed work "$source | qrexec-client-vm vault demo.Count"
+        good "every byte arrived, at $((100 * speed / pipe_speed)) % of the speed of a plain pipe"
 }
 
 # A call that is open, seen and ended from outside.
