@@ -112,9 +112,13 @@ class Host:
         self.serve([ECHO, ECHO_SOCKET], "vault", ready=b"ready\n")
 
     def serve(self, command, account="root", ready=None, path=None):
-        """Start a server and wait until it is: READY is what it prints then, PATH the socket that it makes."""
+        """Start a server and wait until it is: READY is what it prints then, PATH the socket that it makes.
+
+        In a session of its own, as servers are: the kernel shares processors out by session first.
+        """
         process = subprocess.Popen(
             command,
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if ready else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -165,9 +169,9 @@ class Host:
         """COUNT calls to vault, held open by ACCOUNT as long as the `with` lasts; gives (held, pipes, complaint)."""
         command = [HOLD, str(count), "vault", "test.Hold"] + (["shake"] if shake else [])
         others = len(pids(HELD))
-        holder = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **identity(account)
-        )
+        # Another account has logged in by itself; in our session it would take the processor from what we measure.
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        holder = subprocess.Popen(command, start_new_session=True, **streams, **identity(account))
         try:
             words = holder.stdout.readline().split()
             complaint = "" if int(words[1]) == count else holder.stderr.readline().decode().strip()
