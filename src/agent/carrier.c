@@ -345,12 +345,15 @@ static void carrier_watch_socket(CarrierTable *table, Carrier *carrier) {
                       CARRIER_SOCKET_EVENTS | (carrier->room_watched ? (uint32_t)EPOLLOUT : 0), &carrier->socket_watch);
 }
 
-static void carrier_watch_channel(CarrierTable *table, Carrier *carrier) {
+/* Nobody sends anything there: what there is to hear is that the caller is gone. */
+static void carrier_watch_status(CarrierTable *table, Carrier *carrier) {
+        carrier_watch(table, carrier, carrier->channel.status_fd, 0, &carrier->status_watch);
+}
+
+static void carrier_watch_pipes(CarrierTable *table, Carrier *carrier) {
         if (carrier->state == CARRIER_STATE_DIALING)
                 return;
         carrier_watch(table, carrier, carrier->channel.stdin_fd, EPOLLIN, &carrier->stdin_watch);
-        /* Its reader sends nothing: what there is to hear is that it is gone. */
-        carrier_watch(table, carrier, carrier->channel.status_fd, 0, &carrier->status_watch);
         if (carrier->out_watched)
                 carrier_watch(table, carrier, carrier->channel.stdout_fd, EPOLLOUT, &carrier->stdout_watch);
 }
@@ -358,7 +361,8 @@ static void carrier_watch_channel(CarrierTable *table, Carrier *carrier) {
 /* Everything that the state is interested in, in a WatchSet that has nothing of it yet. */
 static void carrier_watch_all(CarrierTable *table, Carrier *carrier) {
         carrier_watch_socket(table, carrier);
-        carrier_watch_channel(table, carrier);
+        carrier_watch_status(table, carrier);
+        carrier_watch_pipes(table, carrier);
 }
 
 /* The socket is connected. */
@@ -503,7 +507,7 @@ static void carrier_connected(CarrierTable *table, Carrier *carrier) {
         carrier->prefix = NULL;
         carrier_begin(table, carrier, prefix, prefix ? carrier->n_prefix : 0);
         free(prefix);
-        carrier_watch_channel(table, carrier);
+        carrier_watch_pipes(table, carrier);
 }
 
 /* Connect again: its backlog was full. */
@@ -562,6 +566,16 @@ static void carrier_on_socket(CarrierTable *table, Carrier *carrier, uint32_t ev
         carrier_report_ended(table, carrier);
 }
 
+/* The caller is gone: the service loses its end (5.8). */
+static void carrier_on_status(CarrierTable *table, Carrier *carrier, uint32_t events) {
+        DataOutcome outcome;
+
+        if (!(events & (EPOLLHUP | EPOLLERR)))
+                return;
+        outcome = carrier_end(table, carrier, CALL_HOW_ABANDONED, 0);
+        table->on_ended(table->userdata, carrier->call_id, &outcome);
+}
+
 static Carrier *carrier_of(Watch *watch) {
         switch (watch->kind) {
         case WATCH_KIND_CARRIER_SOCKET:
@@ -586,27 +600,24 @@ static Carrier *carrier_of(Watch *watch) {
 
 void carrier_on_event(CarrierTable *table, Watch *watch, uint32_t events) {
         Carrier *carrier = carrier_of(watch);
-        DataOutcome outcome;
 
         /* Events that were taken together with the one that ended it are stale. */
         if (!carrier || carrier->state == CARRIER_STATE_GONE)
                 return;
-        if (carrier->state == CARRIER_STATE_DIALING) {
+        if (watch->kind == WATCH_KIND_CARRIER_STATUS) {
+                carrier_on_status(table, carrier, events);
+        } else if (carrier->state == CARRIER_STATE_DIALING) {
                 carrier_on_dialed(table, carrier);
         } else if (watch->kind == WATCH_KIND_CARRIER_SOCKET) {
                 carrier_on_socket(table, carrier, events);
         } else if (watch->kind == WATCH_KIND_CARRIER_STDIN) {
                 carrier_run_in(table, carrier);
                 carrier_report_ended(table, carrier);
-        } else if (watch->kind == WATCH_KIND_CARRIER_STDOUT) {
+        } else {
                 if (events & EPOLLERR && carrier->channel.stdout_fd >= 0)
                         carrier_break_out(table, carrier);
                 carrier_run_out(table, carrier);
                 carrier_report_ended(table, carrier);
-        } else if (events & (EPOLLHUP | EPOLLERR)) {
-                /* The caller is gone: the service loses its end (5.8). */
-                outcome = carrier_end(table, carrier, CALL_HOW_ABANDONED, 0);
-                table->on_ended(table->userdata, carrier->call_id, &outcome);
         }
 }
 

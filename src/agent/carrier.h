@@ -8,9 +8,10 @@
  *      `------ refused, or DIAL_LIMIT_USEC is over: 125 ---------------------------------------------------^
  *
  *   DIALING    the service owes an answer; where its backlog is full, it is asked again from time to time
- *   CARRYING   caller or service owe data or their ends. A caller whose status stream has no reader is gone, and so is
- *              the call; CALL_KILL ends it as well
+ *   CARRYING   caller or service owe data or their ends
  *   GONE       nothing is left; freed by carrier_table_collect()
+ *
+ * A caller whose status stream has no reader is gone, and so is the call at once; CALL_KILL ends it as well.
  *
  * The bytes are moved by the kernel (data/flow.h) and never come into this process. A call costs less than a KiB of it and
  * four descriptors, however much goes through; a run moves at most a turn's worth, so none has to wait for another's
