@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 typedef enum WatchKind {
         WATCH_KIND_SIGNALS,
@@ -60,3 +61,12 @@ void watch_set_remove(WatchSet *set, int fd);
 
 /** watch_set_close() - the same, and close it; -1 is none. Return: -1, as fd_close() */
 int watch_set_close(WatchSet *set, int fd);
+
+/**
+ * watch_set_wait() - wait for events
+ * @deadline_usec: until then at most (base/clock.h); 0: not at all; UINT64_MAX: without limit
+ * @ret_n:         how many of @events, n_max, there are; 0 also when a signal interrupted
+ *
+ * Return: 0 or a negative error.
+ */
+int watch_set_wait(WatchSet *set, uint64_t deadline_usec, struct epoll_event *events, int n_max, int *ret_n);

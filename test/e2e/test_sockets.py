@@ -434,6 +434,8 @@ def test_an_agent_that_is_stopped(host):
         second, _ = listener.accept()
         agent = agent_of("vault")
         agent.kill(15)
+        host.wait_log("told to stop")  # it would wait for them
+        agent.kill(15)
         assert agent.wait(LIMIT_SEC)
         os.write(channel.stdin, b"in")
         assert connection.recv(10) == b"in"
