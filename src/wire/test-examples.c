@@ -25,6 +25,7 @@
 #include "wire/command.h"
 #include "wire/data.h"
 #include "wire/exec.h"
+#include "wire/forkserver.h"
 #include "wire/header.h"
 #include "wire/hello.h"
 #include "wire/refusal.h"
@@ -243,6 +244,60 @@ static void decode_supervise(Example *e) {
 static const struct {
         uint32_t type;
         const char *name;
+} forkserver_names[] = {
+        { WIRE_TYPE_EXEC_CMDLINE, "EXEC_CMDLINE" },
+        { WIRE_TYPE_JUST_EXEC, "JUST_EXEC" },
+        { WIRE_TYPE_CALL_KILL, "CALL_KILL" },
+};
+
+static void render_setting(FILE *out, const char *what, const char *value) {
+        if (!value)
+                return;
+        fprintf(out, " %s ", what);
+        render_quoted(out, value);
+}
+
+/* A request, a CALL_KILL, or an answer, which alone is as short as that. */
+static void decode_forkserver(Example *e) {
+        ForkserverAnswer answer;
+        ForkserverHeader header;
+        ForkserverRequest request;
+
+        fprintf(e->meaning, "FORKSERVER ");
+        if (e->n == FORKSERVER_ANSWER_SIZE && forkserver_answer_decode(e->bytes, e->n, &answer) == 0) {
+                fprintf(e->meaning, "answer: how %u, status %d", answer.how, answer.status);
+                forkserver_answer_encode(&answer, e->again);
+                e->n_again = e->n;
+                return;
+        }
+        if (e->n < FORKSERVER_HEADER_SIZE || forkserver_header_decode(e->bytes, FORKSERVER_HEADER_SIZE, &header)) {
+                fprintf(e->meaning, "malformed");
+                return;
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(forkserver_names); ++i)
+                if (forkserver_names[i].type == header.type)
+                        fprintf(e->meaning, "%s ", forkserver_names[i].name);
+        if (header.type == WIRE_TYPE_CALL_KILL) {
+                fprintf(e->meaning, "%u", header.params.connect_port);
+                forkserver_kill_encode(header.params.connect_port, e->again);
+                e->n_again = FORKSERVER_HEADER_SIZE;
+                return;
+        }
+        if (forkserver_request_decode(e->bytes, e->n, &request)) {
+                fprintf(e->meaning, "malformed");
+                return;
+        }
+        render_params(e->meaning, &request.params);
+        fputc(' ', e->meaning);
+        render_quoted(e->meaning, request.command);
+        render_setting(e->meaning, "services in", request.service_path);
+        render_setting(e->meaning, "configuration in", request.config_path);
+        assert_int_equal(forkserver_request_encode(&request, e->again, sizeof(e->again), &e->n_again), 0);
+}
+
+static const struct {
+        uint32_t type;
+        const char *name;
 } message_names[] = {
         { WIRE_TYPE_DATA_STDIN, "DATA_STDIN" },
         { WIRE_TYPE_DATA_STDOUT, "DATA_STDOUT" },
@@ -322,6 +377,8 @@ static void check_example(Example *e, const char *said, unsigned line) {
                 decode_reply(e);
         else if (strncmp(said, "SUPERVISE ", 10) == 0)
                 decode_supervise(e);
+        else if (strncmp(said, "FORKSERVER ", 11) == 0)
+                decode_forkserver(e);
         else
                 decode_message(e);
         fclose(e->meaning);
@@ -455,6 +512,7 @@ static const struct {
         CONSTANT(SUPERVISE_IDS_BLOCK),
         CONSTANT(SUPERVISE_IDS_MAX),
         CONSTANT(SUPERVISE_BOOK_SIZE),
+        CONSTANT(FORKSERVER_SETTINGS_MAX),
 #undef CONSTANT
 };
 static bool constant_seen[ARRAY_SIZE(constants)], message_number_seen[ARRAY_SIZE(message_names)];
