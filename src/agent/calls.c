@@ -18,6 +18,7 @@ void calls_init(Calls *calls) {
 
 static void call_free(Call *call) {
         fd_close(call->handler_pidfd);
+        fd_close(call->handed_fd);
         free(call);
 }
 
@@ -97,7 +98,9 @@ int calls_add(Calls *calls, uint32_t id, uint64_t now_usec, Call **ret_call) {
                 .id = id,
                 .state = CALL_STATE_RUNNING,
                 .handler_pidfd = -1,
+                .handed_fd = -1,
                 .watch = { WATCH_KIND_HANDLER },
+                .handed_watch = { WATCH_KIND_HANDED },
                 .started_usec = now_usec,
         };
         calls_link(calls, call);
@@ -108,6 +111,7 @@ int calls_add(Calls *calls, uint32_t id, uint64_t now_usec, Call **ret_call) {
 
 void calls_end(Calls *calls, Call *call, CallHow how, int status, uint64_t now_usec) {
         call->handler_pidfd = fd_close(call->handler_pidfd);
+        call->handed_fd = fd_close(call->handed_fd);
         call->direct = NULL;
         call->carrier = NULL;
         call->state = CALL_STATE_ENDED;

@@ -35,11 +35,14 @@ typedef struct Call {
         int handler_pidfd; /* RUNNING, with a handler; owned; else -1 */
         Direct *direct;    /* RUNNING, a program without one; not owned; else NULL */
         Carrier *carrier;  /* RUNNING, a socket without one; not owned; else NULL */
+        int handed_fd;     /* RUNNING, handed to a fork server: the connection; owned; else -1 */
         uint64_t started_usec;
         bool killed;     /* the broker wanted it so */
         bool reported;   /* the handler said how it ended, in @ended */
         CallEnded ended; /* valid if reported, or in ENDED */
+        void *owner;     /* whatever the owner of the calls has to remember; NULL at first */
         Watch watch;     /* of handler_pidfd */
+        Watch handed_watch;
         struct Call *next_same_bucket;
         struct Call *next_ended;
 } Call;
@@ -67,7 +70,7 @@ Call *calls_lookup(const Calls *calls, uint32_t id);
  */
 int calls_add(Calls *calls, uint32_t id, uint64_t now_usec, Call **ret_call);
 
-/** calls_end() - RUNNING to ENDED: close the pidfd, remember @how and @status, and queue it to be told */
+/** calls_end() - RUNNING to ENDED: close what is owned, remember @how and @status, and queue it to be told */
 void calls_end(Calls *calls, Call *call, CallHow how, int status, uint64_t now_usec);
 
 /** calls_remove() - free a call: one that never began, or the first of the ended ones */

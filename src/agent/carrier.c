@@ -589,7 +589,10 @@ static Carrier *carrier_of(Watch *watch) {
         case WATCH_KIND_SIGNALS:
         case WATCH_KIND_REPORTS:
         case WATCH_KIND_LINK:
+        case WATCH_KIND_LISTENER:
+        case WATCH_KIND_PEER:
         case WATCH_KIND_HANDLER:
+        case WATCH_KIND_HANDED:
         case WATCH_KIND_PROGRAM:
         case WATCH_KIND_STDERR:
         case WATCH_KIND_STATUS:

@@ -298,7 +298,10 @@ static Direct *direct_of(Watch *watch) {
         case WATCH_KIND_SIGNALS:
         case WATCH_KIND_REPORTS:
         case WATCH_KIND_LINK:
+        case WATCH_KIND_LISTENER:
+        case WATCH_KIND_PEER:
         case WATCH_KIND_HANDLER:
+        case WATCH_KIND_HANDED:
         case WATCH_KIND_CARRIER_SOCKET:
         case WATCH_KIND_CARRIER_STDIN:
         case WATCH_KIND_CARRIER_STDOUT:

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/location.h"
 #include "agent/lookup.h"
 #include "agent/servicelog.h"
 #include "agent/vchan.h"
@@ -36,6 +37,7 @@ enum {
 static const char *arg_domain;
 static const char *arg_link;
 static const char *arg_agent_socket;
+static const char *arg_fork_server; /* a pattern; "": none */
 static bool arg_shell;
 static bool arg_debug;
 
@@ -49,14 +51,15 @@ static void usage(void) {
                         "                        " AGENT_LINK_SANDBOX ")\n"
                         "      --shell           allow shell commands, not only services\n"
                         "      --debug           log more\n"
+                        "  -s, --fork-server-socket=PATTERN\n"
+                        "                        where qrexec-fork-server is; %%s is the account\n"
+                        "  -S, --no-fork-server  start every program ourselves\n"
                         "  -h, --help            show this text\n"
                         "\n"
                         "With $VCHAN_DOMAIN (a number) or -a, for a daemon that dials over vchan:\n"
                         "  -a, --agent-socket=PATH\n"
                         "                        the socket of local clients (default:\n"
                         "                        " VCHAN_AGENT_SOCKET ")\n"
-                        "  -s, --fork-server-socket=PATTERN, -S, --no-fork-server\n"
-                        "                        accepted and ignored: there is no fork server\n"
                         "\n"
                         "See qrexec-agent(8).\n");
 }
@@ -95,7 +98,10 @@ static int parse_arguments(int argc, char **argv) {
                         arg_agent_socket = optarg;
                         break;
                 case 's':
+                        arg_fork_server = optarg;
+                        break;
                 case 'S':
+                        arg_fork_server = "";
                         break;
                 default:
                         usage();
@@ -201,7 +207,7 @@ static int run_vchan(ServiceSettings *settings, const char *notify) {
 }
 
 static int run(void) {
-        _cleanup_free_ char *link_buffer = NULL, *notify = NULL, *account = NULL;
+        _cleanup_free_ char *link_buffer = NULL, *notify = NULL, *account = NULL, *fork_server = NULL;
         ServiceSettings settings = { .shell = arg_shell };
         sigset_t signals;
         struct rlimit files, more_files;
@@ -235,7 +241,12 @@ static int run(void) {
                 settings.files = &files;
         }
 
+        if (!arg_fork_server || *arg_fork_server)
+                fork_server = location_fork_server(arg_fork_server, account);
+
         settings.account = account;
+        settings.fork_server = fork_server;
+        settings.shell_program = "/bin/sh";
         settings.home = getenv("HOME");
         settings.service_path = environment_or("QREXEC_SERVICE_PATH", LOOKUP_SERVICE_PATH);
         settings.config_path = environment_or("QUBES_RPC_CONFIG_PATH", LOOKUP_CONFIG_PATH);

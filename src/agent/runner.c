@@ -82,6 +82,7 @@ int runner_init(Runner *runner, const ServiceSettings *settings) {
                 .watches = WATCH_SET_INIT,
                 .direct = DIRECT_TABLE_INIT,
                 .carriers = CARRIER_TABLE_INIT,
+                .handover = HANDOVER_INIT,
                 .signal_fd = -1,
                 .report_read_fd = -1,
                 .report_write_fd = -1,
@@ -97,7 +98,9 @@ int runner_init(Runner *runner, const ServiceSettings *settings) {
         carrier_table_init(&runner->carriers, &runner->watches, runner->direct.slots.null_fd);
         runner->carriers.on_ended = runner_on_carried;
         runner->carriers.userdata = runner;
-        r = runner_open_signals(runner);
+        r = handover_init(&runner->handover, settings->fork_server);
+        if (!r)
+                r = runner_open_signals(runner);
         return r ? error_trace(r) : error_trace(runner_open_reports(runner));
 }
 
@@ -151,6 +154,7 @@ static void runner_leave(Runner *runner) {
 
 void runner_deinit(Runner *runner) {
         calls_deinit(&runner->calls);
+        handover_deinit(&runner->handover);
         runner->report_read_fd = fd_close(runner->report_read_fd);
         runner->report_write_fd = fd_close(runner->report_write_fd);
         runner->signal_fd = fd_close(runner->signal_fd);
@@ -166,7 +170,7 @@ void runner_deinit(Runner *runner) {
  * Tell a caller that nothing was started (protocol specification, 5.10), without a handler: its stream is new, so
  * these few bytes fit, and nobody waits for its HELLO.
  */
-static void runner_refuse_stream(int stream_fd, bool just_exec) {
+static void runner_refuse_stream(int stream_fd, bool just_exec, int status) {
         static const uint32_t ends[] = { WIRE_TYPE_DATA_STDOUT, WIRE_TYPE_DATA_STDERR };
         uint8_t message[5 * WIRE_HEADER_SIZE + DATA_EXIT_CODE_SIZE];
         size_t n = 0;
@@ -180,7 +184,7 @@ static void runner_refuse_stream(int stream_fd, bool just_exec) {
         wire_header_encode((WireHeader){ .type = WIRE_TYPE_DATA_EXIT_CODE, .length = DATA_EXIT_CODE_SIZE },
                            message + n);
         n += WIRE_HEADER_SIZE;
-        data_exit_code_encode(125, message + n);
+        data_exit_code_encode(status, message + n);
         n += DATA_EXIT_CODE_SIZE;
         (void)socket_send(stream_fd, message, n, NULL, 0, NULL);
 }
@@ -253,19 +257,52 @@ static int runner_fork_handler(Runner *runner, const ServiceSettings *settings, 
         return 0;
 }
 
-/* Takes the descriptors. */
+/*
+ * Give it to the fork server, if there is one that may have it; @connection: to it, -1: look for one.
+ * Return: 0: it has it; HANDOVER_E_ABSENT: do it yourself.
+ */
+static int runner_hand_over(Runner *runner, const Order *order, const Service *service, const int *fds, size_t n_fds,
+                            int connection, Call *call) {
+        _cleanup_fd_ int fd = connection;
+
+        if (!handover_is_for(service) || (fd < 0 && handover_connect(&runner->handover, &fd)) ||
+            watch_set_add(&runner->watches, fd, EPOLLIN, &call->handed_watch) < 0)
+                return HANDOVER_E_ABSENT;
+        if (handover_send(fd, order, service, fds, n_fds)) {
+                fd = watch_set_close(&runner->watches, fd);
+                return HANDOVER_E_ABSENT;
+        }
+        call->handed_fd = fd_steal(&fd);
+        return 0;
+}
+
+/* Where there is a fork server, it has to be known what is called; else a handler finds that out. */
 static int runner_start_framed(Runner *runner, const ServiceSettings *settings, const Order *order, int *fds,
                                Call *call, DataOutcome *ret_outcome) {
         HandlerChannel channel = { .stream_fd = fd_steal(&fds[0]), .stdin_fd = -1, .stdout_fd = -1 };
-        int r;
+        _cleanup_(service_deinit) Service service = { .config = CONFIG_INIT };
+        const Service *resolved = NULL;
+        int connection, r = 0;
 
-        r = runner_fork_handler(runner, settings, order, &channel, NULL, call);
-        if (r < 0) {
-                runner_refuse_stream(channel.stream_fd, order->just_exec);
-                *ret_outcome = (DataOutcome){ .how = CALL_HOW_NOT_STARTED, .status = 125 };
+        if (handover_connect(&runner->handover, &connection) == 0) {
+                r = service_resolve(settings, order->call_id, order->text, &service);
+                resolved = &service;
+                if (r) {
+                        fd_close(connection);
+                        service_failure(r, &ret_outcome->status, &ret_outcome->how);
+                } else if (runner_hand_over(runner, order, &service, &channel.stream_fd, 1, connection, call) == 0) {
+                        handler_channel_close(&channel);
+                        return 0;
+                }
         }
+        if (!r)
+                r = runner_fork_handler(runner, settings, order, &channel, resolved, call);
+        if (r < 0)
+                *ret_outcome = (DataOutcome){ .how = CALL_HOW_NOT_STARTED, .status = 125 };
+        if (r)
+                runner_refuse_stream(channel.stream_fd, order->just_exec, ret_outcome->status);
         handler_channel_close(&channel);
-        return r < 0 ? DIRECT_E_ENDED : 0;
+        return r ? DIRECT_E_ENDED : 0;
 }
 
 /* A handler is needed only by programs whose configuration says so. Takes the descriptors. */
@@ -284,6 +321,10 @@ static int runner_start_direct(Runner *runner, const ServiceSettings *settings, 
                 r = carrier_start(&runner->carriers, &service, &pipes, order->just_exec, clock_now(), &call->carrier,
                                   ret_outcome);
                 r = r ? DIRECT_E_ENDED : 0;
+        } else if (service.config.direct &&
+                   runner_hand_over(runner, order, &service,
+                                    (int[]){ pipes.status_fd, pipes.stdin_fd, pipes.stdout_fd }, 3, -1, call) == 0) {
+                channel_close(&pipes);
         } else if (service.config.direct) {
                 r = direct_start(&runner->direct, &service, &pipes, order->just_exec, &call->direct, ret_outcome);
         } else {
@@ -305,7 +346,7 @@ static int runner_start_direct(Runner *runner, const ServiceSettings *settings, 
 /* Tell a caller whose call is not even entered that nothing was started. */
 static void runner_refuse_data(const Order *order, const RunnerData *data) {
         if (order->mode == WIRE_DOMAIN_FRAMED && data->n_fds > 0)
-                runner_refuse_stream(data->fds[0], order->just_exec);
+                runner_refuse_stream(data->fds[0], order->just_exec, 125);
         if (order->mode == WIRE_DOMAIN_DIRECT && data->n_fds > 0) {
                 Channel pipes = { fd_steal(&data->fds[0]), -1, -1 };
 
@@ -361,6 +402,10 @@ int runner_kill(Runner *runner, uint32_t call_id) {
 
                 carrier_kill(&runner->carriers, call->carrier, &outcome);
                 runner_end_call(runner, call, outcome.how, outcome.status);
+                return 0;
+        }
+        if (call->handed_fd >= 0) {
+                handover_kill(call->handed_fd, call_id);
                 return 0;
         }
         if (pidfd_send_signal(call->handler_pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
@@ -423,6 +468,23 @@ static int runner_on_handler(Runner *runner, Call *call) {
         return 0;
 }
 
+static void runner_on_handed(Runner *runner, Call *call) {
+        ForkserverAnswer answer;
+        int r;
+
+        if (call->state != CALL_STATE_RUNNING)
+                return;
+        r = handover_receive(call->handed_fd, &answer);
+        if (r == HANDOVER_E_AGAIN)
+                return;
+        if (r) {
+                log_warning("call %u: the fork server went away", call->id);
+                answer = (ForkserverAnswer){ .how = CALL_HOW_ABANDONED, .status = 125 };
+        }
+        call->handed_fd = watch_set_close(&runner->watches, call->handed_fd);
+        runner_end_call(runner, call, answer.how, answer.status);
+}
+
 static int runner_on_direct(Runner *runner, Watch *watch, uint32_t events) {
         DataOutcome outcome;
         uint32_t call_id;
@@ -476,6 +538,9 @@ int runner_on_event(Runner *runner, const struct epoll_event *event) {
                 return runner_on_reports(runner);
         case WATCH_KIND_HANDLER:
                 return runner_on_handler(runner, container_of(watch, Call, watch));
+        case WATCH_KIND_HANDED:
+                runner_on_handed(runner, container_of(watch, Call, handed_watch));
+                return 0;
         case WATCH_KIND_PROGRAM:
         case WATCH_KIND_STDERR:
         case WATCH_KIND_STATUS:
@@ -487,6 +552,8 @@ int runner_on_event(Runner *runner, const struct epoll_event *event) {
                 carrier_on_event(&runner->carriers, watch, event->events);
                 return 0;
         case WATCH_KIND_LINK:
+        case WATCH_KIND_LISTENER:
+        case WATCH_KIND_PEER:
                 break;
         }
         return error_origin(-EINVAL);

@@ -5,6 +5,7 @@
  *   direct, a program                     agent/direct.h: it has the caller's pipes
  *   direct, a socket                      agent/carrier.h: the kernel moves the data
  *   framed, or a program with direct=no   agent/handler.h: a process of its own
+ *   a program, and there is a fork server agent/handover.h: that one starts it
  *
  * The owner's loop: runner_settle(), tell the ends that are queued in @calls (ended_first) to whom they concern,
  * runner_wait(), and each event that is not its own to runner_on_event().
@@ -19,6 +20,7 @@
 #include "agent/calls.h"
 #include "agent/carrier.h"
 #include "agent/direct.h"
+#include "agent/handover.h"
 #include "agent/order.h"
 #include "agent/service.h"
 #include "agent/watch.h"
@@ -36,6 +38,7 @@ typedef struct Runner {
         Calls calls;
         DirectTable direct;
         CarrierTable carriers;
+        Handover handover;
         int signal_fd;
         int report_read_fd, report_write_fd; /* all handlers write into one pipe */
         Watch signal_watch, report_watch;

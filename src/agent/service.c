@@ -8,8 +8,6 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 
-#define SERVICE_SHELL "/bin/sh"
-
 static void service_log_diagnostics(const Service *service, const Diagnostics *diagnostics) {
         for (size_t i = 0; i < diagnostics->n_entries; ++i) {
                 _cleanup_free_ char *text = diagnostic_format(&diagnostics->entries[i]);
@@ -38,6 +36,8 @@ static int service_check_user(const Service *service) {
         const CommandPart *user = &service->command.user;
         CommandPart forced = {};
 
+        if (!account)
+                return 0;
         if (service->config.force_user) {
                 forced = (CommandPart){ .text = service->config.force_user, .n = strlen(service->config.force_user) };
                 user = &forced;
@@ -84,7 +84,7 @@ int service_resolve(const ServiceSettings *settings, uint32_t call_id, const cha
         int r;
 
         *service = (Service){ .settings = settings, .call_id = call_id, .config = CONFIG_INIT };
-        if (command_parse(text, true, &service->command)) {
+        if (command_parse(text, settings->account != NULL, &service->command)) {
                 SERVICE_LOG(service, "this is no command: \"%s\"", ESCAPED(text, strlen(text)));
                 return SERVICE_E_FAILED;
         }
@@ -203,7 +203,7 @@ int service_spawn(const Service *service, ServiceProgram *program) {
         char *shell_argv[] = { (char *)"sh", (char *)"-c", (char *)command->shell.text, NULL };
 
         if (!command->is_service)
-                return service_exec(service, SERVICE_SHELL, shell_argv, program);
+                return service_exec(service, service->settings->shell_program, shell_argv, program);
         if (command->has_argument && command->argument.n > 0) {
                 argument = strndup(command->argument.text, command->argument.n);
                 if (!argument)

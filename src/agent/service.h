@@ -33,13 +33,15 @@ enum {
 
 /** How this agent was started: the same for all its calls. Nothing of it is owned. */
 typedef struct ServiceSettings {
-        const char *account;                    /* whom USER of a command must name */
-        const char *home;                       /* working directory of programs; NULL: the agent's */
+        const char *account; /* whom USER of a command must name; NULL: it names nobody (fork server) */
+        const char *home;    /* working directory of programs; NULL: the agent's */
         const char *service_path, *config_path; /* colon lists, agent/lookup.h */
         const char *journal, *syslog;           /* agent/servicelog.h */
         char *const *environment;               /* agent/environment.h */
         const struct rlimit *files;             /* limit of open files for programs; NULL: ours */
         const sigset_t *signals;                /* agent/spawn.h; NULL: nobody has looked */
+        const char *fork_server;                /* agent/handover.h: the socket's path; NULL: none */
+        const char *shell_program;              /* what runs shell commands */
         bool shell;                             /* shell commands are allowed */
 } ServiceSettings;
 

@@ -14,10 +14,13 @@ typedef enum WatchKind {
         WATCH_KIND_SIGNALS,
         WATCH_KIND_REPORTS,
         WATCH_KIND_LINK,
-        WATCH_KIND_HANDLER, /* Call.watch */
-        WATCH_KIND_PROGRAM, /* Direct.program_watch */
-        WATCH_KIND_STDERR,  /* Direct.stderr_watch */
-        WATCH_KIND_STATUS,  /* Direct.status_watch */
+        WATCH_KIND_LISTENER, /* of a fork server */
+        WATCH_KIND_PEER,     /* ForkserverPeer.watch */
+        WATCH_KIND_HANDLER,  /* Call.watch */
+        WATCH_KIND_HANDED,   /* Call.handed_watch */
+        WATCH_KIND_PROGRAM,  /* Direct.program_watch */
+        WATCH_KIND_STDERR,   /* Direct.stderr_watch */
+        WATCH_KIND_STATUS,   /* Direct.status_watch */
         WATCH_KIND_CARRIER_SOCKET,
         WATCH_KIND_CARRIER_STDIN,
         WATCH_KIND_CARRIER_STDOUT,

@@ -913,10 +913,10 @@ def test_descriptors_that_do_not_match(agent):
 @pytest.mark.parametrize("room", [0, 1])
 def test_no_room_for_descriptors(room):
     """A call whose stream (0) or handler's pidfd (1) finds no room ends, and the agent lives."""
-    world = World(limit=12 + room)
+    world = World(limit=13 + room)
     try:
         world.start()
-        assert len(world.agent_fds()) == 12
+        assert len(world.agent_fds()) == 13
         for _ in range(3):
             call_id, stream = world.order(f"{ACCOUNT}:QUBESRPC svc+ work")
             assert world.ended() == (call_id, NOT_STARTED, 125)
@@ -925,7 +925,7 @@ def test_no_room_for_descriptors(room):
             else:
                 assert stream.recv(100) == b""
                 stream.close()
-        assert len(world.agent_fds()) == 12
+        assert len(world.agent_fds()) == 13
     finally:
         world.stop()
 
