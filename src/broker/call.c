@@ -20,6 +20,7 @@
 #include "broker/channel.h"
 #include "broker/config.h"
 #include "broker/grant.h"
+#include "broker/lifecycle.h"
 #include "broker/link.h"
 #include "broker/management.h"
 #include "broker/parent.h"
@@ -164,8 +165,14 @@ static Call *call_free(Call *call) {
                         break;
                 }
         }
-        if (call->source)
+        if (call->source) {
                 --call->source->n_calls;
+                lifecycle_on_call_ended(call->source);
+        }
+        if (call->target) {
+                --call->target->n_calls_here;
+                lifecycle_on_call_ended(call->target);
+        }
         call->source = domain_unref(call->source);
         call->target = domain_unref(call->target);
         channel_close(&call->channel);
@@ -184,6 +191,11 @@ void call_table_deinit(CallTable *table) {
         *table = (CallTable){};
 }
 
+static void call_set_target(Call *call, Domain *target) {
+        call->target = domain_ref(target);
+        ++target->n_calls_here;
+}
+
 static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target, const char *service,
                     uint64_t asked_usec, Call **ret_call) {
         const char *plus = strchr(service, '+');
@@ -197,12 +209,13 @@ static int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target,
         *call = (Call){
                 .broker = broker,
                 .id = id,
-                .target = target ? domain_ref(target) : NULL,
                 .start_usec = asked_usec,
                 .state_usec = asked_usec,
                 .stage_usec = { STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE, STAGE_NONE },
                 .place = BOOK_NONE,
         };
+        if (target)
+                call_set_target(call, target);
         memcpy(call->service, service, n_service);
         call->service[n_service] = '\0';
         if (plus && plus[1 + strnlen(plus + 1, CALL_ARGUMENT_MAX)] != '\0')
@@ -347,9 +360,12 @@ static int call_proceed(Call *call, Call **ret_call) {
         if (call->target->state == DOMAIN_STATE_RUNNING) {
                 r = call_connect(call);
         } else {
-                r = domain_start(call->target);
+                r = lifecycle_start(call->target, false);
                 if (!r)
                         call_set_state(call, CALL_STATE_STARTING);
+                else if (r == LIFECYCLE_E_BACKOFF)
+                        r = call_refuse(call, REPLY_REASON_UNAVAILABLE,
+                                        "the target could not be started a moment ago, and is not tried again yet");
         }
         if (r)
                 return error_fold(r);
@@ -556,7 +572,7 @@ int call_on_answer(Call *call, const CallRequest *request, const ConfigDecision 
                 target = call_find_target(call->broker, &decision, &reason);
         if (!target)
                 return error_trace(call_refuse_asked(call, request, &decision, reason, "refused"));
-        call->target = domain_ref(target);
+        call_set_target(call, target);
         prompt_leave(call);
         return error_trace(call_begin(call, request, &decision, &(Call *){ NULL }));
 }

@@ -627,6 +627,10 @@ void config_set_running(Config *config, const DomainName *domain, bool running) 
                 policy_facts_set_running(config->facts, known->index, running ? POLICY_FACT_YES : POLICY_FACT_NO);
 }
 
+static const InventoryDomain *config_find(const Config *config, const DomainName *domain) {
+        return config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+}
+
 uint64_t config_inventory_generation(const Config *config) {
         return config->inventory_generation;
 }
@@ -638,13 +642,29 @@ int config_fill_view(const Config *config, const DomainName *domain, QubesdbStor
 }
 
 const char *config_account(Config *config, const DomainName *domain) {
-        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+        const InventoryDomain *known = config_find(config, domain);
 
-        return known && known->user.text[0] != '\0' ? known->user.text : NULL;
+        if (!known)
+                return NULL;
+        if (known->user.text[0] != '\0')
+                return known->user.text;
+        return known->default_user.text[0] != '\0' ? known->default_user.text : "DEFAULT";
 }
 
 unsigned config_max_calls(Config *config, const DomainName *domain) {
-        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+        const InventoryDomain *known = config_find(config, domain);
 
         return known ? known->max_calls : 0;
+}
+
+uint64_t config_idle_usec(Config *config, const DomainName *domain) {
+        const InventoryDomain *known = config_find(config, domain);
+
+        return known ? known->idle_timeout_usec : 0;
+}
+
+bool config_has_start_command(Config *config, const DomainName *domain) {
+        const InventoryDomain *known = config_find(config, domain);
+
+        return known && known->start;
 }

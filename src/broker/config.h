@@ -160,8 +160,17 @@ uint64_t config_inventory_generation(const Config *config);
  */
 int config_fill_view(const Config *config, const DomainName *domain, QubesdbStore *store);
 
-/** config_account() - the account that a domain's services run as. Return: borrowed until the next change, or NULL */
+/**
+ * config_account() - the account that a domain's services run as: for one without account of its own its `default_user`,
+ * or "DEFAULT", which its agent knows better. Return: borrowed until the next change, or NULL
+ */
 const char *config_account(Config *config, const DomainName *domain);
 
 /** config_max_calls() - the domain's `max_calls`, or 0 if it says nothing */
 unsigned config_max_calls(Config *config, const DomainName *domain);
+
+/** config_idle_usec() - the domain's `idle_timeout`, or 0 if it has none */
+uint64_t config_idle_usec(Config *config, const DomainName *domain);
+
+/** config_has_start_command() - has the domain a `start`? */
+bool config_has_start_command(Config *config, const DomainName *domain);

@@ -15,8 +15,6 @@
 #include "broker/dbpeer.h"
 #include "broker/link.h"
 #include "broker/listener.h"
-#include "broker/parent.h"
-#include "broker/watch.h"
 
 #define DOMAIN_NOTE_INTERVAL_USEC USEC_PER_SEC
 
@@ -56,18 +54,17 @@ const char *domain_state_text(DomainState state) {
                 [DOMAIN_STATE_HALTED] = "halted",
                 [DOMAIN_STATE_STARTING] = "starting",
                 [DOMAIN_STATE_RUNNING] = "running",
+                [DOMAIN_STATE_STOPPING] = "stopping",
         };
 
         return names[state];
 }
 
-static void domain_set_state(Domain *domain, DomainState state) {
+void domain_set_state(Domain *domain, DomainState state) {
         if (domain->state == state)
                 return;
         log_debug("domain %s: %s -> %s", domain->name.text, domain_state_text(domain->state), domain_state_text(state));
         domain->state = state;
-        if (state != DOMAIN_STATE_STARTING)
-                domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);
         if (domain->broker->config && !domain->is_gone)
                 config_set_running(domain->broker->config, &domain->name, state == DOMAIN_STATE_RUNNING);
 }
@@ -83,7 +80,7 @@ static void domain_close_listeners(Domain *domain) {
 
 void domain_close(Domain *domain) {
         domain_close_listeners(domain);
-        domain->start_deadline = sd_event_source_disable_unref(domain->start_deadline);
+        lifecycle_deinit(&domain->lifecycle);
         domain->link = link_free(domain->link);
         while (domain->draining)
                 link_free(domain->draining);
@@ -114,42 +111,14 @@ void domain_close_all(Broker *broker) {
         }
 }
 
-static int domain_on_start_failed(Domain *domain) {
-        if (domain->state != DOMAIN_STATE_STARTING)
-                return 0;
-        domain_set_state(domain, DOMAIN_STATE_HALTED);
-        return error_trace(call_table_on_start_failed(&domain->broker->calls, domain));
-}
-
-static int domain_on_start_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
-        Domain *domain = userdata;
-
-        log_error("domain %s: no agent appeared within %u s: see the log of its agent, and `qair domain check`",
-                  domain->name.text, (unsigned)(DOMAIN_START_USEC / USEC_PER_SEC));
-        return domain_on_start_failed(domain);
-}
-
-int domain_start(Domain *domain) {
+int domain_on_link_up(Domain *domain, Link *link) {
         int r;
 
-        if (domain->state != DOMAIN_STATE_HALTED)
-                return 0;
-        r = parent_start(domain->broker->parent, &domain->name);
-        if (r)
-                return error_fold(r);
-        r = watch_time(domain->broker->event, DOMAIN_START_USEC, 0, domain_on_start_deadline, domain,
-                       &domain->start_deadline);
-        if (r)
-                return error_trace(r);
-        domain_set_state(domain, DOMAIN_STATE_STARTING);
-        return 0;
-}
-
-int domain_on_link_up(Domain *domain, Link *link) {
         domain->link = link;
         domain->agent_has_ended = false;
         domain_set_state(domain, DOMAIN_STATE_RUNNING);
-        return error_trace(call_table_on_domain_up(&domain->broker->calls, domain));
+        r = lifecycle_on_link_up(domain);
+        return r ? error_trace(r) : error_trace(call_table_on_domain_up(&domain->broker->calls, domain));
 }
 
 int domain_on_link_lost(Domain *domain) {
@@ -160,14 +129,18 @@ int domain_on_link_lost(Domain *domain) {
         r = call_table_on_link_lost(&domain->broker->calls, domain);
         if (!r && (domain->agent_has_ended || domain->is_gone))
                 call_table_on_agent_ended(&domain->broker->calls, domain);
+        r = r ?: lifecycle_on_link_lost(domain);
         domain_forget_gone(domain);
         return error_trace(r);
 }
 
 int domain_on_link_drains(Domain *domain) {
+        int r;
+
         domain->link = NULL;
         domain_set_state(domain, DOMAIN_STATE_HALTED);
-        return error_trace(call_table_on_link_lost(&domain->broker->calls, domain));
+        r = call_table_on_link_lost(&domain->broker->calls, domain);
+        return r ? error_trace(r) : error_trace(lifecycle_on_link_lost(domain));
 }
 
 int domain_on_drained(Domain *domain, Link *link) {
@@ -177,14 +150,14 @@ int domain_on_drained(Domain *domain, Link *link) {
         return 0;
 }
 
-int domain_on_agent_ended(Domain *domain) {
+int domain_on_agent_ended(Domain *domain, unsigned status) {
         /* What the agent still had to say may be in its link: that one's end is the end of it. */
-        if (domain->state == DOMAIN_STATE_RUNNING) {
+        if (domain->link) {
                 domain->agent_has_ended = true;
                 return 0;
         }
         call_table_on_agent_ended(&domain->broker->calls, domain);
-        return error_trace(domain_on_start_failed(domain));
+        return error_trace(lifecycle_on_ended(domain, status));
 }
 
 int domain_remove(Domain *domain) {
@@ -195,7 +168,7 @@ int domain_remove(Domain *domain) {
         domain_ref(domain);
         domain->is_gone = true;
         domain_table_remove(&domain->broker->domains, domain);
-        r = domain_on_start_failed(domain);
+        r = lifecycle_on_removed(domain);
         if (!domain->keeps_calls)
                 r = r ?: call_table_end_domain(calls, domain);
         r = r ?: call_table_on_link_lost(calls, domain);

@@ -5,9 +5,12 @@
  *
  *          .-------------- link is up ---------------.
  *          |                                         v
- *   HALTED -- a call needs it --> STARTING -- link is up --> RUNNING
- *     ^                            |                          |
- *     '-- it failed, or time is up-'------- link is lost -----'
+ *   HALTED -- a call needs it --> STARTING -- link is up --> RUNNING <-- it failed -- STOPPING
+ *     ^                            |                          | |                       ^  |
+ *     '-- it failed, or time is up-'------- link is lost -----' '- told to, or idle ----'  |
+ *     '------------------------------------ link is lost ----------------------------------'
+ *
+ * What starts and stops it is broker/lifecycle.h.
  */
 #pragma once
 
@@ -19,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/name.h"
+#include "broker/lifecycle.h"
 
 typedef struct Broker Broker;
 typedef struct DbPeer DbPeer;
@@ -33,13 +37,12 @@ typedef struct QubesdbStore QubesdbStore;
 #define DOMAIN_STRANGERS_MAX 64
 /** Calls of one domain that are open at a time, if its `max_calls` says nothing else. */
 #define DOMAIN_CALLS_MAX 8192
-/** How long a domain may take to start: a container or a small virtual machine does it in less. */
-#define DOMAIN_START_USEC (UINT64_C(60) * 1000000)
 
 typedef enum DomainState {
         DOMAIN_STATE_HALTED,
         DOMAIN_STATE_STARTING, /* the supervisor was asked; we wait for the agent's link */
         DOMAIN_STATE_RUNNING,  /* the link is up */
+        DOMAIN_STATE_STOPPING, /* the supervisor was asked to stop it; the link is up still, and gets no more calls */
         _DOMAIN_STATE_N,
 } DomainState;
 
@@ -49,6 +52,7 @@ struct Domain {
         DomainName name;
         uid_t uid; /* the account that is this domain (dom0: of its agent) */
         DomainState state;
+        bool is_folder;       /* it has no account: whoever reaches its sockets is it */
         bool is_gone;         /* removed from the inventory; only its calls and its link still hold it */
         bool keeps_calls;     /* its calls shall go on when it is removed */
         Domain *next_gone;    /* of those whose link is still open */
@@ -60,7 +64,7 @@ struct Domain {
         Listener *store_listener, *host_store;
         Link *link;     /* the live one, or NULL */
         Link *draining; /* of agents that were told to stop, and have calls to finish */
-        sd_event_source *start_deadline;
+        Lifecycle lifecycle;
 
         QubesdbStore *store, *view; /* its QubesDB, and what of it is the inventory's; NULL: nobody has asked yet */
         uint64_t view_generation;   /* of the inventory that made the view */
@@ -69,6 +73,7 @@ struct Domain {
 
         size_t n_connections, n_connections_max;
         size_t n_calls, n_calls_max; /* as source */
+        size_t n_calls_here;         /* as target */
         size_t n_audit_bytes;        /* records of its calls that wait to be written (broker/audit.h) */
         size_t n_unrecorded;         /* requests refused because none more may wait */
 
@@ -114,13 +119,8 @@ static inline bool domain_is_dom0(const Domain *domain) {
         return domain_name_is_dom0(&domain->name);
 }
 
-/**
- * domain_start() - have the supervisor start it, unless that is under way
- *
- * Its waiting calls go on when the link is up, and are refused when it fails or takes too long.
- * Return: 0 or a negative error.
- */
-int domain_start(Domain *domain);
+/** domain_set_state() - for the life cycle alone */
+void domain_set_state(Domain *domain, DomainState state);
 
 /** domain_on_link_up() - told by a link: it is the live one, and the domain's to free. Return: 0 or a negative error */
 int domain_on_link_up(Domain *domain, Link *link);
@@ -131,7 +131,7 @@ int domain_on_link_drains(Domain *domain);
 /** domain_on_drained() - told by a link that drained: it has ended, and is freed here. Return: 0 or a negative error */
 int domain_on_drained(Domain *domain, Link *link);
 /** domain_on_agent_ended() - told by the supervisor: the agent is gone, or never came. Return: 0 or a negative error */
-int domain_on_agent_ended(Domain *domain);
+int domain_on_agent_ended(Domain *domain, unsigned status);
 
 /**
  * domain_note() - log something that this domain did wrong, at most once a second

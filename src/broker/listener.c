@@ -33,17 +33,18 @@ struct Listener {
  * is refused.
  */
 static Domain *listener_identify(const Listener *listener, uid_t uid) {
+        const Domain *domain = listener->domain;
         Broker *broker = listener->broker;
+        bool is_it = domain && (domain->is_folder || uid == (domain_is_dom0(domain) ? 0 : domain->uid));
 
         switch (listener->kind) {
         case LISTENER_KIND_SHARED:
                 return domain_table_find_uid(&broker->domains, uid) ?: broker->strangers;
         case LISTENER_KIND_TRIGGER:
-                if (uid == (domain_is_dom0(listener->domain) ? 0 : listener->domain->uid))
-                        return listener->domain;
-                return broker->strangers;
+                return is_it ? listener->domain : broker->strangers;
         case LISTENER_KIND_LINK:
-                return uid == listener->domain->uid ? listener->domain : NULL;
+                /* dom0's agent is an account of its own, and not root. */
+                return domain->is_folder || uid == domain->uid ? listener->domain : NULL;
         case LISTENER_KIND_DAEMON:
         case LISTENER_KIND_HOST_STORE:
                 return uid == 0 || uid == broker->uid ? listener->domain : NULL;
@@ -51,7 +52,7 @@ static Domain *listener_identify(const Listener *listener, uid_t uid) {
                 return uid == 0 ? domain_table_find(&broker->domains, DOM0_NAME)
                                 : domain_table_find_uid(&broker->domains, uid);
         case LISTENER_KIND_STORE:
-                return uid == (domain_is_dom0(listener->domain) ? 0 : listener->domain->uid) ? listener->domain : NULL;
+                return is_it ? listener->domain : NULL;
         case _LISTENER_KIND_N:
                 break;
         }

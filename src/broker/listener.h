@@ -2,7 +2,8 @@
 /*
  * A listening socket, bound by the supervisor, and the rule that says who may connect (doc/architecture.md, "Sockets
  * and identity"). Who the peer is comes from the kernel (SO_PEERCRED) and from which socket it connected to; modes of
- * sockets and folders are never trusted.
+ * sockets and folders are never trusted, but for one folder, which is root's alone: the domains without account are in
+ * it, and whoever reaches a socket there is that domain, since its folder was mounted where he is.
  */
 #pragma once
 

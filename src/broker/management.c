@@ -95,6 +95,7 @@ static int management_domain(const Domain *domain, struct json_object **ret_entr
         r = management_put_text(entry, "name", domain->name.text);
         r = r ?: management_put_text(entry, "state", domain_state_text(domain->state));
         r = r ?: management_put_number(entry, "calls", domain->n_calls);
+        r = r ?: management_put_number(entry, "calls_here", domain->n_calls_here);
         r = r ?: management_put_number(entry, "connections", domain->n_connections);
         r = r ?: management_put_number(entry, "audit_bytes_waiting", domain->n_audit_bytes);
         if (r)
@@ -306,7 +307,7 @@ static int management_kill(Broker *broker, const char *argument, Served *served)
                 return error_trace(management_killed(served, (unsigned)id, "no such call", NULL, -1));
         if (call->killer)
                 return error_trace(management_killed(served, (unsigned)id, "is being ended already", NULL, -1));
-        r = served_wait(served, &call->killer, management_on_late);
+        r = served_wait(served, &call->killer, SERVED_USEC, management_on_late);
         if (r)
                 return r;
         r = call_kill(call);
@@ -415,6 +416,53 @@ static int management_keep(Broker *broker, const char *argument, Served *served)
         return r ? error_trace(r) : error_trace(management_answer(served, answer, EXIT_DONE));
 }
 
+int management_on_domain(Served *served, const Domain *domain, const char *problem) {
+        _cleanup_json_ answer = json_object_new_object();
+        int r;
+
+        if (!answer)
+                return error_origin(-ENOMEM);
+        r = management_put_text(answer, "domain", domain->name.text);
+        r = r ?: management_put_text(answer, "state", domain_state_text(domain->state));
+        r = r ?: management_put_number(answer, "calls_here", domain->n_calls_here);
+        if (problem)
+                r = r ?: management_put_text(answer, "problem", problem);
+        return r ? error_trace(r) : error_trace(management_answer(served, answer, problem ? EXIT_FAILED : EXIT_DONE));
+}
+
+int management_on_domain_late(Served *served) {
+        return error_trace(management_fail(served, "it has taken too long: see the log", EXIT_FAILED));
+}
+
+static int management_change_domain(Broker *broker, const char *argument, Served *served, bool stop) {
+        Domain *domain = domain_table_find(&broker->domains, argument);
+        int r;
+
+        if (argument[0] == '\0')
+                return error_trace(management_fail(
+                        served, stop ? "which domain? qair.DomainStop+NAME" : "which domain? qair.DomainStart+NAME",
+                        EXIT_USAGE));
+        if (!domain)
+                return error_trace(management_fail(
+                        served, "there is no such domain on this host: `qair domain list` shows those there are",
+                        EXIT_FAILED));
+        if (domain->state == (stop ? DOMAIN_STATE_HALTED : DOMAIN_STATE_RUNNING))
+                return error_trace(management_on_domain(served, domain, NULL));
+        r = lifecycle_wait(domain, served, stop);
+        if (r == LIFECYCLE_E_FULL)
+                return error_trace(management_fail(served, "too many wait for this domain already", EXIT_FAILED));
+        r = r ?: stop ? lifecycle_stop(domain) : lifecycle_start(domain, true);
+        return error_fold(r);
+}
+
+static int management_start_domain(Broker *broker, const char *argument, Served *served) {
+        return error_trace(management_change_domain(broker, argument, served, false));
+}
+
+static int management_stop_domain(Broker *broker, const char *argument, Served *served) {
+        return error_trace(management_change_domain(broker, argument, served, true));
+}
+
 // clang-format off
 static const struct {
         const char *name;
@@ -424,6 +472,8 @@ static const struct {
         { "qair.Calls", management_calls },
         { "qair.Kill", management_kill },
         { "qair.KeepCalls", management_keep },
+        { "qair.DomainStart", management_start_domain },
+        { "qair.DomainStop", management_stop_domain },
         { "qair.Timing", management_timing },
         { "qair.Grants", management_grants },
         { "qair.Revoke", management_revoke },

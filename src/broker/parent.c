@@ -47,6 +47,10 @@ int parent_start(Parent *parent, const DomainName *domain) {
         return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_START, .domain = *domain }));
 }
 
+int parent_stop(Parent *parent, const DomainName *domain) {
+        return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_STOP, .domain = *domain }));
+}
+
 int parent_ask_ids(Parent *parent) {
         return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_MORE_IDS }));
 }
@@ -58,13 +62,15 @@ int parent_reopen_audit(Parent *parent) {
 /* Takes the three descriptors. A domain that we know already gets new sockets, and keeps its link and calls. */
 static int parent_add_domain(Parent *parent, const Supervise *message, int fds[static 3]) {
         Broker *broker = parent->broker;
+        bool is_folder = message->type == SUPERVISE_TYPE_FOLDER;
+        uid_t uid = is_folder ? (uid_t)-1 : message->number;
         _cleanup_(domain_unrefp) Domain *domain = NULL;
         Listener *listeners[3] = {};
         static const ListenerKind kinds[3] = { LISTENER_KIND_TRIGGER, LISTENER_KIND_LINK, LISTENER_KIND_DAEMON };
         Domain *known = domain_table_find(&broker->domains, message->domain.text);
         int r;
 
-        if (known && known->uid != message->number) {
+        if (known && (known->uid != uid || known->is_folder != is_folder)) {
                 r = domain_remove(known);
                 if (r)
                         return error_trace(r);
@@ -73,9 +79,10 @@ static int parent_add_domain(Parent *parent, const Supervise *message, int fds[s
         if (known) {
                 domain = domain_ref(known);
         } else {
-                r = domain_new(broker, &message->domain, message->number, &domain);
+                r = domain_new(broker, &message->domain, uid, &domain);
                 if (r)
                         return error_trace(r);
+                domain->is_folder = is_folder;
                 r = domain_table_add(&broker->domains, domain);
                 if (r)
                         return error_trace(r);
@@ -126,6 +133,7 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
                 return error_trace(listener_new(parent->broker, LISTENER_KIND_SHARED, NULL, fd_steal(&fds[0]),
                                                 &parent->broker->shared));
         case SUPERVISE_TYPE_DOMAIN:
+        case SUPERVISE_TYPE_FOLDER:
                 return error_trace(parent_add_domain(parent, message, fds));
         case SUPERVISE_TYPE_STORE:
                 return domain ? error_trace(parent_add_store(domain, fds)) : error_origin(-EBADMSG);
@@ -141,10 +149,14 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
                         return error_trace(r);
                 return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));
         case SUPERVISE_TYPE_ENDED:
-                return domain ? error_trace(domain_on_agent_ended(domain)) : 0;
+                return domain ? error_trace(domain_on_agent_ended(domain, message->number)) : 0;
+        case SUPERVISE_TYPE_STOPPED:
+                return domain ? error_trace(lifecycle_on_stopped(domain, message->number)) : 0;
         case SUPERVISE_TYPE_RELOAD:
                 r = config_reload(parent->broker->config);
                 r = r ?: dbpeer_refresh_all(parent->broker);
+                for (size_t i = 0; !r && i < parent->broker->domains.n; ++i)
+                        r = lifecycle_on_config(parent->broker->domains.by_name[i]);
                 if (r)
                         return error_trace(r);
                 return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));

@@ -24,3 +24,6 @@ int parent_reopen_audit(Parent *parent);
 
 /** parent_start() - ask for a domain's agent. Return: 0 or a negative error */
 int parent_start(Parent *parent, const DomainName *domain);
+
+/** parent_stop() - have it stopped. Return: 0 or a negative error */
+int parent_stop(Parent *parent, const DomainName *domain);

@@ -167,10 +167,9 @@ static int served_on_deadline(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-static int served_arm(Served *served) {
+static int served_arm(Served *served, uint64_t usec) {
         served->deadline = sd_event_source_disable_unref(served->deadline);
-        return error_trace(
-                watch_time(served->broker->event, SERVED_USEC, 0, served_on_deadline, served, &served->deadline));
+        return error_trace(watch_time(served->broker->event, usec, 0, served_on_deadline, served, &served->deadline));
 }
 
 int served_new(Broker *broker, uint32_t id, Domain *source, const char *service, bool is_recorded, Served **ret_served,
@@ -244,7 +243,7 @@ int served_answer(Served *served, const void *data, size_t n, int status) {
         served->n += served_put(served->data + served->n, WIRE_TYPE_DATA_STDERR, NULL, 0);
         served->n += served_put(served->data + served->n, WIRE_TYPE_DATA_EXIT_CODE, exit_code, sizeof(exit_code));
 
-        r = served_arm(served);
+        r = served_arm(served, SERVED_USEC);
         if (r)
                 return r;
         r = served_send(served);
@@ -255,11 +254,11 @@ int served_answer(Served *served, const void *data, size_t n, int status) {
         return error_fold(r);
 }
 
-int served_wait(Served *served, Served **place, int (*on_late)(Served *served)) {
+int served_wait(Served *served, Served **place, uint64_t usec, int (*on_late)(Served *served)) {
         served->place = place;
         *place = served;
         served->on_late = on_late;
-        return error_trace(served_arm(served));
+        return error_trace(served_arm(served, usec));
 }
 
 void served_free_all(Broker *broker) {

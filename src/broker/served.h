@@ -50,11 +50,12 @@ int served_answer(Served *served, const void *data, size_t n, int status);
 /**
  * served_wait() - the answer will come later
  * @place:   where the pointer to it is kept: set to it now, and to NULL when it is answered or ends by itself
- * @on_late: answers it after SERVED_USEC
+ * @usec:    how long that may take
+ * @on_late: answers it then
  *
  * Return: 0 or a negative error.
  */
-int served_wait(Served *served, Served **place, int (*on_late)(Served *served));
+int served_wait(Served *served, Served **place, uint64_t usec, int (*on_late)(Served *served));
 
 /** served_free_all() - at the end of the broker */
 void served_free_all(Broker *broker);

@@ -47,6 +47,26 @@ int environment_set(char ***environment, const char *name, const char *value) {
         return 0;
 }
 
+int environment_copy(char *const *from, char ***ret_environment) {
+        size_t n = 0;
+        char **copy;
+
+        while (from[n])
+                ++n;
+        copy = calloc(n + 1, sizeof(*copy));
+        if (!copy)
+                return error_origin(-ENOMEM);
+        for (size_t i = 0; i < n; ++i) {
+                copy[i] = strdup(from[i]);
+                if (!copy[i]) {
+                        environment_free(copy);
+                        return error_origin(-ENOMEM);
+                }
+        }
+        *ret_environment = copy;
+        return 0;
+}
+
 void environment_free(char **environment) {
         for (size_t i = 0; environment && environment[i]; ++i)
                 free(environment[i]);

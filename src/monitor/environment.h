@@ -15,5 +15,8 @@ const char *environment_get(char *const *environment, const char *name);
  */
 int environment_set(char ***environment, const char *name, const char *value);
 
+/** environment_copy() - a copy of all of @from; the caller's. Return: 0 or a negative error */
+int environment_copy(char *const *from, char ***ret_environment);
+
 /** environment_free() - accepts NULL */
 void environment_free(char **environment);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/number.h"
@@ -12,26 +13,36 @@
 
 #define EXIT_USAGE 2
 
+/* A year: what comes from the command line times a million fits. */
+#define LIMIT_SEC_MAX (365 * 24 * 60 * 60)
+
 static int usage(FILE *stream, int status) {
-        fprintf(stream, "Usage: qair-monitor --domain=NAME --account=ACCOUNT --uid=UID --service-path=PATH\n"
-                        "                    -- AGENT [ARGUMENT]...\n"
-                        "Run the agent of a domain in a session of its account, until it ends.\n"
-                        "Started by qair-supervisor; see qair-supervisor(8).\n");
+        fprintf(stream, "Usage: qair-monitor --domain=NAME [OPTION]... -- PROGRAM [ARGUMENT]...\n"
+                        "Run the agent of a domain, or a command that starts or stops it, until it ends.\n"
+                        "Started by qair-supervisor; see qair-monitor(8).\n"
+                        "\n"
+                        "      --domain=NAME        the domain, for the log\n"
+                        "      --account=ACCOUNT    in a session of this account, and as it\n"
+                        "      --uid=UID            which that account has to have still\n"
+                        "      --service-path=PATH  PROGRAM is an agent, and looks for services here\n"
+                        "      --time-limit=SEC     end it after so long\n"
+                        "  -h, --help               show this help\n");
         return status;
 }
 
 int main(int argc, char **argv) {
-        enum { OPTION_DOMAIN = 256, OPTION_ACCOUNT, OPTION_UID, OPTION_SERVICE_PATH };
+        enum { OPTION_DOMAIN = 256, OPTION_ACCOUNT, OPTION_UID, OPTION_SERVICE_PATH, OPTION_TIME_LIMIT };
         static const struct option known[] = {
                 { "domain", required_argument, NULL, OPTION_DOMAIN },
                 { "account", required_argument, NULL, OPTION_ACCOUNT },
                 { "uid", required_argument, NULL, OPTION_UID },
                 { "service-path", required_argument, NULL, OPTION_SERVICE_PATH },
+                { "time-limit", required_argument, NULL, OPTION_TIME_LIMIT },
                 { "help", no_argument, NULL, 'h' },
                 {},
         };
         MonitorOptions options = {};
-        uint64_t uid = 0;
+        uint64_t uid = 0, limit = 0;
         int option;
 
         if (fd_ensure_standard() < 0)
@@ -53,6 +64,10 @@ int main(int argc, char **argv) {
                 case OPTION_SERVICE_PATH:
                         options.service_path = optarg;
                         break;
+                case OPTION_TIME_LIMIT:
+                        if (number_parse(optarg, strlen(optarg), 1, LIMIT_SEC_MAX, &limit))
+                                return usage(stderr, EXIT_USAGE);
+                        break;
                 case 'h':
                         return usage(stdout, 0);
                 default:
@@ -61,7 +76,8 @@ int main(int argc, char **argv) {
         }
         options.uid = (uid_t)uid;
         options.command = argv + optind;
-        if (!options.domain || !options.account || uid == 0 || !options.service_path || optind == argc)
+        options.limit_usec = limit * USEC_PER_SEC;
+        if (!options.domain || !options.account != (uid == 0) || optind == argc)
                 return usage(stderr, EXIT_USAGE);
         return monitor_run(&options);
 }

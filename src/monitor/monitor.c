@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "monitor/environment.h"
@@ -32,6 +34,7 @@ typedef struct Monitor {
         Session *session;
         char **environment;
         Relay relay;
+        pid_t child;
         int child_pidfd;
         int signal_fd;
 } Monitor;
@@ -80,8 +83,12 @@ static int monitor_find_account(Monitor *monitor) {
 static int monitor_open_session(Monitor *monitor) {
         int r;
 
-        r = session_begin(monitor->options->domain, monitor->options->account, monitor->account->pw_gid,
-                          &monitor->session);
+        if (!monitor->options->account)
+                return monitor_catch_signals(monitor);
+        r = monitor_find_account(monitor);
+        r = r
+                    ?: session_begin(monitor->options->domain, monitor->options->account, monitor->account->pw_gid,
+                                     &monitor->session);
         r = r ?: monitor_catch_signals(monitor);
         return r ?: session_open(monitor->session);
 }
@@ -110,75 +117,121 @@ static int monitor_set_runtime_dir(Monitor *monitor) {
         return environment_set(&monitor->environment, "XDG_RUNTIME_DIR", path);
 }
 
-static int monitor_make_environment(Monitor *monitor) {
+static int monitor_set_account(Monitor *monitor) {
         const struct passwd *account = monitor->account;
         char ***environment = &monitor->environment;
         int r;
 
-        r = session_environment(monitor->session, environment);
-        r = r ?: environment_set(environment, "HOME", account->pw_dir);
+        r = environment_set(environment, "HOME", account->pw_dir);
         r = r ?: environment_set(environment, "USER", account->pw_name);
         r = r ?: environment_set(environment, "LOGNAME", account->pw_name);
         r = r ?: environment_set(environment, "SHELL", account->pw_shell[0] ? account->pw_shell : "/bin/sh");
         if (!r && !environment_get(*environment, "PATH"))
                 r = environment_set(environment, "PATH", MONITOR_PATH);
-        r = r ?: monitor_set_runtime_dir(monitor);
-        return r ?: environment_set(environment, "QREXEC_SERVICE_PATH", monitor->options->service_path);
+        return r ?: monitor_set_runtime_dir(monitor);
 }
 
-/*
- * In the child: become the account, for good, then the agent. From the switch on, nothing of the host's is open but
- * /dev/null and the pipe of the log.
- */
-static void monitor_become_child(Monitor *monitor, int log_fd) {
-        const struct passwd *account = monitor->account;
-        char **command = monitor->options->command;
-        sigset_t none;
-        int null_fd;
+/* What a login would have; without a session, what we have ourselves. */
+static int monitor_make_environment(Monitor *monitor) {
+        int r = 0;
 
-        null_fd = open("/dev/null", O_RDWR | O_NOCTTY);
-        if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(log_fd, 2) < 0)
-                _exit(MONITOR_EXIT_FAILED);
-        (void)syscall(SYS_close_range, 3, ~0U, 0);
+        if (monitor->session) {
+                r = session_environment(monitor->session, &monitor->environment);
+                r = r ?: monitor_set_account(monitor);
+        } else {
+                r = environment_copy(environ, &monitor->environment);
+        }
+        if (!r && monitor->options->service_path)
+                r = environment_set(&monitor->environment, "QREXEC_SERVICE_PATH", monitor->options->service_path);
+        return r;
+}
 
-        if (setsid() < 0 || setresgid(account->pw_gid, account->pw_gid, account->pw_gid) < 0 ||
+/* In the child: become the account, for good. */
+static void monitor_become_account(const struct passwd *account) {
+        if (setresgid(account->pw_gid, account->pw_gid, account->pw_gid) < 0 ||
             setresuid(account->pw_uid, account->pw_uid, account->pw_uid) < 0) {
                 log_error("cannot become account %s: %m", account->pw_name);
                 _exit(MONITOR_EXIT_FAILED);
         }
         /* With the account's rights: a home on a network or an encrypted one may be closed to root. */
-        if (chdir(account->pw_dir) < 0) {
-                log_warning("cannot enter %s: %m: starting in /", account->pw_dir);
-                if (chdir("/") < 0)
-                        _exit(MONITOR_EXIT_FAILED);
-        }
+        if (chdir(account->pw_dir) == 0)
+                return;
+        log_warning("cannot enter %s: %m: starting in /", account->pw_dir);
+        if (chdir("/") < 0)
+                _exit(MONITOR_EXIT_FAILED);
+}
+
+/* In the child. From the account's switch on, nothing of the host's is open but /dev/null and the pipe of the log. */
+static void monitor_become_child(Monitor *monitor, int log_fd) {
+        char **command = monitor->options->command;
+        bool is_agent = monitor->options->service_path;
+        sigset_t none;
+        int null_fd;
+
+        null_fd = open("/dev/null", O_RDWR | O_NOCTTY);
+        /* An agent has nothing to say on its standard output; what a command says there is of interest. */
+        if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(is_agent ? null_fd : log_fd, 1) < 0 || dup2(log_fd, 2) < 0 ||
+            setsid() < 0)
+                _exit(MONITOR_EXIT_FAILED);
+        (void)syscall(SYS_close_range, 3, ~0U, 0);
+        if (monitor->account)
+                monitor_become_account(monitor->account);
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         execve(command[0], command, monitor->environment);
-        log_error("cannot run %s: %m", command[0]);
+        log_error("cannot run %s: %m", ESCAPED(command[0], strlen(command[0])));
         _exit(MONITOR_EXIT_FAILED);
 }
 
 static int monitor_start_child(Monitor *monitor) {
         _cleanup_fd_ int log_fd = -1;
-        pid_t pid;
         int r;
 
         r = relay_open(&monitor->relay, monitor->options->domain, &log_fd);
         if (r)
                 return r;
-        pid = fork();
-        if (pid < 0)
+        monitor->child = fork();
+        if (monitor->child < 0)
                 return error_origin(-errno);
-        if (pid == 0)
+        if (monitor->child == 0)
                 monitor_become_child(monitor, log_fd);
         /* Our own child, not waited for yet: the number cannot have been given to another process. */
-        monitor->child_pidfd = pidfd_open(pid, 0);
+        monitor->child_pidfd = pidfd_open(monitor->child, 0);
         return monitor->child_pidfd < 0 ? error_origin(-errno) : 0;
 }
 
-/* Return: exit status of the agent. Its services may outlive it and hold the log's pipe: we do not wait for that. */
+/* An agent ends its services as it sees fit. Of a command all that it started goes, so long as it is there itself. */
+static void monitor_signal(Monitor *monitor, int number) {
+        if (monitor->options->service_path || kill(-monitor->child, number) < 0)
+                (void)pidfd_send_signal(monitor->child_pidfd, number, NULL, 0);
+}
+
+/* When the time is up: first told to end, then killed. Return: when to come again, or 0 for never. */
+static uint64_t monitor_on_late(Monitor *monitor, bool *was_told) {
+        if (*was_told) {
+                monitor_signal(monitor, SIGKILL);
+                return 0;
+        }
+        log_error("domain %s: %s has not ended after %u s: ending it", monitor->options->domain,
+                  ESCAPED(monitor->options->command[0], strlen(monitor->options->command[0])),
+                  (unsigned)(monitor->options->limit_usec / USEC_PER_SEC));
+        monitor_signal(monitor, SIGTERM);
+        *was_told = true;
+        return clock_now() + MONITOR_KILL_MSEC * USEC_PER_MSEC;
+}
+
+static int monitor_poll_msec(uint64_t deadline_usec) {
+        uint64_t now = clock_now();
+
+        if (deadline_usec == 0)
+                return -1;
+        return deadline_usec <= now ? 0 : (int)((deadline_usec - now) / USEC_PER_MSEC + 1);
+}
+
+/* Return: exit status of the child. What it started may outlive it and hold the log's pipe: we do not wait for that. */
 static int monitor_wait(Monitor *monitor) {
+        uint64_t deadline_usec = monitor->options->limit_usec > 0 ? clock_now() + monitor->options->limit_usec : 0;
+        bool is_late = false;
         struct pollfd fds[] = {
                 { .fd = monitor->child_pidfd, .events = POLLIN },
                 { .fd = monitor->signal_fd, .events = POLLIN },
@@ -186,20 +239,26 @@ static int monitor_wait(Monitor *monitor) {
         };
 
         for (;;) {
-                if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
+                int n = poll(fds, ARRAY_SIZE(fds), monitor_poll_msec(deadline_usec));
+
+                if (n < 0) {
                         if (errno == EINTR)
                                 continue;
                         return error_origin(-errno);
                 }
+                if (deadline_usec > 0 && clock_now() >= deadline_usec)
+                        deadline_usec = monitor_on_late(monitor, &is_late);
                 if (fds[2].revents && !relay_read(&monitor->relay))
                         fds[2].fd = -1;
                 if (fds[1].revents && monitor_take_signal(monitor))
-                        (void)pidfd_send_signal(monitor->child_pidfd, SIGTERM, NULL, 0);
+                        monitor_signal(monitor, SIGTERM);
                 if (fds[0].revents) {
                         siginfo_t info = {};
 
                         if (waitid(P_PIDFD, (id_t)monitor->child_pidfd, &info, WEXITED) < 0)
                                 return error_origin(-errno);
+                        if (is_late)
+                                return MONITOR_EXIT_LATE;
                         return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
                 }
         }
@@ -210,8 +269,7 @@ int monitor_run(const MonitorOptions *options) {
         int r;
 
         (void)setsid();
-        r = monitor_find_account(&monitor);
-        r = r ?: monitor_open_session(&monitor);
+        r = monitor_open_session(&monitor);
         if (r)
                 return MONITOR_EXIT_FAILED;
         /* A module can take its time; who was told to stop meanwhile starts nothing. */
@@ -225,7 +283,7 @@ int monitor_run(const MonitorOptions *options) {
         (void)malloc_trim(0);
         r = monitor_wait(&monitor);
         relay_close(&monitor.relay);
-        if (r > 0)
+        if (r > 0 && options->service_path)
                 log_warning("domain %s: its agent ended with status %d", options->domain, r);
         return r < 0 ? MONITOR_EXIT_FAILED : r;
 }

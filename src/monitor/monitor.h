@@ -12,22 +12,30 @@
  *     ours; its lines are cut, escaped and counted, never parsed;
  *   - the agent is held by pidfd, so that no signal of ours can hit another process.
  *
- * SIGTERM is passed on to the agent; we end as it does.
+ * It also runs the commands that start and stop containers and virtual machines: as the supervisor's own account, with a
+ * time limit, without a session.
+ *
+ * SIGTERM is passed on; we end as our child does.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-/** Our own exit status when nothing could be started. */
+/** Our own exit status when nothing could be started, and when the time was up. */
 #define MONITOR_EXIT_FAILED 125
+#define MONITOR_EXIT_LATE   124
+/** How long a command that is told to end may take, before it is killed. */
+#define MONITOR_KILL_MSEC 5000
 
 typedef struct MonitorOptions {
-        const char *domain;       /* its name, for the log */
-        const char *account;      /* the account that is this domain: its session is opened, and it is become */
-        uid_t uid;                /* that account's, when the configuration was read */
-        const char *service_path; /* where the agent looks for services */
-        char **command;           /* the agent and its arguments: an absolute path, and NULL behind the last */
+        const char *domain;  /* its name, for the log */
+        const char *account; /* the account that is this domain: its session is opened, and it is become; NULL: stay */
+        uid_t uid;           /* that account's, when the configuration was read */
+        const char *service_path; /* where the agent looks for services; NULL: it is no agent */
+        uint64_t limit_usec;      /* how long the command may take; 0: for ever */
+        char **command;           /* the agent, or a command: an absolute path, arguments, and NULL behind the last */
 } MonitorOptions;
 
 /** monitor_run() - be the monitor. Return: exit status for this process */

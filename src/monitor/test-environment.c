@@ -29,9 +29,27 @@ static void test_set_and_get(void **state) {
         environment_free(NULL);
 }
 
+static void test_copy(void **state) {
+        char *from[] = { (char *)"A=1", (char *)"B=2", NULL };
+        char **copy = NULL;
+
+        assert_int_equal(environment_copy(from, &copy), 0);
+        assert_int_equal(environment_set(&copy, "B", "3"), 0);
+        assert_string_equal(copy[0], "A=1");
+        assert_string_equal(copy[1], "B=3");
+        assert_null(copy[2]);
+        assert_string_equal(from[1], "B=2");
+        environment_free(copy);
+
+        assert_int_equal(environment_copy(from + 2, &copy), 0);
+        assert_null(copy[0]);
+        environment_free(copy);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_set_and_get),
+                cmocka_unit_test(test_copy),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

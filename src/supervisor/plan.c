@@ -11,72 +11,77 @@
 Plan *plan_free(Plan *plan) {
         if (!plan)
                 return NULL;
-        for (size_t i = 0; i < plan->n_domains; ++i)
+        for (size_t i = 0; i < plan->n_domains; ++i) {
+                free(plan->domains[i].start);
+                free(plan->domains[i].stop);
                 free(plan->domains[i].service_path);
+        }
         free(plan->domains);
         free(plan);
         return NULL;
 }
 
+/* A container or virtual machine has no account: that it is one is said by how it starts, or how it is reached. */
+static bool plan_is_folder(const InventoryDomain *domain) {
+        return domain->user.text[0] == '\0' && (domain->start || domain->file.values[PROPERTY_LINK].text);
+}
+
 /*
- * Containers, virtual machines and the like have no account here, and are not started by us yet. dom0 is always
- * there, since root calls from it; without a usable account it has no agent, so nothing can be called in it.
+ * Which domains get sockets. dom0 is always there, since root calls from it; without a usable account it has no agent,
+ * so nothing can be called in it.
  */
 static bool plan_wants(const InventoryDomain *domain) {
         if (domain_name_is_dom0(&domain->name))
                 return true;
-        return domain->user.text[0] != '\0' && domain->account_fault == ACCOUNT_FAULT_NONE &&
-               domain->link == DOMAIN_LINK_LOCAL && domain->sandbox == DOMAIN_SANDBOX_NONE;
+        if (!domain_is_local(domain) || domain->link != DOMAIN_LINK_LOCAL || domain->sandbox != DOMAIN_SANDBOX_NONE)
+                return false;
+        if (domain->user.text[0] != '\0')
+                return domain->account_fault == ACCOUNT_FAULT_NONE;
+        return plan_is_folder(domain);
+}
+
+static int plan_note(const InventoryDomain *domain, Property property, const char *consequence, Diagnostics *reterr) {
+        return error_trace(diagnostics_add(reterr, domain->origin[property]->path, domain->effective[property]->line, 0,
+                                           "domain %s: %s", domain->name.text, consequence));
 }
 
 /* What the inventory may say already and nobody acts on yet: said aloud, lest somebody rely on it. */
 static int plan_note_ignored(const InventoryDomain *domain, Diagnostics *reterr) {
-        static const struct {
-                Property property;
-                const char *consequence;
-        } ignored[] = {
-                { PROPERTY_SANDBOX, "sandboxes are not supported yet: the domain is not started" },
-                { PROPERTY_LINK, "only local links are supported yet: the domain is not started" },
-                { PROPERTY_START,
-                  "start commands are not supported yet: the agent is started as the domain's account" },
-                { PROPERTY_STOP, "stop commands are not supported yet: the agent is stopped and nothing else" },
-                { PROPERTY_IDLE_TIMEOUT, "idle timeouts are not supported yet: the domain is not stopped" },
-        };
+        int r = 0;
 
-        for (size_t i = 0; i < ARRAY_SIZE(ignored); ++i) {
-                const PropertyValue *value = domain->effective[ignored[i].property];
-                int r;
+        if (domain->link != DOMAIN_LINK_LOCAL)
+                r = plan_note(domain, PROPERTY_LINK, "only local links are supported yet: the domain is not started",
+                              reterr);
+        if (!r && domain->sandbox != DOMAIN_SANDBOX_NONE)
+                r = plan_note(domain, PROPERTY_SANDBOX, "sandboxes are not supported yet: the domain is not started",
+                              reterr);
+        return r;
+}
 
-                /* 0 is the default of each that is a number: none, local, never. */
-                if (!value || !value->text ||
-                    (value->number == 0 && ignored[i].property != PROPERTY_START &&
-                     ignored[i].property != PROPERTY_STOP))
-                        continue;
-                r = diagnostics_add(reterr, domain->origin[ignored[i].property]->path, value->line, 0, "domain %s: %s",
-                                    domain->name.text, ignored[i].consequence);
-                if (r)
-                        return error_trace(r);
-        }
-        return 0;
+static int plan_copy(const char *text, char **ret_copy) {
+        if (!text)
+                return 0;
+        *ret_copy = strdup(text);
+        return *ret_copy ? 0 : error_origin(-ENOMEM);
 }
 
 static int plan_add(Plan *plan, const Inventory *inventory, const InventoryDomain *domain) {
-        PlanDomain *planned = &plan->domains[plan->n_domains];
+        PlanDomain *planned = &plan->domains[plan->n_domains++];
+        bool has_account = domain->user.text[0] != '\0' && domain->account_fault == ACCOUNT_FAULT_NONE;
         int r;
 
         *planned = (PlanDomain){
                 .name = domain->name,
-                .account = domain->user,
-                .uid = domain->account_fault == ACCOUNT_FAULT_NONE ? domain->uid : (uid_t)-1,
-                .gid = domain->account_fault == ACCOUNT_FAULT_NONE ? domain->gid : (gid_t)-1,
+                .account = has_account ? domain->user : (AccountName){},
+                .uid = has_account ? domain->uid : (uid_t)-1,
+                .is_folder = plan_is_folder(domain),
                 .autostart = domain->autostart,
                 .shell = domain->shell,
         };
-        r = inventory_service_path(inventory, domain, &planned->service_path);
-        if (r)
-                return error_fold(r);
-        ++plan->n_domains;
-        return 0;
+        r = plan_copy(domain->start, &planned->start);
+        r = r ?: plan_copy(domain->stop, &planned->stop);
+        r = r ?: inventory_service_path(inventory, domain, &planned->service_path);
+        return error_fold(r);
 }
 
 int plan_new_dom0(Plan **ret_plan) {
@@ -88,7 +93,7 @@ int plan_new_dom0(Plan **ret_plan) {
         plan->domains = calloc(1, sizeof(*plan->domains));
         if (!plan->domains)
                 return error_origin(-ENOMEM);
-        plan->domains[0] = (PlanDomain){ .name = { DOM0_NAME }, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+        plan->domains[0] = (PlanDomain){ .name = { DOM0_NAME }, .uid = (uid_t)-1 };
         plan->domains[0].service_path = strdup("");
         if (!plan->domains[0].service_path)
                 return error_origin(-ENOMEM);

@@ -15,16 +15,17 @@
 
 typedef struct PlanDomain {
         DomainName name;
-        AccountName account;
+        AccountName account; /* "": none; dom0's agent's, and of every domain that is an account */
         uid_t uid;
-        gid_t gid;
+        bool is_folder;     /* it has no account, and is whoever can reach its run directory: a container */
         bool autostart;     /* start it with the host */
         bool shell;         /* its agent may run shell commands of the host */
+        char *start, *stop; /* commands that do it (base/words.h); NULL: none */
         char *service_path; /* where its agent looks for services */
 } PlanDomain;
 
 typedef struct Plan {
-        PlanDomain *domains; /* sorted by name; dom0 is one of them; domains without an account are not */
+        PlanDomain *domains; /* sorted by name; dom0 is one of them, remote ones are not */
         size_t n_domains;
 } Plan;
 

@@ -30,8 +30,8 @@ static int rundir_make(const char *path, mode_t mode) {
                 return -errno;
         }
         /* Somebody else's folder here could replace our sockets by his own. */
-        if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & S_IWOTH)) {
-                log_error("%s is not a folder that only root can change: remove it and start again", path);
+        if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & S_IWOTH)) {
+                log_error("%s is not a folder that only we can change: remove it and start again", path);
                 return -EPERM;
         }
         if ((st.st_mode & 07777) != mode && chmod(path, mode) < 0) {
@@ -41,9 +41,9 @@ static int rundir_make(const char *path, mode_t mode) {
         return 0;
 }
 
-static int rundir_path(char ret_path[static RUNDIR_PATH_MAX], const char *run_dir, const char *folder,
-                       const char *domain, const char *name) {
-        int n = snprintf(ret_path, RUNDIR_PATH_MAX, "%s%s%s%s", run_dir, folder, domain, name);
+static int rundir_path(char ret_path[static RUNDIR_PATH_MAX], const char *run_dir, const char *name,
+                       const char *suffix) {
+        int n = snprintf(ret_path, RUNDIR_PATH_MAX, "%s%s%s", run_dir, name, suffix);
 
         if (n < 0 || (size_t)n >= RUNDIR_PATH_MAX) {
                 log_error("%s: the path of the run directory is too long for sockets in it", run_dir);
@@ -84,15 +84,12 @@ int rundir_prepare(const char *run_dir) {
                 const char *name;
                 mode_t mode;
         } folders[] = {
-                { "", 0755 },
-                { "/domains", 0755 },
-                { "/dom0", 0700 },
-                { "/policy.d", 0755 },
+                { "", 0755 }, { "/domains", 0755 }, { "/containers", 0700 }, { "/dom0", 0700 }, { "/policy.d", 0755 },
         };
         char path[RUNDIR_PATH_MAX];
 
         for (size_t i = 0; i < ARRAY_SIZE(folders); ++i) {
-                int r = rundir_path(path, run_dir, folders[i].name, "", "") ?: rundir_make(path, folders[i].mode);
+                int r = rundir_path(path, run_dir, folders[i].name, "") ?: rundir_make(path, folders[i].mode);
 
                 if (r)
                         return r;
@@ -103,51 +100,64 @@ int rundir_prepare(const char *run_dir) {
 int rundir_bind_shared(const char *run_dir, int *ret_fd) {
         char path[RUNDIR_PATH_MAX];
 
-        return rundir_path(path, run_dir, "/qrexec-agent", "", "") ?: rundir_bind(path, SOCK_STREAM, ret_fd);
+        return rundir_path(path, run_dir, "/qrexec-agent", "") ?: rundir_bind(path, SOCK_STREAM, ret_fd);
 }
 
 int rundir_bind_stores(const char *run_dir, int *ret_fd) {
         char path[RUNDIR_PATH_MAX];
 
-        return rundir_path(path, run_dir, "/qubesdb.sock", "", "") ?: rundir_bind(path, SOCK_STREAM, ret_fd);
+        return rundir_path(path, run_dir, "/qubesdb.sock", "") ?: rundir_bind(path, SOCK_STREAM, ret_fd);
 }
 
-static int rundir_trigger_path(char ret_path[static RUNDIR_PATH_MAX], const char *run_dir, const DomainName *domain) {
-        if (domain_name_is_dom0(domain))
-                return rundir_path(ret_path, run_dir, "/dom0", "", "/qrexec-agent");
-        return rundir_path(ret_path, run_dir, "/domains/", domain->text, "/qrexec-agent");
+void rundir_folder(const char *run_dir, const DomainName *domain, bool is_folder, char *ret_path, size_t n_path) {
+        (void)snprintf(ret_path, n_path, "%s/%s/%s", run_dir, is_folder ? "containers" : "domains", domain->text);
 }
 
-int rundir_bind_domain(const char *run_dir, const DomainName *domain, RundirSockets *ret_sockets) {
-        RundirSockets sockets = RUNDIR_SOCKETS_INIT;
-        char path[RUNDIR_PATH_MAX];
+/* Where the sockets of a domain are. */
+typedef struct RundirPaths {
+        char folder[RUNDIR_PATH_MAX], trigger[RUNDIR_PATH_MAX], link[RUNDIR_PATH_MAX], daemon[RUNDIR_PATH_MAX];
+        char store[RUNDIR_PATH_MAX], host_store[RUNDIR_PATH_MAX];
+} RundirPaths;
+
+static int rundir_paths(const char *run_dir, const DomainName *domain, bool is_folder, RundirPaths *ret_paths) {
+        const char *folder = ret_paths->folder;
+        char store[DOMAIN_NAME_MAX + 8];
         int r;
 
-        r = rundir_path(path, run_dir, "/domains/", domain->text, "") ?: rundir_make(path, 0755);
-        if (!r)
-                r = rundir_trigger_path(path, run_dir, domain) ?: rundir_bind(path, SOCK_STREAM, &sockets.trigger_fd);
-        if (!r)
-                r = rundir_path(path, run_dir, "/domains/", domain->text, "/link")
-                            ?: rundir_bind(path, SOCK_SEQPACKET, &sockets.link_fd);
-        if (!r)
-                r = rundir_path(path, run_dir, "/qrexec.", domain->text, "")
-                            ?: rundir_bind(path, SOCK_STREAM, &sockets.daemon_fd);
-        if (!r)
-                r = rundir_path(path, run_dir, "/domains/", domain->text, "/qubesdb.sock")
-                            ?: rundir_bind(path, SOCK_STREAM, &sockets.store_fd);
-        if (!r)
-                r = rundir_path(path, run_dir, "/qubesdb.", domain->text, ".sock")
-                            ?: rundir_bind(path, SOCK_STREAM, &sockets.host_store_fd);
+        r = rundir_path(ret_paths->folder, run_dir, is_folder ? "/containers/" : "/domains/", domain->text);
+        if (r)
+                return r;
+        r = domain_name_is_dom0(domain) ? rundir_path(ret_paths->trigger, run_dir, "/dom0", "/qrexec-agent")
+                                        : rundir_path(ret_paths->trigger, folder, "/qrexec-agent", "");
+        r = r ?: rundir_path(ret_paths->link, folder, "/link", "");
+        r = r ?: rundir_path(ret_paths->daemon, run_dir, "/qrexec.", domain->text);
+        r = r ?: rundir_path(ret_paths->store, folder, "/qubesdb.sock", "");
+        snprintf(store, sizeof(store), "%s.sock", domain->text);
+        return r ?: rundir_path(ret_paths->host_store, run_dir, "/qubesdb.", store);
+}
+
+int rundir_bind_domain(const char *run_dir, const DomainName *domain, bool is_folder, RundirSockets *ret_sockets) {
+        RundirSockets sockets = RUNDIR_SOCKETS_INIT;
+        RundirPaths paths;
+        int r;
+
+        r = rundir_paths(run_dir, domain, is_folder, &paths);
+        r = r ?: rundir_make(paths.folder, 0755);
+        r = r ?: rundir_bind(paths.trigger, SOCK_STREAM, &sockets.trigger_fd);
+        r = r ?: rundir_bind(paths.link, SOCK_SEQPACKET, &sockets.link_fd);
+        r = r ?: rundir_bind(paths.daemon, SOCK_STREAM, &sockets.daemon_fd);
+        r = r ?: rundir_bind(paths.store, SOCK_STREAM, &sockets.store_fd);
+        r = r ?: rundir_bind(paths.host_store, SOCK_STREAM, &sockets.host_store_fd);
         if (r) {
-                rundir_remove_domain(run_dir, domain, &sockets);
+                rundir_remove_domain(run_dir, domain, is_folder, &sockets);
                 return r;
         }
         *ret_sockets = sockets;
         return 0;
 }
 
-void rundir_remove_domain(const char *run_dir, const DomainName *domain, RundirSockets *sockets) {
-        char path[RUNDIR_PATH_MAX];
+void rundir_remove_domain(const char *run_dir, const DomainName *domain, bool is_folder, RundirSockets *sockets) {
+        RundirPaths paths;
 
         fd_close(sockets->trigger_fd);
         fd_close(sockets->link_fd);
@@ -155,16 +165,13 @@ void rundir_remove_domain(const char *run_dir, const DomainName *domain, RundirS
         fd_close(sockets->store_fd);
         fd_close(sockets->host_store_fd);
         *sockets = RUNDIR_SOCKETS_INIT;
-        if (!rundir_trigger_path(path, run_dir, domain))
-                (void)unlink(path);
-        if (!rundir_path(path, run_dir, "/domains/", domain->text, "/link"))
-                (void)unlink(path);
-        if (!rundir_path(path, run_dir, "/qrexec.", domain->text, ""))
-                (void)unlink(path);
-        if (!rundir_path(path, run_dir, "/domains/", domain->text, "/qubesdb.sock"))
-                (void)unlink(path);
-        if (!rundir_path(path, run_dir, "/qubesdb.", domain->text, ".sock"))
-                (void)unlink(path);
-        if (!rundir_path(path, run_dir, "/domains/", domain->text, ""))
-                (void)rmdir(path);
+        if (rundir_paths(run_dir, domain, is_folder, &paths))
+                return;
+        (void)unlink(paths.trigger);
+        (void)unlink(paths.link);
+        (void)unlink(paths.daemon);
+        (void)unlink(paths.store);
+        (void)unlink(paths.host_store);
+        if (!is_folder)
+                (void)rmdir(paths.folder);
 }

@@ -10,12 +10,16 @@
  *   /run/qubes/qubesdb.sock                 shared QubesDB socket
  *   /run/qubes/qubesdb.NAME.sock            QubesDB of each domain, for the host
  *   /run/qubes/domains/NAME/qubesdb.sock    QubesDB of each domain, for itself
+ *   /run/qubes/containers/NAME/…            the same three of a domain without account, in a folder that is root's alone
  *   /run/qubes/policy.d                     policy until the next boot: has to exist (policy specification, 1.2)
  *
  * The supervisor binds them and keeps them: a broker that is started anew finds its callers waiting in the backlog.
  * Anybody may connect; the broker asks the kernel who it is.
  */
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "base/name.h"
 
@@ -34,8 +38,20 @@ int rundir_bind_shared(const char *run_dir, int *ret_fd);
 /** rundir_bind_stores() - the shared QubesDB socket. Return: 0 or a negative error, explained in the log */
 int rundir_bind_stores(const char *run_dir, int *ret_fd);
 
-/** rundir_bind_domain() - the sockets of one domain. Return: 0 or a negative error, explained in the log */
-int rundir_bind_domain(const char *run_dir, const DomainName *domain, RundirSockets *ret_sockets);
+/** rundir_folder() - the folder of a domain; bind-mounted at /run/qubes where the domain lives. */
+void rundir_folder(const char *run_dir, const DomainName *domain, bool is_folder, char *ret_path, size_t n_path);
 
-/** rundir_remove_domain() - close the sockets and remove their names; errors are of no consequence */
-void rundir_remove_domain(const char *run_dir, const DomainName *domain, RundirSockets *sockets);
+/**
+ * rundir_bind_domain() - the sockets of one domain
+ * @is_folder: it has no account: whoever reaches its folder is this domain, so no account of the host may reach it
+ *
+ * Return: 0 or a negative error, explained in the log.
+ */
+int rundir_bind_domain(const char *run_dir, const DomainName *domain, bool is_folder, RundirSockets *ret_sockets);
+
+/**
+ * rundir_remove_domain() - close the sockets and remove their names; errors are of no consequence
+ *
+ * A container may have the folder mounted, and outlive us: it is kept, so that the next supervisor's sockets are in it.
+ */
+void rundir_remove_domain(const char *run_dir, const DomainName *domain, bool is_folder, RundirSockets *sockets);

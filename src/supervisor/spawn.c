@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -18,10 +19,14 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "inventory/property.h"
+#include "supervisor/rundir.h"
 
 /* Sockets of a thousand domains, and thousands of callers that wait: the broker refuses beyond that. */
 #define SPAWN_BROKER_FILES 262144
 #define SPAWN_EXIT_FAILED  125
+/* A command of an administrator finds what his own shell would. */
+#define SPAWN_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* In the child: default signals, an empty mask, and nothing inherited but 0 to 2. */
 static void spawn_reset(int keep_fd) {
@@ -95,42 +100,96 @@ int spawn_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd, p
         return 0;
 }
 
-/* Everything it needs is in its arguments, so that nothing of ours is in its memory. */
-static void spawn_become_monitor(const SpawnPaths *paths, const PlanDomain *domain) {
-        char name[DOMAIN_NAME_MAX + 16], account[ACCOUNT_NAME_MAX + 16], uid[32], link[PATH_MAX];
-        _cleanup_free_ char *service_path = NULL;
-        char *argv[16] = { (char *)"qair-monitor", name, account, uid, NULL };
-        char *environment[] = { NULL, NULL };
-        size_t n = 4;
+/* What a monitor is told: all of it on its command line, so that nothing of ours is in its memory. */
+#define SPAWN_ARGUMENTS_MAX (DOMAIN_COMMAND_MAX + 16)
+typedef struct SpawnArguments {
+        char *argv[SPAWN_ARGUMENTS_MAX + 1];
+        size_t n;
+        char name[DOMAIN_NAME_MAX + 16], account[ACCOUNT_NAME_MAX + 16], uid[32], limit[32];
+        char link[PATH_MAX];
+} SpawnArguments;
 
-        spawn_reset(-1);
-        if (getenv("JOURNAL_STREAM"))
-                environment[0] = (char *)"JOURNAL_STREAM=1";
-        snprintf(name, sizeof(name), "--domain=%s", domain->name.text);
-        snprintf(account, sizeof(account), "--account=%s", domain->account.text);
-        snprintf(uid, sizeof(uid), "--uid=%u", (unsigned)domain->uid);
-        snprintf(link, sizeof(link), "--link=%s/domains/%s/link", paths->run_dir, domain->name.text);
-        if (asprintf(&service_path, "--service-path=%s", domain->service_path) < 0)
+static void spawn_add(SpawnArguments *arguments, const char *argument) {
+        if (arguments->n == SPAWN_ARGUMENTS_MAX)
                 _exit(SPAWN_EXIT_FAILED);
-        argv[n++] = service_path;
-        argv[n++] = (char *)"--";
-        argv[n++] = (char *)paths->agent;
-        argv[n++] = name;
-        argv[n++] = link;
-        if (domain->shell)
-                argv[n++] = (char *)"--shell";
-        execve(paths->monitor, argv, environment);
+        arguments->argv[arguments->n++] = (char *)argument;
+}
+
+static void spawn_become_monitor(const SpawnPaths *paths, SpawnArguments *arguments, char **environment) {
+        spawn_reset(-1);
+        execve(paths->monitor, arguments->argv, environment);
         log_error("cannot run %s: %m", paths->monitor);
         _exit(SPAWN_EXIT_FAILED);
 }
 
-int spawn_domain(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid) {
+static void spawn_begin(SpawnArguments *arguments, const PlanDomain *domain) {
+        *arguments = (SpawnArguments){};
+        snprintf(arguments->name, sizeof(arguments->name), "--domain=%s", domain->name.text);
+        spawn_add(arguments, "qair-monitor");
+        spawn_add(arguments, arguments->name);
+}
+
+static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain) {
+        _cleanup_free_ char *service_path = NULL;
+        char *environment[] = { getenv("JOURNAL_STREAM") ? (char *)"JOURNAL_STREAM=1" : NULL, NULL };
+        SpawnArguments arguments;
+
+        spawn_begin(&arguments, domain);
+        snprintf(arguments.account, sizeof(arguments.account), "--account=%s", domain->account.text);
+        snprintf(arguments.uid, sizeof(arguments.uid), "--uid=%u", (unsigned)domain->uid);
+        snprintf(arguments.link, sizeof(arguments.link), "--link=%s/domains/%s/link", paths->run_dir,
+                 domain->name.text);
+        if (asprintf(&service_path, "--service-path=%s", domain->service_path) < 0)
+                _exit(SPAWN_EXIT_FAILED);
+        spawn_add(&arguments, arguments.account);
+        spawn_add(&arguments, arguments.uid);
+        spawn_add(&arguments, service_path);
+        spawn_add(&arguments, "--");
+        spawn_add(&arguments, paths->agent);
+        spawn_add(&arguments, arguments.name);
+        spawn_add(&arguments, arguments.link);
+        if (domain->shell)
+                spawn_add(&arguments, "--shell");
+        spawn_become_monitor(paths, &arguments, environment);
+}
+
+int spawn_agent(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid) {
         pid_t pid = fork();
 
         if (pid < 0)
                 return error_origin(-errno);
         if (pid == 0)
-                spawn_become_monitor(paths, domain);
+                spawn_become_agents_monitor(paths, domain);
+        *ret_pid = pid;
+        return 0;
+}
+
+static void spawn_become_commands_monitor(const SpawnPaths *paths, const PlanDomain *domain, char *const *command) {
+        char name[DOMAIN_NAME_MAX + 32], run_dir[PATH_MAX] = "QAIR_RUN_DIR=";
+        char *environment[] = { (char *)SPAWN_PATH, name, run_dir,
+                                getenv("JOURNAL_STREAM") ? (char *)"JOURNAL_STREAM=1" : NULL, NULL };
+        size_t n_run_dir = strlen(run_dir);
+        SpawnArguments arguments;
+
+        snprintf(name, sizeof(name), "QAIR_DOMAIN=%s", domain->name.text);
+        rundir_folder(paths->run_dir, &domain->name, domain->is_folder, run_dir + n_run_dir,
+                      sizeof(run_dir) - n_run_dir);
+        spawn_begin(&arguments, domain);
+        snprintf(arguments.limit, sizeof(arguments.limit), "--time-limit=%d", SPAWN_COMMAND_SEC);
+        spawn_add(&arguments, arguments.limit);
+        spawn_add(&arguments, "--");
+        for (; *command; ++command)
+                spawn_add(&arguments, *command);
+        spawn_become_monitor(paths, &arguments, environment);
+}
+
+int spawn_command(const SpawnPaths *paths, const PlanDomain *domain, char *const *command, pid_t *ret_pid) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+                return error_origin(-errno);
+        if (pid == 0)
+                spawn_become_commands_monitor(paths, domain, command);
         *ret_pid = pid;
         return 0;
 }

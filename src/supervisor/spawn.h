@@ -30,9 +30,23 @@ typedef struct SpawnPaths {
 int spawn_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd, pid_t *ret_pid);
 
 /**
- * spawn_domain() - start a domain's monitor, and through it the agent
+ * spawn_agent() - start a domain's agent, through its monitor
  *
  * SIGTERM to the monitor stops the agent (running services go on); it exits as the agent did.
  * Return: 0 or a negative error (fork failed; what fails in the child shows as its exit).
  */
-int spawn_domain(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid);
+int spawn_agent(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid);
+
+/** How long a command that starts or stops a domain may take. */
+#define SPAWN_COMMAND_SEC 60
+
+/**
+ * spawn_command() - run a command that starts or stops a domain, through a monitor
+ * @command: its words
+ *
+ * It runs as we do, without a shell, with QAIR_DOMAIN and QAIR_RUN_DIR (what is to be mounted at /run/qubes) in its
+ * environment; what it says is in the log. It exits as the command did, with 124 when that took too long, with 125 when
+ * it could not be run.
+ * Return: 0 or a negative error.
+ */
+int spawn_command(const SpawnPaths *paths, const PlanDomain *domain, char *const *command, pid_t *ret_pid);

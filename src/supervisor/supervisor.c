@@ -25,6 +25,8 @@
 #include "supervisor/callids.h"
 #include "supervisor/plan.h"
 #include "supervisor/rundir.h"
+#include "supervisor/unit.h"
+#include "supervisor/watch.h"
 #include "wire/supervise.h"
 
 /* Between two starts of a broker that dies: doubled each time, reset when one has lived for long enough. */
@@ -36,22 +38,12 @@
 /* Room for the announcement of every domain to a broker that has not begun to read. */
 #define SUPERVISOR_SOCKET_BUFFER (8 * 1024 * 1024)
 
-/* One domain: its sockets, and its agent's monitor while there is one. */
-typedef struct Unit {
-        Supervisor *supervisor;
-        DomainName name;
-        uid_t uid;
-        RundirSockets sockets;
-        pid_t monitor_pid;               /* 0: none */
-        sd_event_source *monitor_source; /* its exit */
-} Unit;
-
 struct Supervisor {
         SupervisorOptions options;
         uid_t broker_uid;
         gid_t broker_gid;
         sd_event *event;
-        Plan *plan;
+        UnitHost host; /* with the plan that is in force */
         int shared_fd, stores_fd;
         CallIds call_ids;
         int book_fd;  /* memory in which brokers write down what is open */
@@ -64,7 +56,8 @@ struct Supervisor {
         sd_event_source *broker_io;
         sd_event_source *backoff_timer;
         uint64_t backoff_usec, started_usec;
-        bool stopping;
+        Watch *watch; /* over the inventory */
+        bool running, stopping;
 };
 
 static int supervisor_start_broker(Supervisor *supervisor);
@@ -92,8 +85,8 @@ static int supervisor_send(Supervisor *supervisor, const Supervise *message, con
         }
 }
 
-static int unit_on_orphan_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
-        return 0; /* it only has to be waited for */
+static int supervisor_tell(void *userdata, const Supervise *message, const int *fds, size_t n_fds) {
+        return supervisor_send(userdata, message, fds, n_fds);
 }
 
 static int supervisor_send_ids(Supervisor *supervisor) {
@@ -118,72 +111,11 @@ static int supervisor_send_audit(Supervisor *supervisor) {
         return error_trace(r);
 }
 
-static Unit *unit_free(Unit *unit) {
-        if (!unit)
-                return NULL;
-        sd_event_source_disable_unref(unit->monitor_source);
-        if (unit->monitor_pid > 0) {
-                (void)kill(unit->monitor_pid, SIGTERM); /* our child, not waited for: the pid is still its own */
-                (void)sd_event_add_child(unit->supervisor->event, NULL, unit->monitor_pid, WEXITED, unit_on_orphan_exit,
-                                         NULL);
-        }
-        rundir_remove_domain(unit->supervisor->options.paths.run_dir, &unit->name, &unit->sockets);
-        free(unit);
-        return NULL;
-}
-
 static Unit *supervisor_find(Supervisor *supervisor, const DomainName *name) {
         for (size_t i = 0; i < supervisor->n_units; ++i)
                 if (strcmp(supervisor->units[i]->name.text, name->text) == 0)
                         return supervisor->units[i];
         return NULL;
-}
-
-static int unit_announce(Unit *unit) {
-        int fds[] = { unit->sockets.trigger_fd, unit->sockets.link_fd, unit->sockets.daemon_fd };
-        int store_fds[] = { unit->sockets.store_fd, unit->sockets.host_store_fd };
-        int r;
-
-        r = supervisor_send(unit->supervisor,
-                            &(Supervise){ .type = SUPERVISE_TYPE_DOMAIN, .number = unit->uid, .domain = unit->name },
-                            fds, ARRAY_SIZE(fds));
-        r = r
-                    ?: supervisor_send(unit->supervisor,
-                                       &(Supervise){ .type = SUPERVISE_TYPE_STORE, .domain = unit->name }, store_fds,
-                                       ARRAY_SIZE(store_fds));
-        return error_trace(r);
-}
-
-static int unit_on_monitor_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
-        Unit *unit = userdata;
-        uint32_t status = (uint32_t)(info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status);
-
-        log_info("domain %s stopped (status %u)", unit->name.text, status);
-        unit->monitor_pid = 0;
-        unit->monitor_source = sd_event_source_disable_unref(unit->monitor_source);
-        return error_trace(supervisor_send(
-                unit->supervisor, &(Supervise){ .type = SUPERVISE_TYPE_ENDED, .number = status, .domain = unit->name },
-                NULL, 0));
-}
-
-static int unit_start(Unit *unit) {
-        const PlanDomain *domain = plan_find(unit->supervisor->plan, &unit->name);
-        int r;
-
-        if (unit->monitor_pid > 0 || !domain)
-                return 0;
-        r = spawn_domain(&unit->supervisor->options.paths, domain, &unit->monitor_pid);
-        if (r)
-                return error_trace(r);
-        r = sd_event_add_child(unit->supervisor->event, &unit->monitor_source, unit->monitor_pid, WEXITED,
-                               unit_on_monitor_exit, unit);
-        if (r < 0)
-                return error_origin(r);
-        r = sd_event_source_set_exit_on_failure(unit->monitor_source, true);
-        if (r < 0)
-                return error_origin(r);
-        log_info("domain %s started as account %s", unit->name.text, domain->account.text);
-        return 0;
 }
 
 static int supervisor_on_message(Supervisor *supervisor, const Supervise *message) {
@@ -200,9 +132,12 @@ static int supervisor_on_message(Supervisor *supervisor, const Supervise *messag
                                                                  .instance = message->instance },
                                                    NULL, 0));
         case SUPERVISE_TYPE_STOP:
-                if (unit && unit->monitor_pid > 0)
-                        (void)kill(unit->monitor_pid, SIGTERM);
-                return 0;
+                if (unit && message->instance.text[0] == '\0')
+                        return error_trace(unit_stop(unit));
+                return error_trace(supervisor_send(
+                        supervisor,
+                        &(Supervise){ .type = SUPERVISE_TYPE_STOPPED, .number = 125, .domain = message->domain }, NULL,
+                        0));
         case SUPERVISE_TYPE_SERVING:
                 /* After a start, and after each reload: what was announced is in force. */
                 log_info("serving %zu domains", supervisor->n_units);
@@ -223,6 +158,8 @@ static int supervisor_on_message(Supervisor *supervisor, const Supervise *messag
         case SUPERVISE_TYPE_BOOK:
         case SUPERVISE_TYPE_STORE:
         case SUPERVISE_TYPE_STORES:
+        case SUPERVISE_TYPE_FOLDER:
+        case SUPERVISE_TYPE_STOPPED:
                 break; /* ours to send: refused below */
         }
         log_error("the broker sent what only we may send: killing it");
@@ -359,22 +296,12 @@ static int supervisor_add_unit(Supervisor *supervisor, const PlanDomain *domain)
         if (!larger)
                 return error_origin(-ENOMEM);
         supervisor->units = larger;
-        unit = malloc(sizeof(*unit));
-        if (!unit)
-                return error_origin(-ENOMEM);
-        *unit = (Unit){
-                .supervisor = supervisor,
-                .name = domain->name,
-                .uid = domain->uid,
-                .sockets = RUNDIR_SOCKETS_INIT,
-        };
-        r = rundir_bind_domain(supervisor->options.paths.run_dir, &domain->name, &unit->sockets);
-        if (r) {
-                unit_free(unit);
+        r = unit_new(&supervisor->host, domain, &unit);
+        if (r)
                 return r;
-        }
         supervisor->units[supervisor->n_units++] = unit;
-        return unit_announce(unit);
+        /* With the host, which means: as soon as there is a broker for its agent. */
+        return supervisor->running && domain->autostart ? error_trace(unit_start(unit)) : 0;
 }
 
 static int supervisor_remove_unit(Supervisor *supervisor, size_t index) {
@@ -394,16 +321,16 @@ static int supervisor_apply(Supervisor *supervisor) {
         int r;
 
         for (size_t i = supervisor->n_units; i-- > 0;) {
-                const PlanDomain *domain = plan_find(supervisor->plan, &supervisor->units[i]->name);
+                const PlanDomain *domain = plan_find(supervisor->host.plan, &supervisor->units[i]->name);
 
-                if (domain && domain->uid == supervisor->units[i]->uid)
+                if (domain && unit_matches(supervisor->units[i], domain))
                         continue;
                 r = supervisor_remove_unit(supervisor, i);
                 if (r)
                         return error_trace(r);
         }
-        for (size_t i = 0; i < supervisor->plan->n_domains; ++i) {
-                const PlanDomain *domain = &supervisor->plan->domains[i];
+        for (size_t i = 0; i < supervisor->host.plan->n_domains; ++i) {
+                const PlanDomain *domain = &supervisor->host.plan->domains[i];
 
                 if (supervisor_find(supervisor, &domain->name))
                         continue;
@@ -423,16 +350,26 @@ static int supervisor_load(Supervisor *supervisor) {
         r = plan_load(supervisor->options.domains_dir, &diagnostics, &plan);
         diagnostics_log(&diagnostics);
         if (r == PLAN_E_INVALID) {
-                log_error("the inventory in %s is broken: every call is refused until it is mended (qair domain check) "
-                          "and reloaded",
+                log_error("the inventory in %s is broken: every call is refused until it is mended (qair domain check)",
                           supervisor->options.domains_dir);
                 return supervisor_apply(supervisor);
         }
         if (r)
                 return error_fold(r);
-        plan_free(supervisor->plan);
-        supervisor->plan = plan;
+        plan_free(supervisor->host.plan);
+        supervisor->host.plan = plan;
         return supervisor_apply(supervisor);
+}
+
+/* Saved is in force: what a domain's file says now, its sockets follow. */
+static int supervisor_on_change(void *userdata) {
+        Supervisor *supervisor = userdata;
+        int r;
+
+        log_debug("the inventory has changed");
+        r = supervisor_load(supervisor);
+        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_RELOAD }, NULL, 0);
+        return error_trace(r);
 }
 
 static int supervisor_on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
@@ -531,6 +468,7 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
                 return error_origin(-ENOMEM);
         *supervisor = (Supervisor){
                 .options = *options,
+                .host = { .paths = options->paths, .tell = supervisor_tell, .userdata = supervisor },
                 .shared_fd = -1,
                 .stores_fd = -1,
                 .call_ids = CALL_IDS_INIT,
@@ -538,12 +476,13 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
                 .broker_fd = -1,
                 .backoff_usec = SUPERVISOR_BACKOFF_MIN_USEC,
         };
-        r = plan_new_dom0(&supervisor->plan);
+        r = plan_new_dom0(&supervisor->host.plan);
         if (r)
                 return error_trace(r);
         r = sd_event_new(&supervisor->event);
         if (r < 0)
                 return error_origin(r);
+        supervisor->host.event = supervisor->event;
         r = supervisor_watch_signals(supervisor);
         r = r ?: supervisor_find_account(supervisor);
         r = r ?: rundir_prepare(options->paths.run_dir);
@@ -551,6 +490,10 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         r = r ?: call_ids_init(&supervisor->call_ids, options->paths.run_dir);
         r = r ?: rundir_bind_shared(options->paths.run_dir, &supervisor->shared_fd);
         r = r ?: rundir_bind_stores(options->paths.run_dir, &supervisor->stores_fd);
+        /* Watched before it is read: no change is missed. */
+        r = r
+                    ?: watch_new(supervisor->event, options->domains_dir, supervisor_on_change, supervisor,
+                                 &supervisor->watch);
         r = r ?: supervisor_load(supervisor);
         if (r)
                 return r;
@@ -579,6 +522,7 @@ static void supervisor_stop_broker(Supervisor *supervisor) {
 Supervisor *supervisor_free(Supervisor *supervisor) {
         if (!supervisor)
                 return NULL;
+        watch_free(supervisor->watch);
         sd_event_source_disable_unref(supervisor->backoff_timer);
         supervisor_stop_broker(supervisor);
         for (size_t i = 0; i < supervisor->n_units; ++i)
@@ -588,7 +532,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         supervisor->stores_fd = fd_close(supervisor->stores_fd);
         call_ids_deinit(&supervisor->call_ids);
         fd_close(supervisor->book_fd);
-        plan_free(supervisor->plan);
+        plan_free(supervisor->host.plan);
         sd_event_unref(supervisor->event);
         free(supervisor);
         return NULL;
@@ -600,8 +544,9 @@ int supervisor_run(Supervisor *supervisor) {
         r = supervisor_start_broker(supervisor);
         if (r)
                 return error_trace(r);
+        supervisor->running = true;
         for (size_t i = 0; i < supervisor->n_units; ++i) {
-                const PlanDomain *domain = plan_find(supervisor->plan, &supervisor->units[i]->name);
+                const PlanDomain *domain = plan_find(supervisor->host.plan, &supervisor->units[i]->name);
 
                 if (!domain || !domain->autostart)
                         continue;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +22,7 @@
 extern char **environ;
 
 /* The client, with its standard output in our pipe; what it complains about goes to our standard error. */
-static int ask_start(const char *service, pid_t *ret_pid, int *ret_fd) {
+static int ask_start(const char *service, bool is_quiet, pid_t *ret_pid, int *ret_fd) {
         const char *const argv[] = { "qrexec-client-vm", "--", "dom0", service, NULL };
         _cleanup_fd_ int read_fd = -1, write_fd = -1;
         posix_spawn_file_actions_t actions;
@@ -35,6 +37,8 @@ static int ask_start(const char *service, pid_t *ret_pid, int *ret_fd) {
                 return error_origin(-r);
         r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         r = r ?: posix_spawn_file_actions_adddup2(&actions, write_fd, STDOUT_FILENO);
+        if (!r && is_quiet)
+                r = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
         r = r ?: posix_spawn(ret_pid, QAIR_CLIENT, &actions, NULL, (char *const *)argv, environ);
         posix_spawn_file_actions_destroy(&actions);
         if (r) {
@@ -74,7 +78,7 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status) {
         int status, r;
         pid_t pid;
 
-        r = ask_start(service, &pid, &fd);
+        r = ask_start(service, false, &pid, &fd);
         if (r)
                 return r;
         r = ask_read(fd, &text);
@@ -132,6 +136,36 @@ int ask_all(const char *service, const char *list, const char *last, struct json
         }
         json_object_object_del(answer, "more");
         *ret_answer = steal_ptr(&answer);
+        return 0;
+}
+
+int ask_quietly(const char *service, struct json_object **ret_answer) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_fd_ int fd = -1;
+        struct pollfd poll_fd;
+        struct json_object *answer;
+        pid_t pid;
+        int r;
+
+        r = ask_start(service, true, &pid, &fd);
+        if (r)
+                return r;
+        /* An answer comes in one piece: once it has begun, its end is not far. */
+        poll_fd = (struct pollfd){ .fd = fd, .events = POLLIN };
+        if (poll(&poll_fd, 1, ASK_QUIETLY_MSEC) <= 0)
+                (void)kill(pid, SIGKILL);
+        r = ask_read(fd, &text);
+        while (waitpid(pid, NULL, 0) < 0)
+                if (errno != EINTR)
+                        return error_origin(-errno);
+        if (r)
+                return error_trace(r);
+        answer = json_tokener_parse(text);
+        if (!json_object_is_type(answer, json_type_object)) {
+                json_object_put(answer);
+                return ASK_E_REFUSED;
+        }
+        *ret_answer = answer;
         return 0;
 }
 

@@ -41,6 +41,15 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status);
  * Return: as ask().
  */
 int ask_all(const char *service, const char *list, const char *last, struct json_object **ret_answer);
+/** How long ask_quietly() waits. */
+#define ASK_QUIETLY_MSEC 2000
+
+/**
+ * ask_quietly() - ask(), for what is nice to know: says nothing, and gives up soon
+ *
+ * Return: 0, ASK_E_REFUSED, or a negative error.
+ */
+int ask_quietly(const char *service, struct json_object **ret_answer);
 
 /** ask_text(), ask_number(), ask_flag() - a member; "", 0 or false if there is none. Text is borrowed */
 const char *ask_text(struct json_object *object, const char *key);

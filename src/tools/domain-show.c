@@ -194,7 +194,16 @@ int domain_show(const DomainOptions *options) {
         return COMMAND_STATUS_DONE;
 }
 
-static int list_json(const Inventory *inventory) {
+/* Domains of other hosts are those hosts' business. */
+static const char *list_state(const InventoryDomain *domain, json_object *states) {
+        json_object *state;
+
+        if (!json_object_object_get_ex(states, domain->name.text, &state))
+                return NULL;
+        return json_object_get_string(state);
+}
+
+static int list_json(const Inventory *inventory, json_object *states) {
         _cleanup_json_ json_object *object = json_object_new_object(), *domains = json_object_new_object();
         int r = 0;
 
@@ -206,6 +215,9 @@ static int list_json(const Inventory *inventory) {
                 if (!properties)
                         return error_origin(-ENOMEM);
                 r = json_add_properties(properties, &inventory->domains[i]);
+                /* no property: known only while there is a broker to say it */
+                if (!r && list_state(&inventory->domains[i], states))
+                        r = json_add_text(properties, "state", list_state(&inventory->domains[i], states));
                 r = r ?: json_add(domains, inventory->domains[i].name.text, steal_ptr(&properties));
         }
         r = r ?: json_add(object, "domains", steal_ptr(&domains));
@@ -218,7 +230,7 @@ static const char *list_user(const InventoryDomain *domain) {
         return domain->user.text[0] ? domain->user.text : "-";
 }
 
-static void list_text(const Inventory *inventory) {
+static void list_text(const Inventory *inventory, json_object *states) {
         int width = 4, width_user = 4;
 
         for (size_t i = 0; i < inventory->n_domains; ++i) {
@@ -228,12 +240,14 @@ static void list_text(const Inventory *inventory) {
                 width = n > width ? n : width;
                 width_user = n_user > width_user ? n_user : width_user;
         }
-        printf("%-*s  %-12s  %-*s  %-6s  %s\n", width, "NAME", "TYPE", width_user, "USER", "LABEL", "TAGS");
+        printf("%-*s  %-12s  %-*s  %-8s  %-6s  %s\n", width, "NAME", "TYPE", width_user, "USER", "STATE", "LABEL",
+               "TAGS");
         for (size_t i = 0; i < inventory->n_domains; ++i) {
                 const InventoryDomain *domain = &inventory->domains[i];
 
-                printf("%-*s  %-12s  %-*s  %-6s  ", width, domain->name.text, domain_type_text(domain->type),
-                       width_user, list_user(domain), domain_label_text(domain->label));
+                printf("%-*s  %-12s  %-*s  %-8s  %-6s  ", width, domain->name.text, domain_type_text(domain->type),
+                       width_user, list_user(domain), list_state(domain, states) ?: "-",
+                       domain_label_text(domain->label));
                 for (size_t k = 0; k < domain->n_tags; ++k)
                         printf("%s%s", k > 0 ? " " : "", domain->tags[k]);
                 printf("%s\n", domain->n_tags == 0 ? "-" : "");
@@ -242,14 +256,16 @@ static void list_text(const Inventory *inventory) {
 
 int domain_list(const DomainOptions *options) {
         _cleanup_(inventory_freep) Inventory *inventory = NULL;
+        _cleanup_json_ json_object *states = NULL;
         int r;
 
         r = load(options, &inventory);
+        r = r ?: domain_states(options, &states);
         if (r)
                 return r;
         if (options->json)
-                return list_json(inventory);
-        list_text(inventory);
+                return list_json(inventory, states);
+        list_text(inventory, states);
         return COMMAND_STATUS_DONE;
 }
 

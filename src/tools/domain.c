@@ -18,6 +18,7 @@ typedef struct Verb {
 static const Verb verbs[] = {
         { "add", domain_add, true, true }, { "set", domain_set, true, true }, { "show", domain_show, true },
         { "list", domain_list },           { "remove", domain_remove, true }, { "check", domain_check },
+        { "start", domain_start, true },   { "stop", domain_stop, true },
 };
 
 /* For the help text and "did you mean". */
@@ -25,7 +26,9 @@ static const Command descriptions[] = {
         { "add", "NAME KEY=VALUE ...", "make a domain" },
         { "set", "NAME KEY=VALUE ...", "change it; KEY= removes the line" },
         { "show", "NAME", "all its properties, and where each comes from" },
-        { "list", "", "the domains" },
+        { "list", "", "the domains, and which of them run" },
+        { "start", "NAME", "start it, and wait until its agent is there" },
+        { "stop", "NAME", "stop it, and wait until its agent is gone" },
         { "remove", "NAME", "remove it, if no other refers to it" },
         { "check", "", "find all errors of all files, and of the accounts" },
         {},

@@ -8,6 +8,8 @@
 
 #include "inventory/inventory.h"
 
+struct json_object;
+
 typedef struct DomainOptions {
         const char *dir;
         bool json;
@@ -25,3 +27,13 @@ int domain_remove(const DomainOptions *options);
 int domain_show(const DomainOptions *options);
 int domain_list(const DomainOptions *options);
 int domain_check(const DomainOptions *options);
+int domain_start(const DomainOptions *options);
+int domain_stop(const DomainOptions *options);
+
+/**
+ * domain_states() - which domains run, as far as the broker tells us
+ * @ret_states: an object, NAME: STATE; the caller's. Empty if there is no broker, or it is not ours to ask
+ *
+ * Return: 0 or a negative error.
+ */
+int domain_states(const DomainOptions *options, struct json_object **ret_states);

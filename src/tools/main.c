@@ -7,7 +7,7 @@
 #include "tools/command.h"
 
 static const Command commands[] = {
-        { "domain", "add|set|show|list|remove|check", "the domains of this host", command_domain },
+        { "domain", "VERB [OPTION ...]", "the domains of this host", command_domain },
         { "policy", "explain|test|lint|diff", "what the rules say", command_policy },
         { "status", "[--timing]", "the broker, and where time goes", command_status },
         { "calls", "", "the calls that are open", command_calls },

@@ -16,6 +16,7 @@ static const struct {
         size_t n_fds;
 } supervise_table[] = {
         { SUPERVISE_TYPE_SHARED, false, false, false, 1 },   { SUPERVISE_TYPE_DOMAIN, true, true, false, 3 },
+        { SUPERVISE_TYPE_FOLDER, false, true, false, 3 },    { SUPERVISE_TYPE_STOPPED, true, true, false, 0 },
         { SUPERVISE_TYPE_GONE, false, true, false, 0 },      { SUPERVISE_TYPE_READY, false, false, false, 0 },
         { SUPERVISE_TYPE_ENDED, true, true, true, 0 },       { SUPERVISE_TYPE_RELOAD, false, false, false, 0 },
         { SUPERVISE_TYPE_START, false, true, true, 0 },      { SUPERVISE_TYPE_STOP, false, true, true, 0 },

@@ -7,9 +7,11 @@
  *   supervisor to broker                 number   name     instance   descriptors
  *     SHARED   the shared trigger socket  -        -        -          1: listening
  *     DOMAIN   a domain and its sockets   uid      domain   -          3: trigger, link, daemon, all listening
+ *     FOLDER   a domain without account   -        domain   -          3: the same; it is whoever reaches them
  *     GONE     a domain is no more        -        domain   -          -
  *     READY    everything was told        -        -        -          -
  *     ENDED    an agent ended, or failed  status   domain   instance   -
+ *     STOPPED  it was told to, and has    status   domain   -          -   (answers STOP; else: why not)
  *     RELOAD   read the configuration     -        -        -          -
  *     AUDIT    where its records go       kind     -        -          1: see SuperviseAudit
  *     BOOK     memory for open calls       -        -        -          1: SUPERVISE_BOOK_SIZE bytes (broker/book.h)
@@ -44,6 +46,8 @@ typedef enum SuperviseType {
         SUPERVISE_TYPE_AUDIT = 7,
         SUPERVISE_TYPE_IDS = 8,
         SUPERVISE_TYPE_BOOK = 9,
+        SUPERVISE_TYPE_FOLDER = 10,
+        SUPERVISE_TYPE_STOPPED = 11,
         SUPERVISE_TYPE_STORE = 12,
         SUPERVISE_TYPE_STORES = 13,
         SUPERVISE_TYPE_START = 16,

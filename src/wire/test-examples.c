@@ -211,6 +211,7 @@ static const struct {
         { SUPERVISE_TYPE_IDS, "ids" },         { SUPERVISE_TYPE_MORE_IDS, "more ids" },
         { SUPERVISE_TYPE_REOPEN, "reopen" },   { SUPERVISE_TYPE_BOOK, "book" },
         { SUPERVISE_TYPE_STORE, "store" },     { SUPERVISE_TYPE_STORES, "stores" },
+        { SUPERVISE_TYPE_FOLDER, "folder" },   { SUPERVISE_TYPE_STOPPED, "stopped" },
 };
 static bool supervise_seen[ARRAY_SIZE(supervise_names)];
 
@@ -492,6 +493,8 @@ static const struct {
         CONSTANT(CALL_HOW_KILLED),
         CONSTANT(CALL_HOW_ABANDONED),
         CONSTANT(SUPERVISE_TYPE_SHARED),
+        CONSTANT(SUPERVISE_TYPE_FOLDER),
+        CONSTANT(SUPERVISE_TYPE_STOPPED),
         CONSTANT(SUPERVISE_TYPE_DOMAIN),
         CONSTANT(SUPERVISE_TYPE_GONE),
         CONSTANT(SUPERVISE_TYPE_READY),

@@ -71,7 +71,12 @@ static void test_decode(void **state) {
                 { "STORE with a number", SUPERVISE_TYPE_STORE, 1, "work", "", SUPERVISE_E_MALFORMED },
                 { "STORES", SUPERVISE_TYPE_STORES, 0, "", "" },
                 { "STORES with a domain", SUPERVISE_TYPE_STORES, 0, "work", "", SUPERVISE_E_MALFORMED },
-                { "a type between the two directions", 10, 0, "", "", SUPERVISE_E_MALFORMED },
+                { "FOLDER", SUPERVISE_TYPE_FOLDER, 0, "box", "" },
+                { "FOLDER with a number", SUPERVISE_TYPE_FOLDER, 1000, "box", "", SUPERVISE_E_MALFORMED },
+                { "FOLDER without name", SUPERVISE_TYPE_FOLDER, 0, "", "", SUPERVISE_E_MALFORMED },
+                { "STOPPED", SUPERVISE_TYPE_STOPPED, 1, "box", "" },
+                { "STOPPED, of an instance", SUPERVISE_TYPE_STOPPED, 0, "box", "disp1", SUPERVISE_E_MALFORMED },
+                { "a type between the two directions", 14, 0, "", "", SUPERVISE_E_MALFORMED },
                 { "a type beyond the last", 21, 0, "", "", SUPERVISE_E_MALFORMED },
                 { "longest name", SUPERVISE_TYPE_START, 0, LONGEST, LONGEST },
                 { "name without NUL", SUPERVISE_TYPE_START, 0, LONGEST "a", "", SUPERVISE_E_MALFORMED },
@@ -122,6 +127,8 @@ static void test_size_and_padding(void **state) {
 static void test_n_fds(void **state) {
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_SHARED), 1);
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_DOMAIN), 3);
+        assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_FOLDER), 3);
+        assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_STOPPED), 0);
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_AUDIT), 1);
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_GONE), 0);
         assert_int_equal(supervise_n_fds(SUPERVISE_TYPE_START), 0);

@@ -72,7 +72,7 @@ def host(world):
         ("qair policy explain v", ["vault", "vault-2"]),
         ("qair policy explain work vault q", ["qubes.GetDate"]),
         ("qair policy lint --in", ["--inventory="]),
-        ("qair domain s", ["set", "show"]),
+        ("qair domain s", ["set", "show", "start", "stop"]),
         ("qair domain show v", ["vault", "vault-2"]),
         ("qair domain show d", ["dom0"]),
         ("qair domain remove d", []),

@@ -202,8 +202,12 @@ def test_a_text_among_the_services_is_no_broken_service(host):
     assert [finding for finding in findings() if finding["level"] != "note"] == []
 
 
-def test_a_new_domain_is_not_in_force_until_the_reload(host):
-    host.add_domain("late")
+def test_a_new_account_is_not_in_force_until_the_reload(host):
+    """Files of the inventory are watched; accounts, which may come from anywhere, are not."""
+    mark = host.logfile.mark()
+    host.write("/etc/qubes/domains.d/late.conf", "[domain]\nuser = late\n")
+    host.wait_log("there is no account 'late'", mark=mark)
+    host.add_account("late")
     (finding,) = findings()
     assert (finding["level"], finding["check"]) == ("warning", "running")
     mark = host.logfile.mark()

@@ -82,7 +82,7 @@ def test_help_fits_a_screen():
 def test_help_of_a_command(arguments):
     result = run(*arguments)
     assert result.returncode == 0
-    for verb in ("add", "set", "show", "list", "remove", "check"):
+    for verb in ("add", "set", "show", "list", "start", "stop", "remove", "check"):
         assert f"\n  {verb} " in result.stdout
     assert "transport_rpc" in result.stdout
 
@@ -329,11 +329,11 @@ def test_list(folder):
     fill(folder)
     lines = [line.split() for line in folder.done("list").splitlines()]
     assert lines == [
-        ["NAME", "TYPE", "USER", "LABEL", "TAGS"],
-        ["base", "TemplateVM", "-", "gray", "-"],
-        ["dom0", "AdminVM", "qrexec-dom0", "black", "-"],
-        ["far", "RemoteVM", "-", "red", "relayvm-work"],
-        ["work", "AppVM", ACCOUNT, "gray", "a", "b"],
+        ["NAME", "TYPE", "USER", "STATE", "LABEL", "TAGS"],
+        ["base", "TemplateVM", "-", "-", "gray", "-"],
+        ["dom0", "AdminVM", "qrexec-dom0", "-", "black", "-"],
+        ["far", "RemoteVM", "-", "-", "red", "relayvm-work"],
+        ["work", "AppVM", ACCOUNT, "-", "gray", "a", "b"],
     ]
 
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/words.h"
+
+/* What could not be started: as a shell says it. */
+#define UNIT_STATUS_FAILED 125
+
+typedef enum UnitRunKind {
+        UNIT_RUN_AGENT,
+        UNIT_RUN_START,
+        UNIT_RUN_STOP,
+} UnitRunKind;
+
+/* A monitor: our child until it is waited for, so its pid is its own. */
+struct UnitRun {
+        UnitRun *next;
+        Unit *unit;
+        UnitRunKind kind;
+        pid_t pid;
+        sd_event_source *source;
+};
+
+static UnitRun *unit_run_free(UnitRun *run) {
+        if (!run)
+                return NULL;
+        for (UnitRun **place = &run->unit->runs; *place; place = &(*place)->next) {
+                if (*place == run) {
+                        *place = run->next;
+                        break;
+                }
+        }
+        if (run->unit->agent == run)
+                run->unit->agent = NULL;
+        if (run->unit->command == run)
+                run->unit->command = NULL;
+        sd_event_source_disable_unref(run->source);
+        free(run);
+        return NULL;
+}
+
+static int unit_tell(Unit *unit, SuperviseType type, uint32_t status) {
+        return error_trace(unit->host->tell(
+                unit->host->userdata, &(Supervise){ .type = type, .number = status, .domain = unit->name }, NULL, 0));
+}
+
+static int unit_fail_start(Unit *unit, const char *why) {
+        log_error("domain %s cannot be started: %s", unit->name.text, why);
+        return unit_tell(unit, SUPERVISE_TYPE_ENDED, UNIT_STATUS_FAILED);
+}
+
+/* What was wished for while a command ran. */
+static int unit_go_on(Unit *unit) {
+        UnitWish wish = unit->wish;
+
+        unit->wish = UNIT_WISH_NONE;
+        switch (wish) {
+        case UNIT_WISH_NONE:
+                return 0;
+        case UNIT_WISH_START:
+                return unit_start(unit);
+        case UNIT_WISH_STOP:
+                return unit_stop(unit);
+        }
+        return 0;
+}
+
+static int unit_on_agent_exit(Unit *unit, bool was_live, uint32_t status) {
+        log_info("domain %s stopped (status %u)", unit->name.text, status);
+        if (was_live)
+                return unit_tell(unit, SUPERVISE_TYPE_ENDED, status);
+        /* It was told to. Where another serves already, that it took its time is no news to the broker. */
+        return unit->agent ? 0 : unit_tell(unit, SUPERVISE_TYPE_STOPPED, 0);
+}
+
+static int unit_on_start_exit(Unit *unit, uint32_t status) {
+        if (status == 0) {
+                log_info("domain %s: its start command is done: waiting for its agent", unit->name.text);
+                return 0;
+        }
+        log_error("domain %s: its start command failed (status %u): what it said is above", unit->name.text, status);
+        return unit_tell(unit, SUPERVISE_TYPE_ENDED, status);
+}
+
+static int unit_on_stop_exit(Unit *unit, uint32_t status) {
+        if (status == 0)
+                log_info("domain %s: its stop command is done", unit->name.text);
+        else
+                log_error("domain %s: its stop command failed (status %u): what it said is above", unit->name.text,
+                          status);
+        return unit_tell(unit, SUPERVISE_TYPE_STOPPED, status);
+}
+
+static int unit_on_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        uint32_t status = (uint32_t)(info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status);
+        UnitRun *run = userdata;
+        Unit *unit = run->unit;
+        UnitRunKind kind = run->kind;
+        bool was_live = unit->agent == run;
+        int r = 0;
+
+        unit_run_free(run);
+        switch (kind) {
+        case UNIT_RUN_AGENT:
+                return error_trace(unit_on_agent_exit(unit, was_live, status));
+        case UNIT_RUN_START:
+                r = unit_on_start_exit(unit, status);
+                break;
+        case UNIT_RUN_STOP:
+                r = unit_on_stop_exit(unit, status);
+                break;
+        }
+        return r ? error_trace(r) : error_trace(unit_go_on(unit));
+}
+
+/* @command: NULL: its agent */
+static int unit_run(Unit *unit, const PlanDomain *domain, UnitRunKind kind, const char *command, UnitRun **ret_run) {
+        _cleanup_free_ char **words = NULL;
+        UnitRun *run;
+        int r;
+
+        if (command) {
+                r = words_split(command, &words);
+                if (r)
+                        return error_fold(r); /* the inventory has split it before */
+        }
+        run = malloc(sizeof(*run));
+        if (!run)
+                return error_origin(-ENOMEM);
+        *run = (UnitRun){ .next = unit->runs, .unit = unit, .kind = kind };
+        r = words ? spawn_command(&unit->host->paths, domain, words, &run->pid)
+                  : spawn_agent(&unit->host->paths, domain, &run->pid);
+        if (r) {
+                free(run);
+                return error_trace(r);
+        }
+        unit->runs = run;
+        r = sd_event_add_child(unit->host->event, &run->source, run->pid, WEXITED, unit_on_exit, run);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(run->source, true);
+        if (r < 0)
+                return error_origin(r);
+        *ret_run = run;
+        return 0;
+}
+
+int unit_start(Unit *unit) {
+        const PlanDomain *domain = plan_find(unit->host->plan, &unit->name);
+
+        if (unit->command) {
+                unit->wish = unit->command->kind == UNIT_RUN_START ? UNIT_WISH_NONE : UNIT_WISH_START;
+                return 0;
+        }
+        if (unit->agent)
+                return 0;
+        if (!domain)
+                return error_trace(unit_fail_start(unit, "the inventory does not have it any more"));
+        if (domain->start) {
+                log_info("domain %s: running its start command", unit->name.text);
+                return error_trace(unit_run(unit, domain, UNIT_RUN_START, domain->start, &unit->command));
+        }
+        if (domain->account.text[0] == '\0')
+                return error_trace(unit_fail_start(
+                        unit, domain->is_folder ? "it has no start command: set `start`, or start it by other means"
+                                                : "it has no account that its agent could run as"));
+        log_info("domain %s started as account %s", unit->name.text, domain->account.text);
+        return error_trace(unit_run(unit, domain, UNIT_RUN_AGENT, NULL, &unit->agent));
+}
+
+int unit_stop(Unit *unit) {
+        const PlanDomain *domain = plan_find(unit->host->plan, &unit->name);
+
+        if (unit->command && unit->command->kind == UNIT_RUN_STOP) {
+                unit->wish = UNIT_WISH_NONE;
+                return 0;
+        }
+        if (unit->command) {
+                (void)kill(unit->command->pid, SIGTERM);
+                unit->wish = UNIT_WISH_STOP;
+                return 0;
+        }
+        if (unit->agent) {
+                (void)kill(unit->agent->pid, SIGTERM);
+                unit->agent = NULL; /* waited for, and no longer in the way */
+                if (!domain || !domain->stop)
+                        return 0; /* its exit tells */
+        } else if (domain && domain->start && !domain->stop) {
+                log_error("domain %s cannot be stopped: it has a start command and no stop command", unit->name.text);
+                return error_trace(unit_tell(unit, SUPERVISE_TYPE_STOPPED, UNIT_STATUS_FAILED));
+        }
+        if (!domain || !domain->stop)
+                return error_trace(unit_tell(unit, SUPERVISE_TYPE_STOPPED, 0));
+        log_info("domain %s: running its stop command", unit->name.text);
+        return error_trace(unit_run(unit, domain, UNIT_RUN_STOP, domain->stop, &unit->command));
+}
+
+int unit_announce(Unit *unit) {
+        int fds[] = { unit->sockets.trigger_fd, unit->sockets.link_fd, unit->sockets.daemon_fd };
+        Supervise message = { .type = SUPERVISE_TYPE_DOMAIN, .number = unit->uid, .domain = unit->name };
+
+        if (unit->is_folder)
+                message = (Supervise){ .type = SUPERVISE_TYPE_FOLDER, .domain = unit->name };
+        return error_trace(unit->host->tell(unit->host->userdata, &message, fds, ARRAY_SIZE(fds)));
+}
+
+bool unit_matches(const Unit *unit, const PlanDomain *domain) {
+        return unit->uid == domain->uid && unit->is_folder == domain->is_folder;
+}
+
+int unit_new(const UnitHost *host, const PlanDomain *domain, Unit **ret_unit) {
+        _cleanup_(unit_freep) Unit *unit = NULL;
+        int r;
+
+        unit = malloc(sizeof(*unit));
+        if (!unit)
+                return error_origin(-ENOMEM);
+        *unit = (Unit){
+                .host = host,
+                .name = domain->name,
+                .uid = domain->uid,
+                .is_folder = domain->is_folder,
+                .sockets = RUNDIR_SOCKETS_INIT,
+        };
+        r = rundir_bind_domain(host->paths.run_dir, &domain->name, domain->is_folder, &unit->sockets);
+        r = r ?: unit_announce(unit);
+        if (r)
+                return r;
+        *ret_unit = steal_ptr(&unit);
+        return 0;
+}
+
+static int unit_on_orphan_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        return 0; /* it only has to be waited for */
+}
+
+Unit *unit_free(Unit *unit) {
+        if (!unit)
+                return NULL;
+        while (unit->runs) {
+                pid_t pid = unit->runs->pid;
+
+                /* A command that runs goes on, half a start is none; an agent that was told to stop has been told. */
+                if (unit->runs == unit->agent)
+                        (void)kill(pid, SIGTERM);
+                unit_run_free(unit->runs);
+                (void)sd_event_add_child(unit->host->event, NULL, pid, WEXITED, unit_on_orphan_exit, NULL);
+        }
+        rundir_remove_domain(unit->host->paths.run_dir, &unit->name, unit->is_folder, &unit->sockets);
+        free(unit);
+        return NULL;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `qair domain start`, `qair domain stop`, and which domains run: front ends of the broker's services (tools/ask.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/escape.h"
+#include "tools/ask.h"
+#include "tools/command.h"
+#include "tools/domain.h"
+
+/* Only root knows without asking that it may; others would have a refusal in the log for a look at the list. */
+#define STATE_SOCKET "/run/qubes/dom0/qrexec-agent"
+
+/* "qair.Status+NAME" */
+#define STATE_SERVICE_MAX 64
+
+static int states_add(struct json_object *states, struct json_object *domains, const char **ret_last) {
+        for (size_t i = 0; i < json_object_array_length(domains); ++i) {
+                struct json_object *entry = json_object_array_get_idx(domains, i);
+                struct json_object *state = json_object_new_string(ask_text(entry, "state"));
+
+                if (!state || json_object_object_add(states, ask_text(entry, "name"), state) < 0) {
+                        json_object_put(state);
+                        return error_origin(-ENOMEM);
+                }
+                *ret_last = ask_text(entry, "name");
+        }
+        return 0;
+}
+
+int domain_states(const DomainOptions *options, struct json_object **ret_states) {
+        _cleanup_json_ states = json_object_new_object();
+        char service[STATE_SERVICE_MAX] = "qair.Status";
+        bool more =
+                geteuid() == 0 && strcmp(options->dir, INVENTORY_DIR_DEFAULT) == 0 && access(STATE_SOCKET, F_OK) == 0;
+
+        if (!states)
+                return error_origin(-ENOMEM);
+        while (more) {
+                _cleanup_json_ answer = NULL;
+                struct json_object *domains;
+                const char *last = NULL;
+                int r;
+
+                r = ask_quietly(service, &answer);
+                if (r < 0)
+                        return error_trace(r);
+                if (r || !json_object_object_get_ex(answer, "domains", &domains) ||
+                    !json_object_is_type(domains, json_type_array))
+                        break;
+                r = states_add(states, domains, &last);
+                if (r)
+                        return r;
+                more = ask_flag(answer, "more") && last;
+                if (more)
+                        snprintf(service, sizeof(service), "qair.Status+%s", last);
+        }
+        *ret_states = steal_ptr(&states);
+        return 0;
+}
+
+static int change_state(const DomainOptions *options, const char *service_name) {
+        _cleanup_json_ answer = NULL;
+        char service[STATE_SERVICE_MAX];
+        uint64_t n_calls;
+        int status, r;
+
+        snprintf(service, sizeof(service), "%s+%s", service_name, options->name);
+        r = ask(service, &answer, &status);
+        if (r)
+                return r < 0 ? error_trace(r) : COMMAND_STATUS_FAILED;
+        if (options->json) {
+                r = ask_print_json(answer);
+                return r ? r : status == 0 ? COMMAND_STATUS_DONE : COMMAND_STATUS_FAILED;
+        }
+        if (status != 0) {
+                const char *problem = ask_text(answer, "problem");
+
+                command_complain("%s is %s: %s", options->name, ask_text(answer, "state"),
+                                 ESCAPED(problem, strlen(problem)));
+                return COMMAND_STATUS_FAILED;
+        }
+        n_calls = ask_number(answer, "calls_here");
+        printf("%s is %s\n", options->name, ask_text(answer, "state"));
+        if (n_calls > 0 && strcmp(ask_text(answer, "state"), "halted") == 0)
+                printf("%llu calls still run there: 'qair calls' lists them\n", (unsigned long long)n_calls);
+        return COMMAND_STATUS_DONE;
+}
+
+int domain_start(const DomainOptions *options) {
+        return change_state(options, "qair.DomainStart");
+}
+
+int domain_stop(const DomainOptions *options) {
+        return change_state(options, "qair.DomainStop");
+}
