@@ -25,18 +25,30 @@ static int usage(FILE *stream, int status) {
                         "      --account=ACCOUNT    in a session of this account, and as it\n"
                         "      --uid=UID            which that account has to have still\n"
                         "      --service-path=PATH  PROGRAM is an agent, and looks for services here\n"
+                        "      --sandbox=DIR        run it in a sandbox, with this run directory\n"
+                        "      --config-path=PATH   and these folders of services' configuration\n"
                         "      --time-limit=SEC     end it after so long\n"
                         "  -h, --help               show this help\n");
         return status;
 }
 
 int main(int argc, char **argv) {
-        enum { OPTION_DOMAIN = 256, OPTION_ACCOUNT, OPTION_UID, OPTION_SERVICE_PATH, OPTION_TIME_LIMIT };
+        enum {
+                OPTION_DOMAIN = 256,
+                OPTION_ACCOUNT,
+                OPTION_UID,
+                OPTION_SERVICE_PATH,
+                OPTION_TIME_LIMIT,
+                OPTION_SANDBOX,
+                OPTION_CONFIG_PATH
+        };
         static const struct option known[] = {
                 { "domain", required_argument, NULL, OPTION_DOMAIN },
                 { "account", required_argument, NULL, OPTION_ACCOUNT },
                 { "uid", required_argument, NULL, OPTION_UID },
                 { "service-path", required_argument, NULL, OPTION_SERVICE_PATH },
+                { "sandbox", required_argument, NULL, OPTION_SANDBOX },
+                { "config-path", required_argument, NULL, OPTION_CONFIG_PATH },
                 { "time-limit", required_argument, NULL, OPTION_TIME_LIMIT },
                 { "help", no_argument, NULL, 'h' },
                 {},
@@ -64,6 +76,12 @@ int main(int argc, char **argv) {
                 case OPTION_SERVICE_PATH:
                         options.service_path = optarg;
                         break;
+                case OPTION_SANDBOX:
+                        options.sandbox = optarg;
+                        break;
+                case OPTION_CONFIG_PATH:
+                        options.config_path = optarg;
+                        break;
                 case OPTION_TIME_LIMIT:
                         if (number_parse(optarg, strlen(optarg), 1, LIMIT_SEC_MAX, &limit))
                                 return usage(stderr, EXIT_USAGE);
@@ -77,7 +95,8 @@ int main(int argc, char **argv) {
         options.uid = (uid_t)uid;
         options.command = argv + optind;
         options.limit_usec = limit * USEC_PER_SEC;
-        if (!options.domain || !options.account != (uid == 0) || optind == argc)
+        if (!options.domain || !options.account != (uid == 0) || optind == argc ||
+            (options.sandbox && (!options.account || !options.service_path || !options.config_path)))
                 return usage(stderr, EXIT_USAGE);
         return monitor_run(&options);
 }

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "monitor/environment.h"
 #include "monitor/relay.h"
+#include "monitor/sandbox.h"
 #include "monitor/session.h"
 
 #define MONITOR_PATH "/usr/local/bin:/usr/bin:/bin"
@@ -161,6 +162,26 @@ static void monitor_become_account(const struct passwd *account) {
                 _exit(MONITOR_EXIT_FAILED);
 }
 
+/* In the child: what is executed, and with which environment. It ends here if there is no sandbox to be had. */
+static void monitor_enter_sandbox(Monitor *monitor, char ***command) {
+        const MonitorOptions *options = monitor->options;
+        const Sandbox sandbox = {
+                .domain = options->domain,
+                .folder = options->sandbox,
+                .service_path = options->service_path,
+                .config_path = options->config_path,
+                .account = monitor->account->pw_name,
+                .uid = monitor->account->pw_uid,
+                .gid = monitor->account->pw_gid,
+                .home = monitor->account->pw_dir,
+                .home_inside = monitor->account->pw_dir,
+        };
+
+        if (sandbox_wrap(&sandbox, *command, command) ||
+            sandbox_environment(&sandbox, monitor->environment, &monitor->environment))
+                _exit(MONITOR_EXIT_FAILED);
+}
+
 /* In the child. From the account's switch on, nothing of the host's is open but /dev/null and the pipe of the log. */
 static void monitor_become_child(Monitor *monitor, int log_fd) {
         char **command = monitor->options->command;
@@ -176,6 +197,8 @@ static void monitor_become_child(Monitor *monitor, int log_fd) {
         (void)syscall(SYS_close_range, 3, ~0U, 0);
         if (monitor->account)
                 monitor_become_account(monitor->account);
+        if (monitor->options->sandbox)
+                monitor_enter_sandbox(monitor, &command);
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         execve(command[0], command, monitor->environment);

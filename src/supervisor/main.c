@@ -30,6 +30,7 @@ int main(int argc, char **argv) {
         static const SupervisorOptions supervisor_options = {
                 .paths = {
                         .run_dir = "/run/qubes",
+                        .config_path = "/usr/local/etc/qubes/rpc-config:" QAIR_CONFDIR "/rpc-config",
                         .broker = QAIR_LIBEXECDIR "/qrexecd",
                         .monitor = QAIR_LIBEXECDIR "/qair-monitor",
                         .agent = QAIR_LIBEXECDIR "/qrexec-agent",

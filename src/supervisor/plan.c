@@ -4,9 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "inventory/inventory.h"
+
+/* The same as in the monitor, which is another program. */
+#define SANDBOX_BWRAP "/usr/bin/bwrap"
 
 Plan *plan_free(Plan *plan) {
         if (!plan)
@@ -33,7 +37,7 @@ static bool plan_is_folder(const InventoryDomain *domain) {
 static bool plan_wants(const InventoryDomain *domain) {
         if (domain_name_is_dom0(&domain->name))
                 return true;
-        if (!domain_is_local(domain) || domain->link != DOMAIN_LINK_LOCAL || domain->sandbox != DOMAIN_SANDBOX_NONE)
+        if (!domain_is_local(domain) || domain->link != DOMAIN_LINK_LOCAL)
                 return false;
         if (domain->user.text[0] != '\0')
                 return domain->account_fault == ACCOUNT_FAULT_NONE;
@@ -52,8 +56,13 @@ static int plan_note_ignored(const InventoryDomain *domain, Diagnostics *reterr)
         if (domain->link != DOMAIN_LINK_LOCAL)
                 r = plan_note(domain, PROPERTY_LINK, "only local links are supported yet: the domain is not started",
                               reterr);
-        if (!r && domain->sandbox != DOMAIN_SANDBOX_NONE)
-                r = plan_note(domain, PROPERTY_SANDBOX, "sandboxes are not supported yet: the domain is not started",
+        if (!r && domain->sandbox != DOMAIN_SANDBOX_NONE && domain->start)
+                r = plan_note(domain, PROPERTY_SANDBOX,
+                              "it has a start command, which makes its own: no sandbox is made", reterr);
+        else if (!r && domain->sandbox != DOMAIN_SANDBOX_NONE && access(SANDBOX_BWRAP, X_OK) < 0)
+                r = plan_note(domain, PROPERTY_SANDBOX,
+                              SANDBOX_BWRAP
+                              " is not there: install the package bubblewrap; until then it is not started",
                               reterr);
         return r;
 }
@@ -75,6 +84,7 @@ static int plan_add(Plan *plan, const Inventory *inventory, const InventoryDomai
                 .account = has_account ? domain->user : (AccountName){},
                 .uid = has_account ? domain->uid : (uid_t)-1,
                 .is_folder = plan_is_folder(domain),
+                .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP,
                 .autostart = domain->autostart,
                 .shell = domain->shell,
         };

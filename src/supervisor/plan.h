@@ -18,6 +18,7 @@ typedef struct PlanDomain {
         AccountName account; /* "": none; dom0's agent's, and of every domain that is an account */
         uid_t uid;
         bool is_folder;     /* it has no account, and is whoever can reach its run directory: a container */
+        bool is_sandboxed;  /* its agent runs in a sandbox */
         bool autostart;     /* start it with the host */
         bool shell;         /* its agent may run shell commands of the host */
         char *start, *stop; /* commands that do it (base/words.h); NULL: none */

@@ -25,6 +25,8 @@
 /* Sockets of a thousand domains, and thousands of callers that wait: the broker refuses beyond that. */
 #define SPAWN_BROKER_FILES 262144
 #define SPAWN_EXIT_FAILED  125
+/* Where a domain finds its run directory, if it has a file system of its own. */
+#define SPAWN_RUN_DIR_INSIDE "/run/qubes"
 /* A command of an administrator finds what his own shell would. */
 #define SPAWN_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -106,7 +108,7 @@ typedef struct SpawnArguments {
         char *argv[SPAWN_ARGUMENTS_MAX + 1];
         size_t n;
         char name[DOMAIN_NAME_MAX + 16], account[ACCOUNT_NAME_MAX + 16], uid[32], limit[32];
-        char link[PATH_MAX];
+        char link[PATH_MAX + 16];
 } SpawnArguments;
 
 static void spawn_add(SpawnArguments *arguments, const char *argument) {
@@ -130,20 +132,28 @@ static void spawn_begin(SpawnArguments *arguments, const PlanDomain *domain) {
 }
 
 static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain) {
-        _cleanup_free_ char *service_path = NULL;
+        _cleanup_free_ char *service_path = NULL, *config_path = NULL, *sandbox = NULL;
         char *environment[] = { getenv("JOURNAL_STREAM") ? (char *)"JOURNAL_STREAM=1" : NULL, NULL };
         SpawnArguments arguments;
+        char folder[PATH_MAX];
 
         spawn_begin(&arguments, domain);
+        rundir_folder(paths->run_dir, &domain->name, domain->is_folder, folder, sizeof(folder));
         snprintf(arguments.account, sizeof(arguments.account), "--account=%s", domain->account.text);
         snprintf(arguments.uid, sizeof(arguments.uid), "--uid=%u", (unsigned)domain->uid);
-        snprintf(arguments.link, sizeof(arguments.link), "--link=%s/domains/%s/link", paths->run_dir,
-                 domain->name.text);
-        if (asprintf(&service_path, "--service-path=%s", domain->service_path) < 0)
+        snprintf(arguments.link, sizeof(arguments.link), "--link=%s/link",
+                 domain->is_sandboxed ? SPAWN_RUN_DIR_INSIDE : folder);
+        if (asprintf(&service_path, "--service-path=%s", domain->service_path) < 0 ||
+            asprintf(&config_path, "--config-path=%s", paths->config_path) < 0 ||
+            asprintf(&sandbox, "--sandbox=%s", folder) < 0)
                 _exit(SPAWN_EXIT_FAILED);
         spawn_add(&arguments, arguments.account);
         spawn_add(&arguments, arguments.uid);
         spawn_add(&arguments, service_path);
+        if (domain->is_sandboxed) {
+                spawn_add(&arguments, sandbox);
+                spawn_add(&arguments, config_path);
+        }
         spawn_add(&arguments, "--");
         spawn_add(&arguments, paths->agent);
         spawn_add(&arguments, arguments.name);

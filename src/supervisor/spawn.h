@@ -15,10 +15,11 @@
 #include "supervisor/plan.h"
 
 typedef struct SpawnPaths {
-        const char *run_dir; /* /run/qubes */
-        const char *broker;  /* /usr/lib/qubes/qrexecd */
-        const char *monitor; /* /usr/lib/qubes/qair-monitor */
-        const char *agent;   /* /usr/lib/qubes/qrexec-agent */
+        const char *run_dir;     /* /run/qubes */
+        const char *config_path; /* /etc/qubes/rpc-config …: where services have their configuration */
+        const char *broker;      /* /usr/lib/qubes/qrexecd */
+        const char *monitor;     /* /usr/lib/qubes/qair-monitor */
+        const char *agent;       /* /usr/lib/qubes/qrexec-agent */
 } SpawnPaths;
 
 /**
