@@ -70,7 +70,7 @@ static int broker_watch_signals(Broker *broker) {
         return 0;
 }
 
-int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
+int broker_new(Config *config, int parent_fd, uid_t admin_uid, Broker **ret_broker) {
         _cleanup_(broker_freep) Broker *broker = NULL;
         _cleanup_fd_ int owned_fd = parent_fd;
         int r;
@@ -78,7 +78,9 @@ int broker_new(Config *config, int parent_fd, Broker **ret_broker) {
         broker = malloc(sizeof(*broker));
         if (!broker)
                 return error_origin(-ENOMEM);
-        *broker = (Broker){ .config = config, .uid = getuid(), .spare_fd = -1, .began_usec = clock_now() };
+        *broker = (Broker){
+                .config = config, .uid = getuid(), .admin_uid = admin_uid, .spare_fd = -1, .began_usec = clock_now()
+        };
         r = call_table_init(&broker->calls);
         if (r)
                 return error_trace(r);

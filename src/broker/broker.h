@@ -64,6 +64,7 @@ typedef struct Broker {
         uint64_t began_usec;
         unsigned n_turns;  /* of the loop, since records were last written */
         uid_t uid;         /* our own account */
+        uid_t admin_uid;   /* who is dom0 */
         int spare_fd;      /* given up for a moment when descriptors run out, to refuse instead of spin */
         uint8_t *scratch;  /* BROKER_SCRATCH_SIZE bytes: what is being received, until its handler returns */
         uint8_t *outgoing; /* as many: what is being sent; apart, since a handler of the one may well do the other */
@@ -75,10 +76,11 @@ typedef struct Broker {
 /**
  * broker_new() - a broker that serves nothing yet
  * @parent_fd: our end of the socket pair to the supervisor; owned from here on, also on failure
+ * @admin_uid: who may call as dom0: root, or the user whose broker this is
  *
  * Return: 0 or a negative error.
  */
-int broker_new(Config *config, int parent_fd, Broker **ret_broker);
+int broker_new(Config *config, int parent_fd, uid_t admin_uid, Broker **ret_broker);
 
 /** broker_free() - close everything; calls in flight go on without us. Return: NULL */
 Broker *broker_free(Broker *broker);

@@ -646,6 +646,8 @@ const char *config_account(Config *config, const DomainName *domain) {
 
         if (!known)
                 return NULL;
+        if (config->paths.is_user)
+                return "DEFAULT";
         if (known->user.text[0] != '\0')
                 return known->user.text;
         return known->default_user.text[0] != '\0' ? known->default_user.text : "DEFAULT";

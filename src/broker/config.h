@@ -30,6 +30,7 @@ typedef struct ConfigPaths {
         const char *policy_etc;    /* /etc/qubes/policy.d */
         const char *policy_legacy; /* /etc/qubes-rpc/policy */
         const char *ask;           /* /etc/qubes/ask.conf */
+        bool is_user;              /* no domain has an account of its own */
 } ConfigPaths;
 
 /** Longest explanation of a decision, for the log. */

@@ -35,7 +35,7 @@ struct Listener {
 static Domain *listener_identify(const Listener *listener, uid_t uid) {
         const Domain *domain = listener->domain;
         Broker *broker = listener->broker;
-        bool is_it = domain && (domain->is_folder || uid == (domain_is_dom0(domain) ? 0 : domain->uid));
+        bool is_it = domain && (domain->is_folder || uid == (domain_is_dom0(domain) ? broker->admin_uid : domain->uid));
 
         switch (listener->kind) {
         case LISTENER_KIND_SHARED:
@@ -47,10 +47,10 @@ static Domain *listener_identify(const Listener *listener, uid_t uid) {
                 return domain->is_folder || uid == domain->uid ? listener->domain : NULL;
         case LISTENER_KIND_DAEMON:
         case LISTENER_KIND_HOST_STORE:
-                return uid == 0 || uid == broker->uid ? listener->domain : NULL;
+                return uid == broker->admin_uid || uid == broker->uid ? listener->domain : NULL;
         case LISTENER_KIND_STORES:
-                return uid == 0 ? domain_table_find(&broker->domains, DOM0_NAME)
-                                : domain_table_find_uid(&broker->domains, uid);
+                return uid == broker->admin_uid ? domain_table_find(&broker->domains, DOM0_NAME)
+                                                : domain_table_find_uid(&broker->domains, uid);
         case LISTENER_KIND_STORE:
                 return is_it ? listener->domain : NULL;
         case _LISTENER_KIND_N:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/paths.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/sandbox.h"
@@ -20,22 +22,24 @@ static int usage(FILE *stream, int status) {
                         "Started by qair-supervisor; see qrexecd(8).\n"
                         "\n"
                         "      --supervisor-fd=N  socket pair to the supervisor\n"
+                        "  -u, --user             for the sandboxes of the user that it runs as\n"
                         "  -d, --debug            log what happens inside\n"
                         "  -h, --help             show this help\n");
         return status;
 }
 
-static int serve(int supervisor_fd) {
-        static const ConfigPaths paths = {
-                .domains = QAIR_CONFDIR "/domains.d",
-                .policy_run = "/run/qubes/policy.d",
-                .policy_etc = QAIR_CONFDIR "/policy.d",
-                .policy_legacy = QAIR_RPCDIR "/policy",
-                .ask = QAIR_CONFDIR "/ask.conf",
+static int serve(int supervisor_fd, const Paths *where) {
+        const ConfigPaths paths = {
+                .domains = where->domains_dir,
+                .policy_run = where->policy_run_dir,
+                .policy_etc = where->policy_dir,
+                .policy_legacy = where->legacy_dir,
+                .ask = where->ask_file,
+                .is_user = where->is_user,
         };
         /* The machine's id is what domains' UUIDs are made from. */
-        static const char *const readable[] = { QAIR_CONFDIR, QAIR_RPCDIR, "/run/qubes", "/etc/machine-id",
-                                                "/dev/null" };
+        const char *const readable[] = { where->config_dir, where->rpc_dir, where->run_dir, "/etc/machine-id",
+                                         "/dev/null" };
         _cleanup_(config_freep) Config *config = NULL;
         Broker *broker;
         int r;
@@ -47,7 +51,7 @@ static int serve(int supervisor_fd) {
         r = config_new(&paths, &config);
         if (r < 0)
                 return r;
-        r = broker_new(config, supervisor_fd, &broker);
+        r = broker_new(config, supervisor_fd, where->is_user ? getuid() : 0, &broker);
         if (r < 0)
                 return r;
         r = broker_run(broker);
@@ -60,15 +64,18 @@ int main(int argc, char **argv) {
                 { "supervisor-fd", required_argument, NULL, 's' },
                 { "debug", no_argument, NULL, 'd' },
                 { "help", no_argument, NULL, 'h' },
+                { "user", no_argument, NULL, 'u' },
                 {},
         };
         uint64_t supervisor_fd = 0;
-        int option;
+        bool is_user = false;
+        Paths where;
+        int option, r;
 
         if (fd_ensure_standard() < 0)
                 return 1;
         log_open("qrexecd", true);
-        while ((option = getopt_long(argc, argv, "dh", options, NULL)) >= 0) {
+        while ((option = getopt_long(argc, argv, "dhu", options, NULL)) >= 0) {
                 switch (option) {
                 case 's':
                         if (number_parse(optarg, strlen(optarg), 3, INT32_MAX, &supervisor_fd))
@@ -76,6 +83,9 @@ int main(int argc, char **argv) {
                         break;
                 case 'd':
                         log_set_max_level(LOG_LEVEL_DEBUG);
+                        break;
+                case 'u':
+                        is_user = true;
                         break;
                 case 'h':
                         return usage(stdout, 0);
@@ -93,5 +103,11 @@ int main(int argc, char **argv) {
                 log_error("descriptor %llu is not open: qair-supervisor passes it", (unsigned long long)supervisor_fd);
                 return 1;
         }
-        return serve((int)supervisor_fd) < 0 ? 1 : 0;
+        paths_host(&where);
+        r = is_user ? paths_user(&where) : 0;
+        if (r) {
+                log_error("%s", paths_error_text(r));
+                return 1;
+        }
+        return serve((int)supervisor_fd, &where) < 0 ? 1 : 0;
 }

@@ -27,6 +27,7 @@ static int usage(FILE *stream, int status) {
                         "      --service-path=PATH  PROGRAM is an agent, and looks for services here\n"
                         "      --sandbox=DIR        run it in a sandbox, with this run directory\n"
                         "      --config-path=PATH   and these folders of services' configuration\n"
+                        "      --home=DIR           and this home, where there is no account\n"
                         "      --time-limit=SEC     end it after so long\n"
                         "  -h, --help               show this help\n");
         return status;
@@ -40,7 +41,8 @@ int main(int argc, char **argv) {
                 OPTION_SERVICE_PATH,
                 OPTION_TIME_LIMIT,
                 OPTION_SANDBOX,
-                OPTION_CONFIG_PATH
+                OPTION_CONFIG_PATH,
+                OPTION_HOME
         };
         static const struct option known[] = {
                 { "domain", required_argument, NULL, OPTION_DOMAIN },
@@ -49,6 +51,7 @@ int main(int argc, char **argv) {
                 { "service-path", required_argument, NULL, OPTION_SERVICE_PATH },
                 { "sandbox", required_argument, NULL, OPTION_SANDBOX },
                 { "config-path", required_argument, NULL, OPTION_CONFIG_PATH },
+                { "home", required_argument, NULL, OPTION_HOME },
                 { "time-limit", required_argument, NULL, OPTION_TIME_LIMIT },
                 { "help", no_argument, NULL, 'h' },
                 {},
@@ -82,6 +85,9 @@ int main(int argc, char **argv) {
                 case OPTION_CONFIG_PATH:
                         options.config_path = optarg;
                         break;
+                case OPTION_HOME:
+                        options.home = optarg;
+                        break;
                 case OPTION_TIME_LIMIT:
                         if (number_parse(optarg, strlen(optarg), 1, LIMIT_SEC_MAX, &limit))
                                 return usage(stderr, EXIT_USAGE);
@@ -96,7 +102,7 @@ int main(int argc, char **argv) {
         options.command = argv + optind;
         options.limit_usec = limit * USEC_PER_SEC;
         if (!options.domain || !options.account != (uid == 0) || optind == argc ||
-            (options.sandbox && (!options.account || !options.service_path || !options.config_path)))
+            (options.sandbox && (!options.account == !options.home || !options.service_path || !options.config_path)))
                 return usage(stderr, EXIT_USAGE);
         return monitor_run(&options);
 }

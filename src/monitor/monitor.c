@@ -27,7 +27,9 @@
 #include "monitor/sandbox.h"
 #include "monitor/session.h"
 
-#define MONITOR_PATH "/usr/local/bin:/usr/bin:/bin"
+/* Who one is in a sandbox that has no account outside, as on Qubes. */
+#define MONITOR_ACCOUNT_INSIDE "user"
+#define MONITOR_PATH           "/usr/local/bin:/usr/bin:/bin"
 
 typedef struct Monitor {
         const MonitorOptions *options;
@@ -144,6 +146,8 @@ static int monitor_make_environment(Monitor *monitor) {
         }
         if (!r && monitor->options->service_path)
                 r = environment_set(&monitor->environment, "QREXEC_SERVICE_PATH", monitor->options->service_path);
+        if (!r && monitor->options->config_path)
+                r = environment_set(&monitor->environment, "QUBES_RPC_CONFIG_PATH", monitor->options->config_path);
         return r;
 }
 
@@ -165,18 +169,23 @@ static void monitor_become_account(const struct passwd *account) {
 /* In the child: what is executed, and with which environment. It ends here if there is no sandbox to be had. */
 static void monitor_enter_sandbox(Monitor *monitor, char ***command) {
         const MonitorOptions *options = monitor->options;
-        const Sandbox sandbox = {
+        Sandbox sandbox = {
                 .domain = options->domain,
                 .folder = options->sandbox,
                 .service_path = options->service_path,
                 .config_path = options->config_path,
-                .account = monitor->account->pw_name,
-                .uid = monitor->account->pw_uid,
-                .gid = monitor->account->pw_gid,
-                .home = monitor->account->pw_dir,
-                .home_inside = monitor->account->pw_dir,
+                .account = MONITOR_ACCOUNT_INSIDE,
+                .uid = getuid(),
+                .gid = getgid(),
+                .home = options->home,
+                .home_inside = "/home/" MONITOR_ACCOUNT_INSIDE,
         };
 
+        if (monitor->account) {
+                sandbox.account = monitor->account->pw_name;
+                sandbox.home = monitor->account->pw_dir;
+                sandbox.home_inside = monitor->account->pw_dir;
+        }
         if (sandbox_wrap(&sandbox, *command, command) ||
             sandbox_environment(&sandbox, monitor->environment, &monitor->environment))
                 _exit(MONITOR_EXIT_FAILED);

@@ -35,7 +35,8 @@ typedef struct MonitorOptions {
         uid_t uid;           /* that account's, when the configuration was read */
         const char *service_path; /* where the agent looks for services; NULL: it is no agent */
         const char *sandbox;      /* the domain's run directory, to run the agent in a sandbox with; NULL: in none */
-        const char *config_path;  /* where services have their configuration, for the sandbox */
+        const char *config_path;  /* where services have their configuration; NULL: where agents look anyway */
+        const char *home;         /* without @account: the sandbox's home on the host */
         uint64_t limit_usec;      /* how long the command may take; 0: for ever */
         char **command;           /* the agent, or a command: an absolute path, arguments, and NULL behind the last */
 } MonitorOptions;

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "supervisor/rundir.h"
 
 /* Records are who called whom: for root, and for whom root lets into the group of the folder. */
 #define AUDITSINK_DIR_MODE  0750
@@ -35,7 +36,7 @@ static int auditsink_open_file(const AuditPaths *paths, int *ret_fd) {
         _cleanup_fd_ int dir_fd = -1, fd = -1;
         struct stat st;
 
-        if (mkdir(paths->dir, AUDITSINK_DIR_MODE) < 0 && errno != EEXIST) {
+        if (rundir_make_parents(paths->dir) < 0 || (mkdir(paths->dir, AUDITSINK_DIR_MODE) < 0 && errno != EEXIST)) {
                 log_error("cannot make %s for the audit records: %m", paths->dir);
                 return -errno;
         }
@@ -44,8 +45,8 @@ static int auditsink_open_file(const AuditPaths *paths, int *ret_fd) {
                 log_error("cannot open %s for the audit records: %m", paths->dir);
                 return -errno;
         }
-        if (st.st_uid != 0 || (st.st_mode & S_IWOTH)) {
-                log_error("%s is not a folder that only root can change: no audit record is written there", paths->dir);
+        if (st.st_uid != geteuid() || (st.st_mode & S_IWOTH)) {
+                log_error("%s is not a folder that only we can change: no audit record is written there", paths->dir);
                 return -EPERM;
         }
         fd = openat(dir_fd, paths->file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
@@ -66,7 +67,7 @@ static int auditsink_open_file(const AuditPaths *paths, int *ret_fd) {
 int auditsink_open(const AuditPaths *paths, SuperviseAudit *ret_kind, int *ret_fd) {
         int fd, size = AUDITSINK_BUFFER, r;
 
-        r = socket_connect(paths->journal, SOCK_DGRAM | SOCK_NONBLOCK, &fd);
+        r = paths->journal ? socket_connect(paths->journal, SOCK_DGRAM | SOCK_NONBLOCK, &fd) : -ENOENT;
         if (r == 0) {
                 (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
                 *ret_kind = SUPERVISE_AUDIT_JOURNAL;

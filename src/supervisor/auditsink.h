@@ -8,7 +8,7 @@
 #include "wire/supervise.h"
 
 typedef struct AuditPaths {
-        const char *journal; /* /run/systemd/journal/socket */
+        const char *journal; /* /run/systemd/journal/socket; NULL: not to the journal */
         const char *dir;     /* /var/log/qubes; made if need be */
         const char *file;    /* audit.jsonl, in it */
 } AuditPaths;

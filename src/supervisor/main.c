@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "supervisor/supervisor.h"
 
 #define EXIT_USAGE 2
@@ -16,6 +18,7 @@ static int usage(FILE *stream, int status) {
                         "Bind the sockets of all domains, start the broker, start and stop agents.\n"
                         "Run by the service manager as root; see qair-supervisor(8).\n"
                         "\n"
+                        "  -u, --user    for the sandboxes of an ordinary user, as that user\n"
                         "  -d, --debug   log what happens inside\n"
                         "  -h, --help    show this help\n");
         return status;
@@ -25,34 +28,38 @@ int main(int argc, char **argv) {
         static const struct option options[] = {
                 { "debug", no_argument, NULL, 'd' },
                 { "help", no_argument, NULL, 'h' },
+                { "user", no_argument, NULL, 'u' },
                 {},
         };
-        static const SupervisorOptions supervisor_options = {
+        static Paths where;
+        SupervisorOptions supervisor_options = {
                 .paths = {
-                        .run_dir = "/run/qubes",
-                        .config_path = "/usr/local/etc/qubes/rpc-config:" QAIR_CONFDIR "/rpc-config",
+                        .where = &where,
                         .broker = QAIR_LIBEXECDIR "/qrexecd",
                         .monitor = QAIR_LIBEXECDIR "/qair-monitor",
                         .agent = QAIR_LIBEXECDIR "/qrexec-agent",
                 },
-                .domains_dir = QAIR_CONFDIR "/domains.d",
                 .audit = {
                         .journal = "/run/systemd/journal/socket",
-                        .dir = "/var/log/qubes",
+                        .dir = where.audit_dir,
                         .file = "audit.jsonl",
                 },
                 .account = "qrexec",
         };
         _cleanup_(supervisor_freep) Supervisor *supervisor = NULL;
-        int option;
+        bool is_user = false;
+        int option, r;
 
         if (fd_ensure_standard() < 0)
                 return 1;
         log_open("qair-supervisor", false);
-        while ((option = getopt_long(argc, argv, "dh", options, NULL)) >= 0) {
+        while ((option = getopt_long(argc, argv, "dhu", options, NULL)) >= 0) {
                 switch (option) {
                 case 'd':
                         log_set_max_level(LOG_LEVEL_DEBUG);
+                        break;
+                case 'u':
+                        is_user = true;
                         break;
                 case 'h':
                         return usage(stdout, 0);
@@ -62,11 +69,25 @@ int main(int argc, char **argv) {
         }
         if (optind != argc)
                 return usage(stderr, EXIT_USAGE);
-        if (geteuid() != 0) {
-                log_error("this has to run as root: it starts domains under their accounts");
+        if (is_user == (geteuid() == 0)) {
+                log_error(is_user ? "--user is for ordinary users, and root is none"
+                                  : "this has to run as root: it starts domains under their accounts (--user: "
+                                    "sandboxes of "
+                                    "your own)");
                 return 1;
         }
         umask(022);
+        paths_host(&where);
+        if (is_user) {
+                r = paths_user(&where);
+                if (r) {
+                        log_error("%s", paths_error_text(r));
+                        return 1;
+                }
+                /* Records are the user's own business; in the journal they would be among everybody's. */
+                supervisor_options.audit.journal = NULL;
+                supervisor_options.account = NULL;
+        }
 
         if (supervisor_new(&supervisor_options, &supervisor) < 0)
                 return 1;

@@ -2,6 +2,7 @@
 #include "supervisor/plan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,22 +27,24 @@ Plan *plan_free(Plan *plan) {
 }
 
 /* A container or virtual machine has no account: that it is one is said by how it starts, or how it is reached. */
-static bool plan_is_folder(const InventoryDomain *domain) {
-        return domain->user.text[0] == '\0' && (domain->start || domain->file.values[PROPERTY_LINK].text);
+static bool plan_is_container(const InventoryDomain *domain) {
+        return domain->start || domain->file.values[PROPERTY_LINK].text;
 }
 
 /*
  * Which domains get sockets. dom0 is always there, since root calls from it; without a usable account it has no agent,
- * so nothing can be called in it.
+ * so nothing can be called in it. A user's domains have no accounts: what is no container is a sandbox.
  */
-static bool plan_wants(const InventoryDomain *domain) {
+static bool plan_wants(const Paths *paths, const InventoryDomain *domain) {
         if (domain_name_is_dom0(&domain->name))
                 return true;
         if (!domain_is_local(domain) || domain->link != DOMAIN_LINK_LOCAL)
                 return false;
         if (domain->user.text[0] != '\0')
-                return domain->account_fault == ACCOUNT_FAULT_NONE;
-        return plan_is_folder(domain);
+                return !paths->is_user && domain->account_fault == ACCOUNT_FAULT_NONE;
+        if (paths->is_user && domain->sandbox == DOMAIN_SANDBOX_BWRAP)
+                return true;
+        return plan_is_container(domain);
 }
 
 static int plan_note(const InventoryDomain *domain, Property property, const char *consequence, Diagnostics *reterr) {
@@ -50,7 +53,7 @@ static int plan_note(const InventoryDomain *domain, Property property, const cha
 }
 
 /* What the inventory may say already and nobody acts on yet: said aloud, lest somebody rely on it. */
-static int plan_note_ignored(const InventoryDomain *domain, Diagnostics *reterr) {
+static int plan_note_ignored(const Paths *paths, const InventoryDomain *domain, Diagnostics *reterr) {
         int r = 0;
 
         if (domain->link != DOMAIN_LINK_LOCAL)
@@ -64,6 +67,9 @@ static int plan_note_ignored(const InventoryDomain *domain, Diagnostics *reterr)
                               SANDBOX_BWRAP
                               " is not there: install the package bubblewrap; until then it is not started",
                               reterr);
+        if (!r && paths->is_user && domain->effective[PROPERTY_USER] && !domain_name_is_dom0(&domain->name))
+                r = plan_note(domain, PROPERTY_USER, "a user's domains have no accounts: set sandbox = bwrap instead",
+                              reterr);
         return r;
 }
 
@@ -74,24 +80,47 @@ static int plan_copy(const char *text, char **ret_copy) {
         return *ret_copy ? 0 : error_origin(-ENOMEM);
 }
 
-static int plan_add(Plan *plan, const Inventory *inventory, const InventoryDomain *domain) {
+/* A user's own services stand between those of one domain and those of the host. */
+static int plan_service_path(const Paths *paths, const Inventory *inventory, const InventoryDomain *domain,
+                             char **ret_path) {
+        _cleanup_free_ char *path = NULL;
+        const char *hosts;
+        int r;
+
+        r = inventory_service_path(inventory, domain, &path);
+        if (r || !paths->is_user) {
+                *ret_path = steal_ptr(&path);
+                return error_fold(r);
+        }
+        hosts = strstr(path, ":/usr/local/") ?: path + strlen(path);
+        return asprintf(ret_path, "%.*s:%s%s", (int)(hosts - path), path, paths->rpc_dir, hosts) < 0
+                       ? error_origin(-ENOMEM)
+                       : 0;
+}
+
+static int plan_add(Plan *plan, const Paths *paths, const Inventory *inventory, const InventoryDomain *domain) {
         PlanDomain *planned = &plan->domains[plan->n_domains++];
-        bool has_account = domain->user.text[0] != '\0' && domain->account_fault == ACCOUNT_FAULT_NONE;
+        bool is_dom0 = domain_name_is_dom0(&domain->name);
+        bool has_account =
+                !paths->is_user && domain->user.text[0] != '\0' && domain->account_fault == ACCOUNT_FAULT_NONE;
         int r;
 
         *planned = (PlanDomain){
                 .name = domain->name,
                 .account = has_account ? domain->user : (AccountName){},
-                .uid = has_account ? domain->uid : (uid_t)-1,
-                .is_folder = plan_is_folder(domain),
-                .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP,
+                .uid = has_account                 ? domain->uid
+                       : is_dom0 && paths->is_user ? getuid()
+                                                   : (uid_t)-1,
+                .is_folder = !is_dom0 && domain->user.text[0] == '\0',
+                .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP && !domain->start,
                 .autostart = domain->autostart,
                 .shell = domain->shell,
         };
+        planned->has_agent = has_account || (paths->is_user && (is_dom0 || planned->is_sandboxed));
         r = plan_copy(domain->start, &planned->start);
         r = r ?: plan_copy(domain->stop, &planned->stop);
-        r = r ?: inventory_service_path(inventory, domain, &planned->service_path);
-        return error_fold(r);
+        r = r ?: plan_service_path(paths, inventory, domain, &planned->service_path);
+        return error_trace(r);
 }
 
 int plan_new_dom0(Plan **ret_plan) {
@@ -112,18 +141,18 @@ int plan_new_dom0(Plan **ret_plan) {
         return 0;
 }
 
-int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan) {
+int plan_load(const Paths *paths, Diagnostics *reterr, Plan **ret_plan) {
         _cleanup_(inventory_freep) Inventory *inventory = NULL;
         _cleanup_(plan_freep) Plan *plan = NULL;
         int r;
 
-        r = inventory_load(dir, reterr, &inventory);
+        r = inventory_load(paths->domains_dir, reterr, &inventory);
         if (r == INVENTORY_E_INVALID)
                 return PLAN_E_INVALID;
         if (r)
                 return error_fold(r);
         /* A domain whose account will not do is left out, and said so; the others must not suffer for it. */
-        r = inventory_check_accounts(inventory, reterr);
+        r = paths->is_user ? 0 : inventory_check_accounts(inventory, reterr);
         if (r && r != INVENTORY_E_INVALID)
                 return error_fold(r);
 
@@ -136,12 +165,12 @@ int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan) {
         for (size_t i = 0; i < inventory->n_domains; ++i) {
                 const InventoryDomain *domain = &inventory->domains[i];
 
-                r = plan_note_ignored(domain, reterr);
+                r = plan_note_ignored(paths, domain, reterr);
                 if (r)
                         return error_trace(r);
-                if (!plan_wants(domain))
+                if (!plan_wants(paths, domain))
                         continue;
-                r = plan_add(plan, inventory, domain);
+                r = plan_add(plan, paths, inventory, domain);
                 if (r)
                         return error_trace(r);
         }

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/diagnostic.h"
 #include "base/name.h"
+#include "base/paths.h"
 
 typedef struct PlanDomain {
         DomainName name;
@@ -19,6 +20,7 @@ typedef struct PlanDomain {
         uid_t uid;
         bool is_folder;     /* it has no account, and is whoever can reach its run directory: a container */
         bool is_sandboxed;  /* its agent runs in a sandbox */
+        bool has_agent;     /* we start its agent: as its account, or as ourselves in a sandbox */
         bool autostart;     /* start it with the host */
         bool shell;         /* its agent may run shell commands of the host */
         char *start, *stop; /* commands that do it (base/words.h); NULL: none */
@@ -37,14 +39,14 @@ enum {
 
 /**
  * plan_load() - read the inventory and resolve its accounts (NSS; may take its time)
- * @dir:     /etc/qubes/domains.d
+ * @paths:   if a user's: every domain is a sandbox or a container, and dom0 is he himself
  * @reterr:  all that is wrong
  *
  * Return: 0, PLAN_E_INVALID, or a negative error.
  */
-int plan_load(const char *dir, Diagnostics *reterr, Plan **ret_plan);
+int plan_load(const Paths *paths, Diagnostics *reterr, Plan **ret_plan);
 
-/** plan_new_dom0() - dom0 alone, without an account: root can still call the broker. Return: 0 or a negative error */
+/** plan_new_dom0() - dom0 alone, without an account: root, or the user, can still call the broker. Return: 0 or a negative error */
 int plan_new_dom0(Plan **ret_plan);
 
 /** plan_free() - accepts NULL. Return: NULL */

@@ -2,6 +2,7 @@
 #include "supervisor/rundir.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,7 +19,23 @@
 #define RUNDIR_BACKLOG  4096
 #define RUNDIR_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 
-static int rundir_make(const char *path, mode_t mode) {
+int rundir_make_parents(const char *path) {
+        char parent[PATH_MAX];
+
+        for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                size_t n = (size_t)(slash - path);
+
+                if (n >= sizeof(parent))
+                        return -ENAMETOOLONG;
+                memcpy(parent, path, n);
+                parent[n] = '\0';
+                if (mkdir(parent, 0700) < 0 && errno != EEXIST)
+                        return -errno;
+        }
+        return 0;
+}
+
+int rundir_make(const char *path, mode_t mode) {
         struct stat st;
 
         if (mkdir(path, mode) < 0 && errno != EEXIST) {

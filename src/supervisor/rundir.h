@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/name.h"
 
@@ -29,6 +30,12 @@ typedef struct RundirSockets {
 } RundirSockets;
 
 #define RUNDIR_SOCKETS_INIT ((RundirSockets){ -1, -1, -1, -1, -1 })
+
+/** rundir_make_parents() - the folders above @path, those that are missing, for us alone. Return: 0 or -errno (not logged) */
+int rundir_make_parents(const char *path);
+
+/** rundir_make() - one folder that only we can change. Return: 0 or a negative error, explained in the log */
+int rundir_make(const char *path, mode_t mode);
 
 /** rundir_prepare() - make the folders. Return: 0 or a negative error, which has been explained in the log */
 int rundir_prepare(const char *run_dir);

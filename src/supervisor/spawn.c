@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@
 /* Where a domain finds its run directory, if it has a file system of its own. */
 #define SPAWN_RUN_DIR_INSIDE "/run/qubes"
 /* A command of an administrator finds what his own shell would. */
-#define SPAWN_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SPAWN_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* In the child: default signals, an empty mask, and nothing inherited but 0 to 2. */
 static void spawn_reset(int keep_fd) {
@@ -60,6 +61,23 @@ static int spawn_drop(uid_t uid, gid_t gid) {
         return 0;
 }
 
+/* Where our programs find what is the user's (base/paths.h), and whether standard error is the journal's. */
+static void spawn_choose_environment(const SpawnPaths *paths, char *ret_environment[static 8]) {
+        static const char *const users[] = { "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+                                             "XDG_DATA_HOME" };
+        size_t n = 0;
+
+        if (getenv("JOURNAL_STREAM"))
+                ret_environment[n++] = (char *)"JOURNAL_STREAM=1";
+        for (size_t i = 0; paths->where->is_user && i < ARRAY_SIZE(users); ++i) {
+                const char *value = getenv(users[i]);
+
+                if (value && asprintf(&ret_environment[n], "%s=%s", users[i], value) > 0)
+                        ++n;
+        }
+        ret_environment[n] = NULL;
+}
+
 /* As many descriptors as we want; where even root may not raise the limit (a container), as many as there are. */
 static void spawn_raise_files(void) {
         struct rlimit files = { .rlim_cur = SPAWN_BROKER_FILES, .rlim_max = SPAWN_BROKER_FILES };
@@ -70,19 +88,25 @@ static void spawn_raise_files(void) {
         (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* Who is nobody's parent has no other account to become: its broker confines itself all the same. */
+static int spawn_become_account(uid_t uid, gid_t gid) {
+        if (uid != geteuid())
+                return spawn_drop(uid, gid);
+        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
 static void spawn_become_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd) {
         char parent[32];
-        char *argv[] = { (char *)"qrexecd", parent, NULL };
-        char *environment[] = { NULL, NULL };
+        char *argv[] = { (char *)"qrexecd", parent, paths->where->is_user ? (char *)"--user" : NULL, NULL };
+        char *environment[8];
 
         spawn_reset(parent_fd);
         snprintf(parent, sizeof(parent), "--supervisor-fd=%d", parent_fd);
-        if (getenv("JOURNAL_STREAM"))
-                environment[0] = (char *)"JOURNAL_STREAM=1";
+        spawn_choose_environment(paths, environment);
         spawn_raise_files();
         /* A session of its own: no terminal, whoever started the supervisor. */
         (void)setsid();
-        if (chdir("/") < 0 || fd_set_cloexec(parent_fd, false) < 0 || spawn_drop(uid, gid) < 0) {
+        if (chdir("/") < 0 || fd_set_cloexec(parent_fd, false) < 0 || spawn_become_account(uid, gid) < 0) {
                 log_error("cannot become the broker's account: %m");
                 _exit(SPAWN_EXIT_FAILED);
         }
@@ -107,8 +131,7 @@ int spawn_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd, p
 typedef struct SpawnArguments {
         char *argv[SPAWN_ARGUMENTS_MAX + 1];
         size_t n;
-        char name[DOMAIN_NAME_MAX + 16], account[ACCOUNT_NAME_MAX + 16], uid[32], limit[32];
-        char link[PATH_MAX + 16];
+        char name[DOMAIN_NAME_MAX + 16];
 } SpawnArguments;
 
 static void spawn_add(SpawnArguments *arguments, const char *argument) {
@@ -131,36 +154,60 @@ static void spawn_begin(SpawnArguments *arguments, const PlanDomain *domain) {
         spawn_add(arguments, arguments->name);
 }
 
+static void spawn_add_format(SpawnArguments *arguments, const char *format, ...) _printf_(2, 3);
+static void spawn_add_format(SpawnArguments *arguments, const char *format, ...) {
+        va_list list;
+        char *text;
+        int n;
+
+        va_start(list, format);
+        n = vasprintf(&text, format, list);
+        va_end(list);
+        if (n < 0)
+                _exit(SPAWN_EXIT_FAILED);
+        spawn_add(arguments, text);
+}
+
+static void spawn_add_sandbox(SpawnArguments *arguments, const SpawnPaths *paths, const PlanDomain *domain,
+                              const char *folder) {
+        char home[PATH_MAX + 64];
+
+        spawn_add_format(arguments, "--sandbox=%s", folder);
+        if (!paths->where->is_user)
+                return;
+        /* Of an account the home is its own; here each domain gets one. */
+        snprintf(home, sizeof(home), "%s/%s", paths->where->homes_dir, domain->name.text);
+        if (rundir_make_parents(home) < 0 || rundir_make(home, 0700) < 0) {
+                log_error("domain %s: there is no home for it: %s: %m", domain->name.text, home);
+                _exit(SPAWN_EXIT_FAILED);
+        }
+        spawn_add_format(arguments, "--home=%s", home);
+}
+
 static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain) {
-        _cleanup_free_ char *service_path = NULL, *config_path = NULL, *sandbox = NULL;
         char *environment[] = { getenv("JOURNAL_STREAM") ? (char *)"JOURNAL_STREAM=1" : NULL, NULL };
         SpawnArguments arguments;
         char folder[PATH_MAX];
 
         spawn_begin(&arguments, domain);
-        rundir_folder(paths->run_dir, &domain->name, domain->is_folder, folder, sizeof(folder));
-        snprintf(arguments.account, sizeof(arguments.account), "--account=%s", domain->account.text);
-        snprintf(arguments.uid, sizeof(arguments.uid), "--uid=%u", (unsigned)domain->uid);
-        snprintf(arguments.link, sizeof(arguments.link), "--link=%s/link",
-                 domain->is_sandboxed ? SPAWN_RUN_DIR_INSIDE : folder);
-        if (asprintf(&service_path, "--service-path=%s", domain->service_path) < 0 ||
-            asprintf(&config_path, "--config-path=%s", paths->config_path) < 0 ||
-            asprintf(&sandbox, "--sandbox=%s", folder) < 0)
-                _exit(SPAWN_EXIT_FAILED);
-        spawn_add(&arguments, arguments.account);
-        spawn_add(&arguments, arguments.uid);
-        spawn_add(&arguments, service_path);
-        if (domain->is_sandboxed) {
-                spawn_add(&arguments, sandbox);
-                spawn_add(&arguments, config_path);
+        rundir_folder(paths->where->run_dir, &domain->name, domain->is_folder, folder, sizeof(folder));
+        if (domain->account.text[0] != '\0') {
+                spawn_add_format(&arguments, "--account=%s", domain->account.text);
+                spawn_add_format(&arguments, "--uid=%u", (unsigned)domain->uid);
         }
+        spawn_add_format(&arguments, "--service-path=%s", domain->service_path);
+        if (domain->is_sandboxed || paths->where->is_user)
+                spawn_add_format(&arguments, "--config-path=%s", paths->where->rpc_config);
+        if (domain->is_sandboxed)
+                spawn_add_sandbox(&arguments, paths, domain, folder);
         spawn_add(&arguments, "--");
         spawn_add(&arguments, paths->agent);
         spawn_add(&arguments, arguments.name);
-        spawn_add(&arguments, arguments.link);
+        spawn_add_format(&arguments, "--link=%s/link", domain->is_sandboxed ? SPAWN_RUN_DIR_INSIDE : folder);
         if (domain->shell)
                 spawn_add(&arguments, "--shell");
-        spawn_become_monitor(paths, &arguments, environment);
+        /* A user's dom0 is his session. What goes into a sandbox, the monitor says. */
+        spawn_become_monitor(paths, &arguments, paths->where->is_user ? environ : environment);
 }
 
 int spawn_agent(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid) {
@@ -175,22 +222,26 @@ int spawn_agent(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pi
 }
 
 static void spawn_become_commands_monitor(const SpawnPaths *paths, const PlanDomain *domain, char *const *command) {
-        char name[DOMAIN_NAME_MAX + 32], run_dir[PATH_MAX] = "QAIR_RUN_DIR=";
-        char *environment[] = { (char *)SPAWN_PATH, name, run_dir,
-                                getenv("JOURNAL_STREAM") ? (char *)"JOURNAL_STREAM=1" : NULL, NULL };
-        size_t n_run_dir = strlen(run_dir);
+        char folder[PATH_MAX];
         SpawnArguments arguments;
 
-        snprintf(name, sizeof(name), "QAIR_DOMAIN=%s", domain->name.text);
-        rundir_folder(paths->run_dir, &domain->name, domain->is_folder, run_dir + n_run_dir,
-                      sizeof(run_dir) - n_run_dir);
+        rundir_folder(paths->where->run_dir, &domain->name, domain->is_folder, folder, sizeof(folder));
+        /* Of root's environment nothing is passed on; a user's own is what his programs expect. */
+        if (!paths->where->is_user) {
+                bool is_journal = getenv("JOURNAL_STREAM");
+
+                if (clearenv() || setenv("PATH", SPAWN_PATH, 1) < 0 ||
+                    (is_journal && setenv("JOURNAL_STREAM", "1", 1) < 0))
+                        _exit(SPAWN_EXIT_FAILED);
+        }
+        if (setenv("QAIR_DOMAIN", domain->name.text, 1) < 0 || setenv("QAIR_RUN_DIR", folder, 1) < 0)
+                _exit(SPAWN_EXIT_FAILED);
         spawn_begin(&arguments, domain);
-        snprintf(arguments.limit, sizeof(arguments.limit), "--time-limit=%d", SPAWN_COMMAND_SEC);
-        spawn_add(&arguments, arguments.limit);
+        spawn_add_format(&arguments, "--time-limit=%d", SPAWN_COMMAND_SEC);
         spawn_add(&arguments, "--");
         for (; *command; ++command)
                 spawn_add(&arguments, *command);
-        spawn_become_monitor(paths, &arguments, environment);
+        spawn_become_monitor(paths, &arguments, environ);
 }
 
 int spawn_command(const SpawnPaths *paths, const PlanDomain *domain, char *const *command, pid_t *ret_pid) {

@@ -7,23 +7,26 @@
  *     ├─ qrexecd                    account qrexec, no capability
  *     └─ qair-monitor of domain NAME    root: holds the PAM session, relays the agent's log, waits
  *          └─ qrexec-agent          the domain's account
+ *
+ * A user's supervisor is that user, and so is all that it starts.
  */
 #pragma once
 
 #include <sys/types.h>
 
+#include "base/paths.h"
 #include "supervisor/plan.h"
 
 typedef struct SpawnPaths {
-        const char *run_dir;     /* /run/qubes */
-        const char *config_path; /* /etc/qubes/rpc-config …: where services have their configuration */
-        const char *broker;      /* /usr/lib/qubes/qrexecd */
-        const char *monitor;     /* /usr/lib/qubes/qair-monitor */
-        const char *agent;       /* /usr/lib/qubes/qrexec-agent */
+        const Paths *where;
+        const char *broker;  /* /usr/lib/qubes/qrexecd */
+        const char *monitor; /* /usr/lib/qubes/qair-monitor */
+        const char *agent;   /* /usr/lib/qubes/qrexec-agent */
 } SpawnPaths;
 
 /**
  * spawn_broker() - start the broker
+ * @uid, @gid: its account; our own, if this is a user's
  * @parent_fd: its end of the socket pair; stays the caller's
  *
  * Return: 0 or a negative error (fork failed; what fails in the child shows as its exit).

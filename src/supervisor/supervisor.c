@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -206,8 +207,12 @@ static int supervisor_announce(Supervisor *supervisor) {
         r = supervisor_send_ids(supervisor);
         r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_BOOK }, &supervisor->book_fd, 1);
         r = r ?: supervisor_send_audit(supervisor);
-        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_SHARED }, &supervisor->shared_fd, 1);
-        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_STORES }, &supervisor->stores_fd, 1);
+        if (!r && supervisor->shared_fd >= 0)
+                r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_SHARED }, &supervisor->shared_fd,
+                                    1);
+        if (!r && supervisor->stores_fd >= 0)
+                r = supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_STORES }, &supervisor->stores_fd,
+                                    1);
         for (size_t i = 0; i < supervisor->n_units && !r; ++i)
                 r = unit_announce(supervisor->units[i]);
         if (!r)
@@ -266,7 +271,9 @@ static int supervisor_start_broker(Supervisor *supervisor) {
                 return error_origin(-errno);
         supervisor->broker_fd = fds[0];
         theirs = fds[1];
-        if (setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0)
+        /* A user gets what the kernel lets everybody have, which is enough for some hundred domains. */
+        if (setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0 &&
+            setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) < 0)
                 return error_origin(-errno);
 
         r = spawn_broker(&supervisor->options.paths, supervisor->broker_uid, supervisor->broker_gid, theirs,
@@ -347,11 +354,11 @@ static int supervisor_load(Supervisor *supervisor) {
         Plan *plan;
         int r;
 
-        r = plan_load(supervisor->options.domains_dir, &diagnostics, &plan);
+        r = plan_load(supervisor->options.paths.where, &diagnostics, &plan);
         diagnostics_log(&diagnostics);
         if (r == PLAN_E_INVALID) {
                 log_error("the inventory in %s is broken: every call is refused until it is mended (qair domain check)",
-                          supervisor->options.domains_dir);
+                          supervisor->options.paths.where->domains_dir);
                 return supervisor_apply(supervisor);
         }
         if (r)
@@ -433,6 +440,11 @@ static int supervisor_find_account(Supervisor *supervisor) {
         const char *name = supervisor->options.account;
         struct passwd *account;
 
+        if (!name) {
+                supervisor->broker_uid = getuid();
+                supervisor->broker_gid = getgid();
+                return 0;
+        }
         errno = 0;
         account = getpwnam(name);
         if (!account) {
@@ -459,8 +471,24 @@ static int supervisor_make_book(Supervisor *supervisor) {
         return 0;
 }
 
+/* A user who has configured nothing yet has an empty inventory, and a policy that refuses everything. */
+static int supervisor_prepare_user(const Paths *where) {
+        const char *const folders[] = { where->config_dir, where->domains_dir, where->policy_dir };
+        int r = rundir_make_parents(where->config_dir);
+
+        if (r < 0)
+                log_error("cannot make the folders above %s: %s", where->config_dir, strerror(-r));
+        for (size_t i = 0; !r && i < ARRAY_SIZE(folders); ++i)
+                if (mkdir(folders[i], 0700) < 0 && errno != EEXIST) {
+                        log_error("cannot make %s: %m", folders[i]);
+                        r = -errno;
+                }
+        return r;
+}
+
 int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor) {
         _cleanup_(supervisor_freep) Supervisor *supervisor = NULL;
+        const Paths *where = options->paths.where;
         int r;
 
         supervisor = malloc(sizeof(*supervisor));
@@ -485,15 +513,17 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         supervisor->host.event = supervisor->event;
         r = supervisor_watch_signals(supervisor);
         r = r ?: supervisor_find_account(supervisor);
-        r = r ?: rundir_prepare(options->paths.run_dir);
+        r = r ?: rundir_prepare(where->run_dir);
+        if (!r && where->is_user)
+                r = supervisor_prepare_user(where);
         r = r ?: supervisor_make_book(supervisor);
-        r = r ?: call_ids_init(&supervisor->call_ids, options->paths.run_dir);
-        r = r ?: rundir_bind_shared(options->paths.run_dir, &supervisor->shared_fd);
-        r = r ?: rundir_bind_stores(options->paths.run_dir, &supervisor->stores_fd);
+        r = r ?: call_ids_init(&supervisor->call_ids, where->run_dir);
+        /* Which domain an account is, there is no saying where all are one account. */
+        if (!r && !where->is_user)
+                r = rundir_bind_shared(where->run_dir, &supervisor->shared_fd)
+                            ?: rundir_bind_stores(where->run_dir, &supervisor->stores_fd);
         /* Watched before it is read: no change is missed. */
-        r = r
-                    ?: watch_new(supervisor->event, options->domains_dir, supervisor_on_change, supervisor,
-                                 &supervisor->watch);
+        r = r ?: watch_new(supervisor->event, where->domains_dir, supervisor_on_change, supervisor, &supervisor->watch);
         r = r ?: supervisor_load(supervisor);
         if (r)
                 return r;

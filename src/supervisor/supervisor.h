@@ -17,9 +17,8 @@ typedef struct Supervisor Supervisor;
 
 typedef struct SupervisorOptions {
         SpawnPaths paths;
-        const char *domains_dir; /* /etc/qubes/domains.d */
         AuditPaths audit;
-        const char *account; /* the broker's */
+        const char *account; /* the broker's; NULL: our own (a user's supervisor) */
 } SupervisorOptions;
 
 /**

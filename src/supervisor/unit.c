@@ -167,11 +167,14 @@ int unit_start(Unit *unit) {
                 log_info("domain %s: running its start command", unit->name.text);
                 return error_trace(unit_run(unit, domain, UNIT_RUN_START, domain->start, &unit->command));
         }
-        if (domain->account.text[0] == '\0')
+        if (!domain->has_agent)
                 return error_trace(unit_fail_start(
                         unit, domain->is_folder ? "it has no start command: set `start`, or start it by other means"
                                                 : "it has no account that its agent could run as"));
-        log_info("domain %s started as account %s", unit->name.text, domain->account.text);
+        if (domain->account.text[0] != '\0')
+                log_info("domain %s started as account %s", unit->name.text, domain->account.text);
+        else
+                log_info("domain %s started%s", unit->name.text, domain->is_sandboxed ? " in a sandbox" : "");
         return error_trace(unit_run(unit, domain, UNIT_RUN_AGENT, NULL, &unit->agent));
 }
 
@@ -229,7 +232,7 @@ int unit_new(const UnitHost *host, const PlanDomain *domain, Unit **ret_unit) {
                 .is_folder = domain->is_folder,
                 .sockets = RUNDIR_SOCKETS_INIT,
         };
-        r = rundir_bind_domain(host->paths.run_dir, &domain->name, domain->is_folder, &unit->sockets);
+        r = rundir_bind_domain(host->paths.where->run_dir, &domain->name, domain->is_folder, &unit->sockets);
         r = r ?: unit_announce(unit);
         if (r)
                 return r;
@@ -253,7 +256,7 @@ Unit *unit_free(Unit *unit) {
                 unit_run_free(unit->runs);
                 (void)sd_event_add_child(unit->host->event, NULL, pid, WEXITED, unit_on_orphan_exit, NULL);
         }
-        rundir_remove_domain(unit->host->paths.run_dir, &unit->name, unit->is_folder, &unit->sockets);
+        rundir_remove_domain(unit->host->paths.where->run_dir, &unit->name, unit->is_folder, &unit->sockets);
         free(unit);
         return NULL;
 }

@@ -13,10 +13,10 @@
 #include "base/error.h"
 #include "base/log.h"
 
-/* A completed write, a rename in or out, a removal, another mode or owner; and the folder itself going away. */
-#define WATCH_FOLDER_EVENTS                                                                                     \
-        (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | \
-         IN_ONLYDIR)
+/* A completed write, a new name, a rename in or out, a removal, another mode or owner; and the folder itself going away. */
+#define WATCH_FOLDER_EVENTS                                                                                  \
+        (IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | \
+         IN_MOVE_SELF | IN_ONLYDIR)
 #define WATCH_PARENT_EVENTS (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR)
 
 struct Watch {

@@ -23,7 +23,12 @@ extern char **environ;
 
 /* The client, with its standard output in our pipe; what it complains about goes to our standard error. */
 static int ask_start(const char *service, bool is_quiet, pid_t *ret_pid, int *ret_fd) {
-        const char *const argv[] = { "qrexec-client-vm", "--", "dom0", service, NULL };
+        const Paths *paths = command_paths();
+        const char *const host_argv[] = { "qrexec-client-vm", "--", "dom0", service, NULL };
+        const char *const user_argv[] = {
+                "qrexec-client-vm", "--agent-socket", paths->admin_socket, "--", "dom0", service, NULL
+        };
+        const char *const *argv = paths->is_user ? user_argv : host_argv;
         _cleanup_fd_ int read_fd = -1, write_fd = -1;
         posix_spawn_file_actions_t actions;
         int fds[2], r;

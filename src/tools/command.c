@@ -8,6 +8,18 @@
 #include "base/escape.h"
 #include "base/nearest.h"
 
+static Paths arg_paths;
+
+const Paths *command_paths(void) {
+        if (arg_paths.run_dir[0] == '\0')
+                paths_host(&arg_paths);
+        return &arg_paths;
+}
+
+int command_set_user(void) {
+        return paths_user(&arg_paths);
+}
+
 const Command *command_find(const Command *commands, const char *name) {
         for (; commands->name; ++commands)
                 if (strcmp(commands->name, name) == 0)

@@ -6,6 +6,12 @@
 
 #include "base/cleanup.h"
 #include "base/diagnostic.h"
+#include "base/paths.h"
+
+/** command_paths() - where things are: on the host, or of the user who said --user. Return: borrowed, for ever */
+const Paths *command_paths(void);
+/** command_set_user() - from here on it is the user's. Return: 0 or PATHS_E_… */
+int command_set_user(void);
 
 /** Exit statuses of every command. */
 enum {

@@ -105,6 +105,10 @@ int command_doctor(int argc, char **argv) {
                 return r;
         if (wants_help)
                 return help();
+        if (command_paths()->is_user) {
+                command_complain("doctor: looks at the host's installation, not at a user's: leave out --user");
+                return COMMAND_STATUS_USAGE;
+        }
         if (geteuid() != 0) {
                 command_complain("doctor: much of this can only root see: run it as root");
                 return COMMAND_STATUS_FAILED;

@@ -189,14 +189,16 @@ static int check_account(const DomainOptions *options, Inventory *inventory, con
         return COMMAND_STATUS_FAILED;
 }
 
-/* Nobody has to know that there is a signal where systemd runs. */
-static void print_in_force(const DomainOptions *options) {
-        if (strcmp(options->dir, INVENTORY_DIR_DEFAULT) != 0)
+/* A file is in force when it is there; an account that is made later is not noticed. */
+static void print_missing_account(const DomainOptions *options, const InventoryDomain *domain) {
+        printf("There is no account '%s' yet: useradd %s %s\n", domain->user.text,
+               domain_name_is_dom0(&domain->name) ? "--system" : "--create-home", domain->user.text);
+        if (strcmp(options->dir, command_paths()->domains_dir) != 0)
                 return;
         if (access("/run/systemd/system", F_OK) == 0)
-                printf("In force after: systemctl reload qair\n");
+                printf("In force after that, and after: systemctl reload qair\n");
         else
-                printf("In force after: kill -HUP the process qair-supervisor\n");
+                printf("In force after that, and after: kill -HUP the process qair-supervisor\n");
 }
 
 static int edit_write(Edit *edit, bool create) {
@@ -236,9 +238,7 @@ static int edit_commit(Edit *edit, bool create, const char *done) {
 
         printf("%s: %s (%s)\n", options->name, done, domain->path);
         if (domain->account_fault == ACCOUNT_FAULT_MISSING)
-                printf("There is no account '%s' yet: useradd %s %s\n", domain->user.text,
-                       domain_name_is_dom0(&domain->name) ? "--system" : "--create-home", domain->user.text);
-        print_in_force(options);
+                print_missing_account(options, domain);
         return COMMAND_STATUS_DONE;
 }
 
@@ -409,6 +409,5 @@ int domain_remove(const DomainOptions *options) {
                 printf("Its services are still in %s/%s\n", options->dir, services);
         if (account)
                 printf("Its account is still there: userdel %s\n", account);
-        print_in_force(options);
         return COMMAND_STATUS_DONE;
 }

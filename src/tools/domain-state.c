@@ -11,9 +11,6 @@
 #include "tools/command.h"
 #include "tools/domain.h"
 
-/* Only root knows without asking that it may; others would have a refusal in the log for a look at the list. */
-#define STATE_SOCKET "/run/qubes/dom0/qrexec-agent"
-
 /* "qair.Status+NAME" */
 #define STATE_SERVICE_MAX 64
 
@@ -31,11 +28,16 @@ static int states_add(struct json_object *states, struct json_object *domains, c
         return 0;
 }
 
+/* Who is dom0 may, and knows it without asking; others would have a refusal in the log for a look at the list. */
+static bool may_ask(void) {
+        return command_paths()->is_user || geteuid() == 0;
+}
+
 int domain_states(const DomainOptions *options, struct json_object **ret_states) {
         _cleanup_json_ states = json_object_new_object();
         char service[STATE_SERVICE_MAX] = "qair.Status";
-        bool more =
-                geteuid() == 0 && strcmp(options->dir, INVENTORY_DIR_DEFAULT) == 0 && access(STATE_SOCKET, F_OK) == 0;
+        bool more = may_ask() && strcmp(options->dir, command_paths()->domains_dir) == 0 &&
+                    access(command_paths()->admin_socket, F_OK) == 0;
 
         if (!states)
                 return error_origin(-ENOMEM);

@@ -125,7 +125,7 @@ static int check_name(const char *untrusted_name) {
 }
 
 int command_domain(int argc, char **argv) {
-        DomainOptions options = { .dir = INVENTORY_DIR_DEFAULT };
+        DomainOptions options = { .dir = command_paths()->domains_dir, .no_accounts = command_paths()->is_user };
         const Verb *verb;
         bool wants_help = false;
         int status;

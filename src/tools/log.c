@@ -15,7 +15,7 @@
 #include "tools/log-filter.h"
 #include "tools/log-source.h"
 
-#define LOG_FILE    "/var/log/qubes/audit.jsonl"
+#define LOG_FILE    "audit.jsonl"
 #define LOG_JOURNAL "/run/systemd/journal/socket"
 
 typedef struct LogOptions {
@@ -237,6 +237,7 @@ static int show(const LogOptions *options, LogSource *source) {
 int command_log(int argc, char **argv) {
         _cleanup_(log_source_freep) LogSource *source = NULL;
         LogOptions options = {};
+        char file[PATH_MAX + 16];
         int r;
 
         r = parse_options(argc, argv, &options);
@@ -244,11 +245,12 @@ int command_log(int argc, char **argv) {
                 return r;
         if (options.help)
                 return help();
+        snprintf(file, sizeof(file), "%s/" LOG_FILE, command_paths()->audit_dir);
         /* As the supervisor chooses where records go. */
-        if (!options.file && access(LOG_JOURNAL, F_OK) == 0)
+        if (!options.file && !command_paths()->is_user && access(LOG_JOURNAL, F_OK) == 0)
                 r = log_source_open_journal(&source);
         else
-                r = log_source_open_file(options.file ?: LOG_FILE, &source);
+                r = log_source_open_file(options.file ?: file, &source);
         if (r)
                 return r > 0 ? COMMAND_STATUS_FAILED : error_trace(r);
         return show(&options, source);

@@ -25,6 +25,7 @@ static int help(void) {
                "\n");
         command_list(commands);
         printf("\n"
+               "  --user     first of all: for your own sandboxes, not those of the host\n"
                "  --help     this text; after a command: what it takes\n"
                "  --version  the version\n"
                "\n"
@@ -32,18 +33,12 @@ static int help(void) {
         return COMMAND_STATUS_DONE;
 }
 
-static int run(int argc, char **argv) {
+static int run_command(int argc, char **argv) {
         const Command *command;
 
         if (argc < 2) {
                 command_complain("what shall be done? 'qair --help' lists the commands");
                 return COMMAND_STATUS_USAGE;
-        }
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-                return help();
-        if (strcmp(argv[1], "--version") == 0) {
-                printf("qair %s\n", QAIR_VERSION);
-                return COMMAND_STATUS_DONE;
         }
         command = command_find(commands, argv[1]);
         if (!command) {
@@ -53,6 +48,26 @@ static int run(int argc, char **argv) {
         return command->run(argc - 1, argv + 1);
 }
 
+static int run(int argc, char **argv) {
+        if (argc < 2)
+                return run_command(argc, argv);
+        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+                return help();
+        if (strcmp(argv[1], "--version") == 0) {
+                printf("qair %s\n", QAIR_VERSION);
+                return COMMAND_STATUS_DONE;
+        }
+        if (strcmp(argv[1], "--user") == 0) {
+                int r = command_set_user();
+
+                if (r) {
+                        command_complain("--user: %s", paths_error_text(r));
+                        return COMMAND_STATUS_FAILED;
+                }
+                return run_command(argc - 1, argv + 1);
+        }
+        return run_command(argc, argv);
+}
 int main(int argc, char **argv) {
         int status;
 

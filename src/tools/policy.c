@@ -155,7 +155,7 @@ int policy_options_load_system(const PolicyOptions *options, PolicySystem **ret_
 }
 
 int command_policy(int argc, char **argv) {
-        PolicyOptions options = { .inventory = POLICY_DOMAINS };
+        PolicyOptions options = { .inventory = command_paths()->domains_dir };
         const Verb *verb;
         bool wants_help = false;
         int status;
@@ -177,8 +177,8 @@ int command_policy(int argc, char **argv) {
         if (wants_help)
                 return help();
         if (options.n_directories == 0) {
-                (void)add_directory(&options, POLICY_RUN_DIRECTORY);
-                (void)add_directory(&options, POLICY_ETC_DIRECTORY);
+                (void)add_directory(&options, command_paths()->policy_run_dir);
+                (void)add_directory(&options, command_paths()->policy_dir);
         }
         options.arguments = argv + 1 + optind;
         options.n_arguments = (size_t)(argc - 1 - optind);
