@@ -18,11 +18,12 @@ ENTER = test/world/enter
 # A Python that happens to come first in PATH may lack pytest; the distribution's has it.
 PYTHON = /usr/bin/python3
 
-.PHONY: help deps demo demo-shell check bench fuzz package check-package install clean build build-deps check-deps bench-deps
+.PHONY: help deps demo demo-shell demo-rootless check bench fuzz package check-package install clean build build-deps check-deps bench-deps
 
 help:
 	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
 	@echo 'make demo-shell  the same, then a shell as the domain work'
+	@echo 'make demo-rootless  sandboxes of an ordinary user call each other (run it as one; no root)'
 	@echo 'make check       build, test, test again under sanitizers; ends with: N passed, N failed (root)'
 	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
 	@echo 'make bench       measure calls, streams and memory beside other tools (root); BENCH=name for one part'
@@ -50,6 +51,13 @@ build: build-deps
 
 demo: build
 	@$(ENTER) $(BUILD) test/demo/demo.sh
+
+# As an ordinary user; what is missing of the packages, root has to install.
+demo-rootless:
+	@test/deps.sh --check demo || echo 'demo-rootless: if the build fails, run as root: make deps'
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) -j $(JOBS) --quiet
+	@test/demo/rootless.sh $(BUILD)
 
 demo-shell: build
 	@$(ENTER) $(BUILD) test/demo/demo.sh --shell

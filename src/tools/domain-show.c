@@ -225,7 +225,8 @@ static int list_json(const Inventory *inventory, json_object *states) {
 }
 
 static const char *list_user(const InventoryDomain *domain) {
-        if (domain->type == DOMAIN_TYPE_REMOTEVM)
+        /* A user's dom0 is he himself, whatever its file would say on a host. */
+        if (domain->type == DOMAIN_TYPE_REMOTEVM || command_paths()->is_user)
                 return "-";
         return domain->user.text[0] ? domain->user.text : "-";
 }

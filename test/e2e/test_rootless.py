@@ -197,6 +197,16 @@ def test_a_container_of_a_user(world, anna):
     anna.qair("domain", "stop", "box")
 
 
+def test_demo(world):
+    """`make demo-rootless`, as an account that has nothing; it checks each of its steps itself."""
+    user = User(world)
+    script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "demo", "rootless.sh")
+    result = user.run("/bin/bash", "-c", "exec bash <(cat)", input=open(script).read())
+    assert result.returncode == 0, result.stdout.decode() + result.stderr
+    assert result.stdout.count(b"\n  ok: ") == 5
+    assert not [name for name in os.listdir("/tmp") if name.startswith("qair-demo")]
+
+
 def test_mistakes(world, anna):
     result = anna.run(supervisor.SUPERVISOR)
     assert result.returncode == 1 and "--user" in result.stderr
