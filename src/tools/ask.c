@@ -14,19 +14,23 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/name.h"
 #include "tools/command.h"
 
 /* Far more than the broker ever answers. */
 #define ASK_ANSWER_MAX (1024 * 1024)
+/* A service that nobody has, and the status that says so: an agent that tells us so is well. */
+#define ASK_NO_SERVICE        "qair.Ping"
+#define ASK_STATUS_NO_SERVICE 127
 
 extern char **environ;
 
 /* The client, with its standard output in our pipe; what it complains about goes to our standard error. */
-static int ask_start(const char *service, bool is_quiet, pid_t *ret_pid, int *ret_fd) {
+static int ask_start(const char *target, const char *service, bool is_quiet, pid_t *ret_pid, int *ret_fd) {
         const Paths *paths = command_paths();
-        const char *const host_argv[] = { "qrexec-client-vm", "--", "dom0", service, NULL };
+        const char *const host_argv[] = { "qrexec-client-vm", "--", target, service, NULL };
         const char *const user_argv[] = {
-                "qrexec-client-vm", "--agent-socket", paths->admin_socket, "--", "dom0", service, NULL
+                "qrexec-client-vm", "--agent-socket", paths->admin_socket, "--", target, service, NULL
         };
         const char *const *argv = paths->is_user ? user_argv : host_argv;
         _cleanup_fd_ int read_fd = -1, write_fd = -1;
@@ -83,7 +87,7 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status) {
         int status, r;
         pid_t pid;
 
-        r = ask_start(service, false, &pid, &fd);
+        r = ask_start(DOM0_NAME, service, false, &pid, &fd);
         if (r)
                 return r;
         r = ask_read(fd, &text);
@@ -144,21 +148,43 @@ int ask_all(const char *service, const char *list, const char *last, struct json
         return 0;
 }
 
+/* Wait for the first byte, or the end; a client that takes too long is ended. */
+static void ask_limit(pid_t pid, int fd) {
+        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+        if (poll(&poll_fd, 1, ASK_QUIETLY_MSEC) <= 0)
+                (void)kill(pid, SIGKILL);
+}
+
+int ask_agent(const char *domain, bool *ret_answers) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_fd_ int fd = -1;
+        int status, r;
+        pid_t pid;
+
+        r = ask_start(domain, ASK_NO_SERVICE, true, &pid, &fd);
+        if (r)
+                return r;
+        ask_limit(pid, fd);
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return error_origin(-errno);
+        *ret_answers = WIFEXITED(status) && WEXITSTATUS(status) == ASK_STATUS_NO_SERVICE;
+        return 0;
+}
+
 int ask_quietly(const char *service, struct json_object **ret_answer) {
         _cleanup_free_ char *text = NULL;
         _cleanup_fd_ int fd = -1;
-        struct pollfd poll_fd;
         struct json_object *answer;
         pid_t pid;
         int r;
 
-        r = ask_start(service, true, &pid, &fd);
+        r = ask_start(DOM0_NAME, service, true, &pid, &fd);
         if (r)
                 return r;
         /* An answer comes in one piece: once it has begun, its end is not far. */
-        poll_fd = (struct pollfd){ .fd = fd, .events = POLLIN };
-        if (poll(&poll_fd, 1, ASK_QUIETLY_MSEC) <= 0)
-                (void)kill(pid, SIGKILL);
+        ask_limit(pid, fd);
         r = ask_read(fd, &text);
         while (waitpid(pid, NULL, 0) < 0)
                 if (errno != EINTR)

@@ -41,7 +41,14 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status);
  * Return: as ask().
  */
 int ask_all(const char *service, const char *list, const char *last, struct json_object **ret_answer);
-/** How long ask_quietly() waits. */
+/**
+ * ask_agent() - is the agent of a domain that runs well enough to say that it has no such service?
+ *
+ * An ordinary call, which is recorded as one. Return: 0, ASK_E_REFUSED, or a negative error.
+ */
+int ask_agent(const char *domain, bool *ret_answers);
+
+/** How long the quiet ones wait. */
 #define ASK_QUIETLY_MSEC 2000
 
 /**

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What runs: the supervisor, its broker, their sockets. Whether each domain's agent answers is not asked here: that is
- * the broker's to say.
+ * What runs: the supervisor, its broker, their sockets; and, if all of that is well, the agents.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -181,6 +180,7 @@ static int check_domains(Doctor *doctor, pid_t supervisor) {
 }
 
 int doctor_check_running(Doctor *doctor) {
+        size_t n_errors = doctor->report->n_of_level[FINDING_ERROR];
         bool replaced = false;
         pid_t supervisor = doctor_find_process(doctor, "qair-supervisor", &replaced);
         int r;
@@ -194,5 +194,7 @@ int doctor_check_running(Doctor *doctor) {
         r = check_shared(doctor, supervisor);
         r = r ?: check_broker(doctor, supervisor);
         r = r ?: check_domains(doctor, supervisor);
+        if (!r && doctor->report->n_of_level[FINDING_ERROR] == n_errors)
+                r = doctor_check_agents(doctor);
         return error_trace(r);
 }

@@ -11,7 +11,7 @@ import time
 
 import processes
 import pytest
-from world import supervisor
+from world import AGENT, supervisor
 
 QAIR = "/usr/bin/qair"
 PAM = "/etc/pam.d/qrexec"
@@ -213,6 +213,28 @@ def test_a_new_account_is_not_in_force_until_the_reload(host):
     mark = host.logfile.mark()
     run(finding["command"])
     host.wait_log("serving 4 domains", mark=mark)
+    assert findings() == []
+
+
+def test_an_agent_that_does_not_answer(host):
+    assert host.call("work", "vault", "my.Open").returncode == 0
+    (agent,) = processes.running(AGENT)
+    assert findings() == []
+    agent.kill(signal.SIGSTOP)
+    (finding,) = findings()
+    assert (finding["level"], finding["check"]) == ("error", "agents")
+    assert "vault" in finding["text"]
+    agent.kill(signal.SIGCONT)
+    assert findings() == []
+
+
+def test_a_domain_that_should_run(host):
+    mark = host.logfile.mark()
+    host.write("/etc/qubes/domains.d/vault.conf", "[domain]\nuser = vault\nautostart = yes\n")
+    host.wait_log("serving 3 domains", mark=mark)
+    (finding,) = findings()
+    assert (finding["level"], finding["check"]) == ("warning", "agents")
+    run(finding["command"])
     assert findings() == []
 
 
