@@ -46,6 +46,7 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason=
         ("/etc/apparmor.d/usr.lib.qubes.qrexecd", 0o644),
         ("/etc/pam.d/qrexec", 0o644),
         ("/usr/lib/systemd/system/qair.service", 0o644),
+        ("/usr/lib/systemd/user/qair.service", 0o644),
         ("/usr/lib/sysctl.d/60-qair.conf", 0o644),
         ("/usr/lib/sysusers.d/qair.conf", 0o644),
         ("/usr/lib/tmpfiles.d/qair.conf", 0o644),
@@ -91,11 +92,13 @@ def test_tmpfiles_makes_the_directories(world):
 
 
 @needs_systemd
-def test_unit_is_sound(world):
+@pytest.mark.parametrize("kind", ["system", "user"])
+def test_unit_is_sound(world, kind, tmp_path):
     result = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", "/usr/lib/systemd/system/qair.service"],
+        ["systemd-analyze", "verify", "--man=no", "--" + kind, "/usr/lib/systemd/%s/qair.service" % kind],
         capture_output=True,
         text=True,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
     )
     ours = [line for line in result.stderr.splitlines() if "qair" in line]
     assert (result.returncode, ours) == (0, []), result.stderr
