@@ -174,6 +174,7 @@ int domain_remove(Domain *domain) {
         r = r ?: call_table_on_link_lost(calls, domain);
         if (!r && (domain->link || domain->draining) && !domain->keeps_calls) {
                 domain_close_listeners(domain);
+                lifecycle_deinit(&domain->lifecycle);
                 domain->next_gone = domain->broker->gone;
                 domain->broker->gone = domain;
                 r = domain->link ? link_close_later(domain->link) : 0;

@@ -207,11 +207,17 @@ int unit_stop(Unit *unit) {
 
 int unit_announce(Unit *unit) {
         int fds[] = { unit->sockets.trigger_fd, unit->sockets.link_fd, unit->sockets.daemon_fd };
+        int store_fds[] = { unit->sockets.store_fd, unit->sockets.host_store_fd };
         Supervise message = { .type = SUPERVISE_TYPE_DOMAIN, .number = unit->uid, .domain = unit->name };
+        int r;
 
         if (unit->is_folder)
                 message = (Supervise){ .type = SUPERVISE_TYPE_FOLDER, .domain = unit->name };
-        return error_trace(unit->host->tell(unit->host->userdata, &message, fds, ARRAY_SIZE(fds)));
+        r = unit->host->tell(unit->host->userdata, &message, fds, ARRAY_SIZE(fds));
+        if (r)
+                return error_trace(r);
+        message = (Supervise){ .type = SUPERVISE_TYPE_STORE, .domain = unit->name };
+        return error_trace(unit->host->tell(unit->host->userdata, &message, store_fds, ARRAY_SIZE(store_fds)));
 }
 
 bool unit_matches(const Unit *unit, const PlanDomain *domain) {
