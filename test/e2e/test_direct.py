@@ -239,6 +239,59 @@ def test_a_terminal_at_both_ends(host):
     os.close(master)
 
 
+def both_ends(kind, folder):
+    """What a caller may have inherited: its stdin and stdout, and what else has to be closed."""
+    if kind == "pipes":
+        (stdin, other_in), (other_out, stdout) = os.pipe(), os.pipe()
+        return stdin, stdout, [other_in, other_out]
+    if kind == "terminal":
+        master, slave = pty.openpty()
+        tty.setraw(slave)
+        return slave, slave, [master]
+    if kind == "files":
+        (folder / "in").write_bytes(bytes(1 << 20))
+        return os.open(folder / "in", os.O_RDONLY), os.open(folder / "out", os.O_CREAT | os.O_WRONLY), []
+    ours, theirs = socket.socketpair()
+    fd = theirs.detach()
+    return fd, fd, [ours.detach()]
+
+
+@pytest.mark.parametrize("end", ["killed", "ended"])
+@pytest.mark.parametrize("kind", ["pipes", "sockets", "one-socket", "terminal", "files"])
+def test_flags_of_what_the_caller_inherited(host, tmp_path, kind, end):
+    """They are the user's: not changed while a call runs, so not left changed by whatever ends it."""
+    options = ["--use-stdin-socket"] if kind == "one-socket" else []
+    host.add_service("my.Flood", "echo begun >&2; head -c 300000 /dev/zero; echo done >&2; " + ("exit 0" if end == "ended" else WAIT))
+    stdin, stdout, others = both_ends(kind, tmp_path)
+    before = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (stdin, stdout)]
+    assert not any(flags & os.O_NONBLOCK for flags in before)
+    taker = threading.Thread(target=take, args=(others[-1:] if kind != "terminal" else others,))
+    taker.start()
+    call = host.start_call("work", "vault", "my.Flood", options=options, stdin=stdin, stdout=stdout)
+    for line in (b"begun\n", b"done\n"):
+        assert call.stderr.readline() == line
+        assert [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (stdin, stdout)] == before
+    if end == "killed":
+        call.kill()
+        call.wait()
+    else:
+        assert call.wait(LIMIT_SEC) == 0
+    assert [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (stdin, stdout)] == before
+    for fd in {stdin, stdout}:
+        os.close(fd)
+    taker.join()
+    for fd in others:
+        os.close(fd)
+
+
+def take(fds):
+    """Read what comes, to the end."""
+    for fd in fds:
+        with contextlib.suppress(OSError):  # a terminal's end is an error
+            while os.read(fd, 65536):
+                pass
+
+
 # Ends
 
 
