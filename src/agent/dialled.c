@@ -21,6 +21,7 @@
 
 static void dialled_call_free(DialledCall *call) {
         fd_close(call->pidfd);
+        fd_close(call->handed_fd);
         free(call->text);
         free(call);
 }
@@ -28,6 +29,7 @@ static void dialled_call_free(DialledCall *call) {
 void dialled_calls_deinit(DialledCalls *calls) {
         while (calls->first)
                 dialled_calls_remove(calls, calls->first);
+        handover_deinit(&calls->handover);
 }
 
 int dialled_calls_add(DialledCalls *calls, const DaemonOrder *order, uint64_t control, DialledCall **ret_call) {
@@ -36,7 +38,7 @@ int dialled_calls_add(DialledCalls *calls, const DaemonOrder *order, uint64_t co
         call = calloc(1, sizeof(*call));
         if (!call)
                 return error_origin(-ENOMEM);
-        call->pidfd = -1;
+        call->pidfd = call->handed_fd = -1;
         call->text = strdup(order->text);
         if (!call->text) {
                 dialled_call_free(call);
@@ -65,6 +67,17 @@ void dialled_calls_remove(DialledCalls *calls, DialledCall *call) {
         dialled_call_free(call);
 }
 
+static Order dialled_call_order(const DialledCall *call, uint32_t mode) {
+        return (Order){
+                .type = ORDER_TYPE_EXEC,
+                .call_id = call->id,
+                .mode = mode,
+                .port = call->params.connect_port,
+                .just_exec = call->just_exec,
+                .text = call->text,
+        };
+}
+
 /* Both close the descriptor. */
 static void dialled_call_fail(const DialledCall *call, int fd, int r) {
         CallHow how;
@@ -81,13 +94,7 @@ static void dialled_call_fail(const DialledCall *call, int fd, int r) {
 __attribute__((noreturn)) static void dialled_call_run(const DialledCalls *calls, const DialledCall *call,
                                                        const Service *service, int r) {
         HandlerChannel channel = { -1, -1, -1 };
-        Order order = {
-                .type = ORDER_TYPE_EXEC,
-                .call_id = call->id,
-                .mode = WIRE_DOMAIN_FRAMED,
-                .just_exec = call->just_exec,
-                .text = call->text,
-        };
+        Order order = dialled_call_order(call, WIRE_DOMAIN_FRAMED);
         DataOutcome outcome;
         int dialled, error = 0;
         sigset_t none;
@@ -112,10 +119,30 @@ __attribute__((noreturn)) static void dialled_call_run(const DialledCalls *calls
         _exit(outcome.status);
 }
 
+/* In upstream's form: the server dials the caller, and closes when the call is over. Return: 0 or HANDOVER_E_ABSENT */
+static int dialled_calls_hand_over(DialledCalls *calls, DialledCall *call, const Service *service) {
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = &call->watch };
+        Order order = dialled_call_order(call, call->params.connect_domain);
+        _cleanup_fd_ int fd = -1;
+
+        /* What the server has got must be watched: so that is made sure of first. */
+        if (!handover_is_for(service) || handover_connect(&calls->handover, &fd) ||
+            epoll_ctl(calls->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+                return HANDOVER_E_ABSENT;
+        if (handover_send(fd, &order, service, NULL, 0)) {
+                (void)epoll_ctl(calls->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+                return HANDOVER_E_ABSENT;
+        }
+        call->handed_fd = fd_steal(&fd);
+        return 0;
+}
+
 int dialled_calls_start(DialledCalls *calls, DialledCall *call, const Service *service, int r) {
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = &call->watch };
         pid_t pid;
 
+        if (!r && dialled_calls_hand_over(calls, call, service) == 0)
+                return 0;
         pid = fork();
         if (pid == 0)
                 dialled_call_run(calls, call, service, r);
@@ -137,6 +164,10 @@ int dialled_calls_start(DialledCalls *calls, DialledCall *call, const Service *s
 int dialled_calls_reap(DialledCalls *calls, DialledCall *call) {
         siginfo_t info = {};
         int r;
+
+        /* A server has nothing to say, so whatever it says is the end, too. */
+        if (call->handed_fd >= 0)
+                return epoll_ctl(calls->epoll_fd, EPOLL_CTL_DEL, call->handed_fd, NULL) < 0 ? error_origin(-errno) : 0;
 
         do
                 r = waitid(P_PIDFD, (id_t)call->pidfd, &info, WEXITED | WNOHANG);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/daemonorder.h"
+#include "agent/handover.h"
 #include "agent/service.h"
 #include "agent/session.h"
 #include "agent/vchanwatch.h"
@@ -23,14 +24,15 @@ enum {
 };
 
 typedef struct DialledCall {
-        VchanWatch watch; /* of pidfd */
+        VchanWatch watch; /* of pidfd, or of handed_fd */
         SessionWaiter waiter;
         uint32_t id; /* ours, for the log */
         ExecParams params;
         bool just_exec;
         char *text;       /* the command */
         uint64_t control; /* which control connection it belongs to: another daemon has other ports */
-        int pidfd;        /* RUNNING: the handler */
+        int pidfd;        /* RUNNING: the handler; -1: a fork server has it */
+        int handed_fd;    /* RUNNING: the connection to that one; -1: none has it */
         struct DialledCall *previous, *next;
 } DialledCall;
 
@@ -38,12 +40,18 @@ typedef struct DialledCalls {
         const ServiceSettings *settings; /* not owned, as @place */
         const VchanPlace *place;
         int epoll_fd; /* not owned */
+        Handover handover;
         DialledCall *first;
         uint32_t last_id;
 } DialledCalls;
 
-#define DIALLED_CALLS_INIT(_settings, _place, _epoll_fd) \
-        ((DialledCalls){ .settings = (_settings), .place = (_place), .epoll_fd = (_epoll_fd) })
+#define DIALLED_CALLS_INIT(_settings, _place, _epoll_fd)                          \
+        ((DialledCalls){                                                          \
+                .settings = (_settings),                                          \
+                .place = (_place),                                                \
+                .epoll_fd = (_epoll_fd),                                          \
+                .handover = { .path = (_settings)->fork_server, .spare_fd = -1 }, \
+        })
 
 /** dialled_calls_deinit() - forget all calls; what runs goes on */
 void dialled_calls_deinit(DialledCalls *calls);
@@ -55,7 +63,7 @@ int dialled_calls_add(DialledCalls *calls, const DaemonOrder *order, uint64_t co
 void dialled_calls_remove(DialledCalls *calls, DialledCall *call);
 
 /**
- * dialled_calls_start() - fork its handler
+ * dialled_calls_start() - fork its handler, or give it to the fork server if there is one (6.10)
  * @service: what it asks for, resolved, or
  * @r:       what service_resolve() said, for the caller to be told
  *
@@ -63,5 +71,5 @@ void dialled_calls_remove(DialledCalls *calls, DialledCall *call);
  */
 int dialled_calls_start(DialledCalls *calls, DialledCall *call, const Service *service, int r);
 
-/** dialled_calls_reap() - pidfd is readable. Return: 0 (ended: remove it), DIALLED_E_RUNS, or a negative error */
+/** dialled_calls_reap() - what is watched is readable. Return: 0 (ended: remove it), DIALLED_E_RUNS, or a negative error */
 int dialled_calls_reap(DialledCalls *calls, DialledCall *call);

@@ -127,11 +127,17 @@ static const char *environment_or(const char *variable, const char *otherwise) {
 
 static int run(const char *path) {
         ServiceSettings settings = { .shell = true };
+        VchanPlace place;
         struct rlimit files, more_files;
         Forkserver *server = NULL;
         sigset_t signals;
         int listen_fd, r;
 
+        if (vchan_place_init(getenv("VCHAN_SOCKET_DIR"), getenv("VCHAN_DOMAIN"), &place)) {
+                log_error("VCHAN_DOMAIN is no domain's id: a decimal number is wanted");
+                return EXIT_FAILURE;
+        }
+        settings.place = &place;
         r = bind_socket(path, &listen_fd);
         if (r < 0) {
                 log_error("%s: %s", ESCAPED(path, strlen(path)),

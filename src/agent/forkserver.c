@@ -16,6 +16,8 @@
 #include "wire/forkserver.h"
 #include "wire/header.h"
 
+/** Of calls that dial their callers, which have a port and no id: above all that brokers give out. */
+#define FORKSERVER_OWN_IDS UINT32_C(0x40000000)
 /** Events taken from the kernel at a time. */
 #define FORKSERVER_EVENTS_MAX 64
 
@@ -26,6 +28,7 @@ struct ForkserverPeer {
         int fd;                        /* -1: closed */
         Watch watch;
         bool running;
+        bool dials; /* RUNNING: it is an upstream agent's, or one that speaks like it: there is no answer */
         uint32_t call_id;
         uint64_t deadline_usec; /* READING */
         size_t n_data;          /* how much of a request there is, or in RUNNING of a CALL_KILL */
@@ -45,6 +48,7 @@ struct Forkserver {
         Watch listen_watch;
         ForkserverPeer *first, *closed;
         size_t n_peers, n_reading;
+        uint32_t n_own_ids;
         bool listening; /* else there are too many peers */
 };
 
@@ -183,7 +187,8 @@ static void forkserver_answer(Forkserver *server, ForkserverPeer *peer, CallHow 
         uint8_t data[FORKSERVER_ANSWER_SIZE];
 
         forkserver_answer_encode(&(ForkserverAnswer){ .how = how, .status = status }, data);
-        (void)socket_send(peer->fd, data, sizeof(data), NULL, 0, NULL);
+        if (!peer->dials)
+                (void)socket_send(peer->fd, data, sizeof(data), NULL, 0, NULL);
         forkserver_close(server, peer);
 }
 
@@ -202,6 +207,11 @@ static int forkserver_start(Forkserver *server, ForkserverPeer *peer, const Fork
         Call *call;
         int r;
 
+        if (order.mode < WIRE_DOMAIN_REFUSED) {
+                order.port = order.call_id;
+                order.call_id = FORKSERVER_OWN_IDS + server->n_own_ids++ % FORKSERVER_OWN_IDS;
+                peer->dials = true;
+        }
         environment = forkserver_environment(server, request, &buffer);
         if (!environment)
                 return error_origin(-ENOMEM);
@@ -231,13 +241,6 @@ static int forkserver_on_request(Forkserver *server, ForkserverPeer *peer) {
 
         if (forkserver_request_decode(peer->data, peer->n_data, &request)) {
                 log_warning("a request is malformed");
-                forkserver_close(server, peer);
-                return 0;
-        }
-        if (request.params.connect_domain != WIRE_DOMAIN_DIRECT &&
-            request.params.connect_domain != WIRE_DOMAIN_FRAMED) {
-                log_warning("a request asks for a connection to be made (domain %u), which is not supported",
-                            request.params.connect_domain);
                 forkserver_close(server, peer);
                 return 0;
         }

@@ -76,10 +76,11 @@ static const char *handover_command(const Service *service) {
 int handover_send(int fd, const Order *order, const Service *service, const int *fds, size_t n_fds) {
         ForkserverRequest request = {
                 .type = order->just_exec ? WIRE_TYPE_JUST_EXEC : WIRE_TYPE_EXEC_CMDLINE,
-                .params = { .connect_domain = order->mode, .connect_port = order->call_id },
+                .params = { .connect_domain = order->mode, .connect_port = n_fds > 0 ? order->call_id : order->port },
                 .command = handover_command(service),
-                .service_path = service->settings->service_path,
-                .config_path = service->settings->config_path,
+                /* Upstream's server knows no settings. */
+                .service_path = n_fds > 0 ? service->settings->service_path : NULL,
+                .config_path = n_fds > 0 ? service->settings->config_path : NULL,
         };
         _cleanup_free_ uint8_t *data = malloc(FORKSERVER_REQUEST_MAX);
         size_t n, n_sent;

@@ -48,7 +48,7 @@ int handover_connect(Handover *handover, int *ret_fd);
 /**
  * handover_send() - hand over a call
  * @service: what @order asks for, resolved
- * @fds:     what came with the order; they stay the caller's
+ * @fds:     what came with the order; they stay the caller's. None: the server dials @order's domain and port, as upstream's
  *
  * Return: 0, or HANDOVER_E_ABSENT: the server has not got it.
  */

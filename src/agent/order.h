@@ -29,7 +29,8 @@ typedef enum OrderType {
 typedef struct Order {
         OrderType type;
         uint32_t call_id; /* EXEC, KILL */
-        uint32_t mode;    /* EXEC: connect_domain, how the data comes (wire/header.h) */
+        uint32_t mode;    /* EXEC: connect_domain, how the data comes (wire/header.h); a domain: dial it, at @port */
+        uint32_t port;    /* not on a local link, where all data comes with the order */
         bool just_exec;   /* EXEC: 5.9, start it and do not wait */
         const char *text; /* EXEC: the command, NUL-terminated, points into the packet */
 } Order;

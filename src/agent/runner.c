@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "vchan/endpoint.h"
 #include "wire/data.h"
 #include "wire/hello.h"
 
@@ -207,6 +208,17 @@ static int runner_close_others(const int *keep, size_t n_keep) {
         }
 }
 
+/* In the forked process, which has nothing else to do. Return: 0, or what vchan_dial_until() says (logged) */
+static int runner_dial_caller(const ServiceSettings *settings, const Order *order, int *ret_fd) {
+        int error = 0, r;
+
+        r = vchan_dial_until(settings->place, order->mode, order->port, clock_now() + DIAL_LIMIT_USEC, &error, ret_fd);
+        if (r)
+                log_warning("call %u: cannot reach its caller, domain %u, at port %u: %s", order->call_id, order->mode,
+                            order->port, r == VCHAN_E_TIMEOUT ? "it was not there in time" : strerror(error));
+        return r;
+}
+
 /* In the forked process; does not return. */
 __attribute__((noreturn)) static void runner_become_handler(Runner *runner, const ServiceSettings *settings,
                                                             const Order *order, HandlerChannel *channel,
@@ -221,6 +233,8 @@ __attribute__((noreturn)) static void runner_become_handler(Runner *runner, cons
         if (runner_close_others(keep, ARRAY_SIZE(keep)) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
                 _exit(1);
 
+        if (channel->stream_fd < 0 && runner_dial_caller(settings, order, &channel->stream_fd) != 0)
+                _exit(1);
         handler_run(settings, order, channel, service, &outcome);
         report = (RunnerReport){ .call_id = order->call_id, .how = outcome.how, .status = outcome.status };
         /* Where whoever forked us is gone nobody needs it. */
@@ -371,7 +385,11 @@ int runner_start(Runner *runner, const ServiceSettings *settings, const Order *o
                 return r == CALLS_E_EXISTS ? RUNNER_E_EXISTS : RUNNER_E_FULL;
         }
 
-        if (order->mode == WIRE_DOMAIN_FRAMED && data->n_fds == 1 && !data->lost_fds) {
+        if (settings->place && order->mode < WIRE_DOMAIN_REFUSED && data->n_fds == 0 && !data->lost_fds) {
+                HandlerChannel none = { -1, -1, -1 };
+
+                r = runner_fork_handler(runner, settings, order, &none, NULL, call) < 0 ? DIRECT_E_ENDED : 0;
+        } else if (order->mode == WIRE_DOMAIN_FRAMED && data->n_fds == 1 && !data->lost_fds) {
                 r = runner_start_framed(runner, settings, order, data->fds, call, &outcome);
         } else if (order->mode == WIRE_DOMAIN_DIRECT && data->n_fds == 3 && !data->lost_fds) {
                 r = runner_start_direct(runner, settings, order, data->fds, call, &outcome);

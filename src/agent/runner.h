@@ -5,6 +5,7 @@
  *   direct, a program                     agent/direct.h: it has the caller's pipes
  *   direct, a socket                      agent/carrier.h: the kernel moves the data
  *   framed, or a program with direct=no   agent/handler.h: a process of its own
+ *   a caller that is to be dialled        likewise (only where ServiceSettings has a place)
  *   a program, and there is a fork server agent/handover.h: that one starts it
  *
  * The owner's loop: runner_settle(), tell the ends that are queued in @calls (ended_first) to whom they concern,

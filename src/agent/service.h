@@ -20,6 +20,7 @@
 #include "agent/spawn.h"
 #include "base/log.h"
 #include "wire/call.h"
+#include "vchan/place.h"
 #include "wire/command.h"
 
 enum {
@@ -41,6 +42,7 @@ typedef struct ServiceSettings {
         const struct rlimit *files;             /* limit of open files for programs; NULL: ours */
         const sigset_t *signals;                /* agent/spawn.h; NULL: nobody has looked */
         const char *fork_server;                /* agent/handover.h: the socket's path; NULL: none */
+        const VchanPlace *place;                /* where callers are dialled; NULL: nowhere */
         const char *shell_program;              /* what runs shell commands */
         bool shell;                             /* shell commands are allowed */
 } ServiceSettings;

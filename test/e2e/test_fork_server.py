@@ -210,6 +210,9 @@ def test_an_agent_that_goes_away(host, number):
     with Server(host), raw_call("my.Wait") as channel:
         assert os.read(channel.stdout, 100) == b"ready\n"
         agent = agent_of("vault")
+        if number == signal.SIGTERM:
+            agent.kill(number)
+            host.wait_log("told to stop")  # it would wait for the call
         agent.kill(number)
         if number == signal.SIGTERM:
             host.wait_log("told to stop")  # it would wait for the call
@@ -290,7 +293,8 @@ def test_requests_that_are_no_requests(host):
             ("a length above the limit", request(command, n=0x7FFFFFFF), 3, b""),
             ("no length", request(b""), 3, b""),
             ("another setting", request(command + b"LD_PRELOAD=/x\0"), 3, b""),
-            ("upstream's form, which dials", request(command, mode=43), 0, b""),
+            ("settings in upstream's form", request(command + b"QREXEC_SERVICE_PATH=/x\0", mode=43), 0, b""),
+            ("descriptors in upstream's form", request(command, mode=43), 3, b""),
             ("a kill of nothing", request(b"", mode=0, kind=wire.CALL_KILL), 0, b""),
             ("no descriptor", request(command), 0, failed),
             ("too few", request(command), 2, failed),
