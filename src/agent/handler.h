@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A handler: a process that owns one call and carries its data, where the service cannot have the caller's pipes as they
- * are: framed connections, sockets, and programs whose configuration says direct=no. It is forked from the agent and
- * shares nothing with other calls, so that none of their descriptors can reach its service.
+ * A handler: a process that owns one call and carries its data, where the data is framed, or the service is a program whose
+ * configuration says direct=no. It is forked from the agent and shares nothing with other calls, so that none of their
+ * descriptors can reach its service.
  */
 #pragma once
 

@@ -77,14 +77,6 @@ static void bridge_close_in(Bridge *bridge) {
                 return;
         bridge->in_closed = true;
         data_relay_close_to(&bridge->in);
-        if (bridge->options->exit_on_client_eof)
-                data_relay_close(&bridge->out);
-}
-
-static void bridge_close_out(Bridge *bridge) {
-        data_relay_close(&bridge->out);
-        if (bridge->options->exit_on_service_eof)
-                bridge_close_in(bridge);
 }
 
 static int bridge_on_child(Bridge *bridge) {
@@ -152,7 +144,7 @@ static int bridge_run_relays(Bridge *bridge) {
         if (bridge->in.to.fd < 0)
                 bridge_close_in(bridge);
         if (bridge->out.from.fd < 0 || bridge->out.ended)
-                bridge_close_out(bridge);
+                data_relay_close(&bridge->out);
         return 0;
 }
 
@@ -238,22 +230,14 @@ static int bridge_open_switch(Bridge *bridge, int in_fd) {
 }
 
 static int bridge_init(Bridge *bridge, DataCallee *options, int stdin_fd, int stdout_fd) {
-        int in_fd = fd_steal(&options->in_fd), out_fd = fd_steal(&options->out_fd);
-        int r = 0;
+        int in_fd = fd_steal(&options->in_fd), out_fd = fd_steal(&options->out_fd), r;
 
         bridge->child_pidfd = fd_steal(&options->child_pidfd);
         bridge->status.fd = fd_steal(&options->stream_fd);
         if (options->err_fd >= 0)
                 data_end_init_own(&bridge->err, fd_steal(&options->err_fd));
-        if (in_fd >= 0 && in_fd == out_fd) {
-                out_fd = fcntl(in_fd, F_DUPFD_CLOEXEC, 3);
-                if (out_fd < 0)
-                        r = error_origin(-errno);
-        } else if (in_fd >= 0 && bridge->child_pidfd >= 0) {
-                r = bridge_open_switch(bridge, in_fd);
-        }
+        r = bridge_open_switch(bridge, in_fd);
         bridge->in.drain = bridge->out.drain = bridge->out.lingers = true;
-        bridge->in.pending = (WireSlice){ options->prefix, options->n_prefix };
         data_relay_init(&bridge->in, stdin_fd, DATA_RELAY_KIND_OURS, in_fd, DATA_RELAY_KIND_OURS);
         data_relay_init(&bridge->out, out_fd, DATA_RELAY_KIND_OURS, stdout_fd, DATA_RELAY_KIND_OURS);
         return r;

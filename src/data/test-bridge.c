@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,22 +16,17 @@
 
 typedef struct Call {
         int status_fd, stdin_fd, stdout_fd; /* the caller's ends */
-        int service_fd;                     /* a socket service's end; -1: a program */
         Running bridge;
 } Call;
 
 static Call call_start(const char *script, DataCallee template) {
-        int status[2], in[2], out[2], service[2] = { -1, -1 };
+        int status[2], in[2], out[2];
         Call call;
 
         socket_pair(status);
         pipe_pair(in);
         pipe_pair(out);
-        if (!script) {
-                socket_pair(service);
-                template.in_fd = service[1];
-        }
-        call = (Call){ .status_fd = status[0], .stdin_fd = in[1], .stdout_fd = out[0], .service_fd = service[0] };
+        call = (Call){ .status_fd = status[0], .stdin_fd = in[1], .stdout_fd = out[0] };
         call.bridge = bridge_start(script, status[1], in[0], out[1], template);
         return call;
 }
@@ -52,7 +46,6 @@ static void call_finish(Call *call, int status, CallHow how) {
         fd_close(call->status_fd);
         fd_close(call->stdin_fd);
         fd_close(call->stdout_fd);
-        fd_close(call->service_fd);
 }
 
 static void test_program(void **state) {
@@ -151,61 +144,6 @@ static void test_caller_vanishes(void **state) {
         call_finish(&call, 6, CALL_HOW_ABANDONED);
 }
 
-/* 71 */
-static void test_socket(void **state) {
-        DataCallee template = DATA_CALLEE_INIT;
-        Call call;
-
-        template.prefix = "svc work";
-        template.n_prefix = 9;
-        call = call_start(NULL, template);
-        write_all(call.stdin_fd, "in", 2);
-        call.stdin_fd = fd_close(call.stdin_fd);
-        expect_bytes(call.service_fd, "svc work");
-        {
-                char nul = 'x';
-
-                read_exactly(call.service_fd, &nul, 1);
-                assert_int_equal(nul, 0);
-        }
-        expect_bytes(call.service_fd, "in");
-        expect_end(call.service_fd);
-        write_all(call.service_fd, "out", 3);
-        expect_bytes(call.stdout_fd, "out");
-        call.service_fd = fd_close(call.service_fd);
-        expect_end(call.stdout_fd);
-        call_expect_hello(&call);
-        peer_expect_exit(call.status_fd, 0);
-        call_finish(&call, 0, CALL_HOW_EXITED);
-}
-
-/* 72 */
-static void test_exit_on_client_eof(void **state) {
-        DataCallee template = DATA_CALLEE_INIT;
-        Call call;
-
-        template.exit_on_client_eof = true;
-        call = call_start(NULL, template);
-        call.stdin_fd = fd_close(call.stdin_fd);
-        expect_end(call.stdout_fd);
-        call_expect_hello(&call);
-        peer_expect_exit(call.status_fd, 0);
-        call_finish(&call, 0, CALL_HOW_EXITED);
-}
-
-/* 73 */
-static void test_exit_on_service_eof(void **state) {
-        DataCallee template = DATA_CALLEE_INIT;
-        Call call;
-
-        template.exit_on_service_eof = true;
-        call = call_start(NULL, template);
-        assert_int_equal(shutdown(call.service_fd, SHUT_WR), 0);
-        call_expect_hello(&call);
-        peer_expect_exit(call.status_fd, 0);
-        call_finish(&call, 0, CALL_HOW_EXITED);
-}
-
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(test_program, peer_setup),
@@ -215,9 +153,6 @@ int main(void) {
                 cmocka_unit_test_setup(test_single_socket, peer_setup),
                 cmocka_unit_test_setup(test_reader_leaves, peer_setup),
                 cmocka_unit_test_setup(test_caller_vanishes, peer_setup),
-                cmocka_unit_test_setup(test_socket, peer_setup),
-                cmocka_unit_test_setup(test_exit_on_client_eof, peer_setup),
-                cmocka_unit_test_setup(test_exit_on_service_eof, peer_setup),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
