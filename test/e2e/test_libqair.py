@@ -110,6 +110,20 @@ def test_what_it_exports():
         assert "[libqair.so.0]" in needed
 
 
+def test_the_static_library(host):
+    """A static program calls like any other, and may have names of its own that are ours, too."""
+    archive = library().replace(".so.0", ".a")
+    if not os.path.exists(archive):
+        pytest.skip("built with sanitizers")
+    lines = _said(["nm", "--defined-only", "--extern-only", archive]).splitlines()
+    assert {line.split()[-1].split("_")[0] for line in lines if line.count(" ") == 2} == {"qair"}
+    source = "/run/test/own.c"
+    with open(source, "w") as file:
+        file.write('int fd_close(int fd);\nint fd_close(int fd) { return fd; }\n#include "%s"\n' % EXAMPLE)
+    build(source, "/run/test/static", "-static")
+    assert run_as(host, "work", "/run/test/static", "vault", "my.Hello+x") == (3, "hello work x\n", "")
+
+
 def test_it_keeps_no_state():
     """No variable that two threads could meet in: nothing but tables that are written once, by the dynamic linker."""
     if is_instrumented(library()):
