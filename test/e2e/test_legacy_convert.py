@@ -136,7 +136,7 @@ def test_a_difference_is_shown_and_undone(host):
     before = state()
     said = convert("\n", status=1)
     assert 'NEW STATE\n  "work" -> "vault" [label="my.Secret allow" color=red];\n' in said
-    assert "DECISIONS\nwork -> vault my.Secret+*\n- deny\n+ allow target=vault\n" in said
+    assert "DECISIONS\nwork -> vault my.Secret+*\n- deny\n+ allow\n" in said
     assert said.endswith("Do you want to restore initial state? [Y/n] Conversion reverted.\n")
     assert state() == before
 

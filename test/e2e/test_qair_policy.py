@@ -153,7 +153,7 @@ def test_lint(host):
 def test_diff(host):
     old = host.write(host.root / "old" / "a.policy", "s.Go * work vault deny\ns.Go * vault work allow\n").parent
     new = host.write(host.root / "new" / "b.policy", "s.Go * vault work allow\ns.Go * work vault allow\n").parent
-    assert host.done("diff", old, new, status=1) == "work -> vault s.Go+*\n- deny\n+ allow target=vault\n"
+    assert host.done("diff", old, new, status=1) == "work -> vault s.Go+*\n- deny\n+ allow\n"
     assert host.done("diff", old, old) == ""
     assert host.qair("diff", old, host.root / "missing").returncode == 2
 
