@@ -13,7 +13,6 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
-#include "policy-tools/targets.h"
 #include "policy/evaluate.h"
 #include "policy/find.h"
 #include "policy/quote.h"
@@ -31,8 +30,10 @@ typedef struct Review {
         const Policy *policy;
         PolicyFacts *facts;
         const PolicyReviewOptions *options;
-        PolicyTargets targets;
-        PolicyTarget *requested; /* the targets, looked up */
+        PolicyTarget *requested; /* what can be asked for */
+        size_t n_requested;
+        const PolicyDomain **sources; /* who can call, but for dom0 */
+        size_t n_sources;
         Diagnostics *findings;
 } Review;
 
@@ -105,7 +106,7 @@ static void review_try_pair(const Review *review, const PolicyRule *rule, const 
                             ReviewTrial *trial) {
         const PolicyRule *found = NULL;
 
-        if (policy_match_source(rule, query) == POLICY_MATCH_NO || policy_match_target(rule, query) == POLICY_MATCH_NO)
+        if (policy_match_target(rule, query) == POLICY_MATCH_NO)
                 return;
         ++trial->n_matched;
         if (policy_find(review->policy, query, &found) != POLICY_MATCH_NO && found < rule) {
@@ -123,13 +124,11 @@ static void review_try(const Review *review, const PolicyRule *rule, ReviewTrial
         PolicyQuery query = { .facts = review->facts, .service = rule->service, .argument = rule->argument };
 
         *ret_trial = (ReviewTrial){};
-        for (size_t i = 0; i < review->facts->n_domains; ++i) {
-                const PolicyDomain *source = &review->facts->domains[i];
-
-                if (policy_name_is_dom0(policy_atom_slice(source->name)))
-                        continue; /* its calls are not subject to policy */
-                query.source = policy_party(review->facts, policy_atom_slice(source->name));
-                for (size_t k = 0; k < review->targets.n; ++k) {
+        for (size_t i = 0; i < review->n_sources; ++i) {
+                query.source = policy_party(review->facts, policy_atom_slice(review->sources[i]->name));
+                if (policy_match_source(rule, &query) == POLICY_MATCH_NO)
+                        continue;
+                for (size_t k = 0; k < review->n_requested; ++k) {
                         query.target = review->requested[k];
                         review_try_pair(review, rule, &query, ret_trial);
                 }
@@ -295,12 +294,66 @@ static int review_shape(Review *review, const PolicyRule *rule, const ReviewTria
         return r;
 }
 
-static int review_service(Review *review, const PolicyRule *rule) {
-        if (!review->options->has_service || !rule->service || rule->action == POLICY_ACTION_DENY ||
-            review->options->has_service(rule->service->text, review->options->userdata))
+/* Does the rule decide about nothing but calls to other hosts? What services those have is not known here. */
+static bool review_is_remote(const Review *review, const PolicyRule *rule) {
+        const PolicyToken *token = rule->redirect.kind != POLICY_TOKEN_NONE ? &rule->redirect : &rule->target;
+        bool found = false;
+
+        for (size_t i = 0; i < review->facts->n_domains; ++i) {
+                const PolicyDomain *domain = &review->facts->domains[i];
+                const PolicyParty party = policy_party(review->facts, policy_atom_slice(domain->name));
+                const PolicyRule about = { .target = *token };
+                const PolicyQuery query = { .facts = review->facts,
+                                            .target = { .kind = POLICY_TOKEN_NAME, .party = party } };
+
+                if (policy_match_target(&about, &query) != POLICY_MATCH_YES)
+                        continue;
+                if (!domain->is_remote)
+                        return false;
+                found = true;
+        }
+        return found;
+}
+
+/* Services that nobody has, each at the first rule that lets somebody call it. */
+static int review_services(Review *review) {
+        _cleanup_(policy_atoms_deinit) PolicyAtoms told = POLICY_ATOMS_INIT;
+
+        if (!review->options->has_service)
                 return 0;
-        return review_find(review, rule, "no domain of this host has a service %s",
-                           SHOWN(policy_atom_slice(rule->service)));
+        for (const PolicyRule *rule = review->policy->rules; rule < review->policy->rules + review->policy->n_rules;
+             ++rule) {
+                const PolicyAtom *atom;
+                int r;
+
+                if (!rule->service || rule->line == 0 || rule->action == POLICY_ACTION_DENY ||
+                    policy_atoms_lookup(&told, policy_atom_slice(rule->service), rule->service->hash) ||
+                    review->options->has_service(rule->service->text, review->options->userdata) ||
+                    review_is_remote(review, rule))
+                        continue;
+                r = policy_atoms_intern(&told, policy_atom_slice(rule->service), &atom);
+                r = r
+                            ?: review_find(review, rule, "no domain of this host has a service %s",
+                                           SHOWN(policy_atom_slice(rule->service)));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool review_is_dom0(const PolicyToken *token) {
+        return token->kind == POLICY_TOKEN_ADMINVM ||
+               (token->kind == POLICY_TOKEN_NAME && policy_name_is_dom0(policy_atom_slice(token->value)));
+}
+
+static int review_unmatched(Review *review, const PolicyRule *rule) {
+        if (review_is_dom0(&rule->source))
+                return review_find(review, rule, "its source is dom0, whose calls no policy is asked about");
+        if (rule->source.kind == POLICY_TOKEN_DISPVM_BASE || rule->source.kind == POLICY_TOKEN_DISPVM_TAG)
+                return review_find(review, rule,
+                                   "its source is a disposable that does not exist yet, which calls "
+                                   "nobody: name the tag or the type of those that are to call");
+        return review_find(review, rule, "matches no call that anybody on this host can make");
 }
 
 static int review_rule(Review *review, const PolicyRule *rule) {
@@ -315,39 +368,88 @@ static int review_rule(Review *review, const PolicyRule *rule) {
                 return r;
         review_try(review, rule, &trial);
         if (trial.n_matched == 0)
-                return has_strangers ? 0
-                                     : review_find(review, rule, "matches no call that anybody on this host can make");
+                return has_strangers ? 0 : review_unmatched(review, rule);
         if (trial.n_decided == 0)
                 return review_shadowed(review, rule, &trial);
-        r = review_shape(review, rule, &trial);
-        return r ?: review_service(review, rule);
+        return review_shape(review, rule, &trial);
 }
 
-static PolicyTarget review_target(const PolicyFacts *facts, const char *name) {
-        PolicyTarget target = {};
-        PolicySlice value = {};
+/*
+ * Domains that no rule can tell from an earlier one need not be tried: with hundreds of domains of few kinds, that is most
+ */
 
-        (void)policy_token_parse(POLICY_PLACE_REQUESTED, policy_slice(name), &target.kind, &value);
-        if (value.n > 0)
-                target.party = policy_party(facts, value);
-        return target;
+static bool review_is_named(const Review *review, const PolicyAtom *atom) {
+        return atom && policy_atoms_lookup(&review->policy->atoms, policy_atom_slice(atom), atom->hash);
+}
+
+static bool review_same(const PolicyAtom *a, const PolicyAtom *b) {
+        return a == b; /* both are of the facts' table */
+}
+
+static bool review_is_like(const PolicyDomain *a, const PolicyDomain *b) {
+        if (a->tag_bits != b->tag_bits || a->n_tags != b->n_tags || a->has_tags != b->has_tags ||
+            a->is_base != b->is_base || !review_same(a->type, b->type) ||
+            !review_same(a->default_dispvm, b->default_dispvm))
+                return false;
+        for (size_t i = 0; i < a->n_tags; ++i)
+                if (policy_domain_has_tag(b, a->tags[i]) != POLICY_FACT_YES)
+                        return false;
+        return true;
+}
+
+/* Is one of the sources, which are those found so far, as good? */
+static bool review_is_represented(const Review *review, const PolicyDomain *domain) {
+        if (review_is_named(review, domain->name) || review_is_named(review, domain->uuid))
+                return false;
+        for (size_t i = 0; i < review->n_sources; ++i)
+                if (!review_is_named(review, review->sources[i]->name) &&
+                    !review_is_named(review, review->sources[i]->uuid) && review_is_like(review->sources[i], domain))
+                        return true;
+        return false;
+}
+
+static void review_add_requested(Review *review, PolicyTokenKind kind, const PolicyDomain *domain) {
+        PolicyTarget target = { .kind = kind };
+
+        if (domain)
+                target.party = policy_party(review->facts, policy_atom_slice(domain->name));
+        review->requested[review->n_requested++] = target;
+}
+
+static int review_collect(Review *review) {
+        const PolicyFacts *facts = review->facts;
+
+        review->sources = calloc(facts->n_domains ?: 1, sizeof(const PolicyDomain *));
+        review->requested = calloc(2 * facts->n_domains + 3, sizeof(*review->requested));
+        if (!review->sources || !review->requested)
+                return error_origin(-ENOMEM);
+        for (size_t i = 0; i < facts->n_domains; ++i) {
+                const PolicyDomain *domain = &facts->domains[i];
+                bool is_dom0 = policy_name_is_dom0(policy_atom_slice(domain->name));
+
+                if (review_is_represented(review, domain))
+                        continue;
+                if (!is_dom0) /* its calls are not subject to policy */
+                        review->sources[review->n_sources++] = domain;
+                review_add_requested(review, POLICY_TOKEN_NAME, domain);
+                if (domain->is_base == POLICY_FACT_YES)
+                        review_add_requested(review, POLICY_TOKEN_DISPVM_BASE, domain);
+        }
+        review_add_requested(review, POLICY_TOKEN_DISPVM, NULL);
+        review_add_requested(review, POLICY_TOKEN_DEFAULT, NULL);
+        review_add_requested(review, POLICY_TOKEN_ADMINVM, NULL);
+        return 0;
 }
 
 int policy_review(const Policy *policy, PolicyFacts *facts, const PolicyReviewOptions *options, Diagnostics *findings) {
         Review review = { .policy = policy, .facts = facts, .options = options, .findings = findings };
         int r;
 
-        r = policy_targets_init(&review.targets, facts);
-        if (r == 0) {
-                review.requested = calloc(review.targets.n, sizeof(*review.requested));
-                if (!review.requested)
-                        r = error_origin(-ENOMEM);
-        }
-        for (size_t i = 0; i < review.targets.n && r == 0; ++i)
-                review.requested[i] = review_target(facts, review.targets.names[i]);
+        r = review_collect(&review);
         for (size_t i = 0; i < policy->n_rules && r == 0; ++i)
                 r = review_rule(&review, &policy->rules[i]);
+        r = r ?: review_services(&review);
         free(review.requested);
-        policy_targets_deinit(&review.targets);
+        free(review.sources);
         return r;
 }

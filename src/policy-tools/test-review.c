@@ -44,7 +44,14 @@ static void test_review(void **state) {
                   "1 target @dispvm:vault: no disposables may be made from 'vault' (template_for_dispvms)\n" },
                 { "a base", "s * work @dispvm:dvm allow", "" },
                 { "a source that calls nobody", "s * @dispvm:dvm vault deny",
-                  "1 matches no call that anybody on this host can make\n" },
+                  "1 its source is a disposable that does not exist yet, which calls nobody: name the tag or the type "
+                  "of "
+                  "those that are to call\n" },
+                { "calls of dom0", "s * dom0 vault allow\ns * @adminvm vault allow",
+                  "1 its source is dom0, whose calls no policy is asked about\n"
+                  "2 its source is dom0, whose calls no policy is asked about\n" },
+                { "an argument of dom0's", "s * work @adminvm deny\ns * work @adminvm allow",
+                  "2 never decides anything: what it matches is decided before, by line 1\n" },
                 { "a redirection around a denial", "s * work vault deny\ns * work relay allow target=vault",
                   "2 target= sends calls of 'work' to a target that line 1 denies it: a redirection is not evaluated "
                   "again\n" },
@@ -63,6 +70,13 @@ static void test_review(void **state) {
                   "may instead\n" },
                 { "a service that nobody has", "gone * work vault allow",
                   "1 no domain of this host has a service 'gone'\n" },
+                { "a service that nobody has, twice",
+                  "gone +x work vault allow\ngone * work dvm ask\ns * work work deny",
+                  "1 no domain of this host has a service 'gone'\n" },
+                { "a service of another host", "gone * work far allow", "" },
+                { "a service of both", "gone * work far allow\ngone * work * ask",
+                  "2 no domain of this host has a service 'gone'\n" },
+                { "a redirection to another host", "gone * work vault allow target=far", "" },
                 { "denying one that nobody has", "gone * work vault deny", "" },
         };
         PolicySystem *system = world_system();
