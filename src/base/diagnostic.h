@@ -19,6 +19,9 @@ typedef struct Diagnostic {
         unsigned line;   /* from 1; 0: the file as a whole */
         unsigned column; /* from 1, in bytes; 0: the line as a whole */
         char *text;      /* what is wrong, and the remedy where there is one */
+        unsigned
+                mark; /* not in the message, for who shows the line: the first byte that is meant, from 1, and how many; */
+        unsigned n_mark; /* blanks before the line are not counted. 0: not known */
 } Diagnostic;
 
 typedef struct Diagnostics {

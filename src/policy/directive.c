@@ -26,8 +26,10 @@ int policy_directive_parse(PolicyContext *context, unsigned kinds, PolicySlice l
         (void)policy_words_next(&line, &word);
         while (kind < _POLICY_DIRECTIVE_N && !policy_slice_equal(word, directives[kind].name))
                 ++kind;
-        if (kind == _POLICY_DIRECTIVE_N || !(kinds & BIT(kind)))
+        if (kind == _POLICY_DIRECTIVE_N || !(kinds & BIT(kind))) {
+                context->word = word;
                 return policy_context_fail(context, "invalid directive");
+        }
         if (policy_words_count(line) != directives[kind].n_parameters)
                 return policy_context_fail(context, "invalid number of params");
         for (size_t i = 0; i < directives[kind].n_parameters; ++i)

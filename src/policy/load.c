@@ -447,14 +447,19 @@ static int policy_load_line(PolicyLoader *loader, PolicyFile *file, PolicySlice 
                 translated = policy_old_translate(line);
                 if (!translated)
                         return error_origin(-ENOMEM);
-                line.text = translated;
+                line.text = translated; /* as long as it was, so words stand where they stood */
         }
-        if (line.text[0] == '!')
-                return policy_load_directive(loader, file, line);
+        file->context.whole = line;
+        if (line.text[0] == '!') {
+                r = policy_load_directive(loader, file, line);
+                file->context.whole = (PolicySlice){};
+                return r;
+        }
         if (file->is_old)
                 r = policy_rule_parse_old(&file->context, &file->subject, line, &rule);
         else
                 r = policy_rule_parse(&file->context, line, &rule);
+        file->context.whole = (PolicySlice){};
         if (r)
                 return policy_load_line_failed(loader, r);
         return policy_load_add_rule(loader, &file->context, &rule);

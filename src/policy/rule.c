@@ -15,6 +15,20 @@
 /** Room for a parameter list before it must grow; only for speed. */
 #define PARAMETERS_MIN 8
 
+/* Which word of the line the error that was added is about. */
+static void policy_context_mark(PolicyContext *context) {
+        PolicySlice whole = context->whole, word = context->word;
+        Diagnostic *entry = &context->reterr->entries[context->reterr->n_entries - 1];
+
+        context->word = (PolicySlice){};
+        if (context->reterr->n_dropped > 0 || word.n == 0 || whole.n == 0 ||
+            (uintptr_t)word.text < (uintptr_t)whole.text ||
+            (uintptr_t)word.text + word.n > (uintptr_t)whole.text + whole.n)
+                return;
+        entry->mark = (unsigned)(word.text - whole.text) + 1;
+        entry->n_mark = (unsigned)word.n;
+}
+
 int policy_context_fail(PolicyContext *context, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list arguments;
@@ -28,7 +42,10 @@ int policy_context_fail(PolicyContext *context, const char *format, ...) {
                 return error_origin(-ENOMEM);
         }
         r = diagnostics_add(context->reterr, context->path->text, context->line, 0, "%s", text);
-        return r < 0 ? error_trace(r) : POLICY_RULE_E_SYNTAX;
+        if (r < 0)
+                return error_trace(r);
+        policy_context_mark(context);
+        return POLICY_RULE_E_SYNTAX;
 }
 
 int policy_context_fail_about(PolicyContext *context, const char *message, PolicySlice text, bool quoted) {
@@ -140,7 +157,10 @@ static int policy_check_characters(PolicyContext *context, const char *what, Pol
         r = policy_invalid_characters(text, argument, &characters, &n_characters);
         if (r < 0)
                 return error_trace(r);
-        return n_characters > 0 ? policy_fail_characters(context, what, text, characters, n_characters) : 0;
+        if (n_characters == 0)
+                return 0;
+        context->word = text;
+        return policy_fail_characters(context, what, text, characters, n_characters);
 }
 
 int policy_subject_parse(PolicyContext *context, PolicySlice service, PolicySlice argument,
@@ -161,10 +181,13 @@ int policy_subject_parse(PolicyContext *context, PolicySlice service, PolicySlic
 
                 if (!shown)
                         return error_origin(-ENOMEM);
+                context->word = argument;
                 return policy_context_fail(context, "argument %s does not start with +", shown);
         }
-        if (any_service && !any_argument)
+        if (any_service && !any_argument) {
+                context->word = argument;
                 return policy_context_fail(context, "only * argument allowed for * service");
+        }
 
         if (!any_service) {
                 r = policy_context_intern(context, service, &subject.service);
@@ -180,7 +203,9 @@ int policy_subject_parse(PolicyContext *context, PolicySlice service, PolicySlic
         return 0;
 }
 
-static int policy_parse_token(PolicyContext *context, PolicyPlace place, PolicySlice text, PolicyToken *ret_token) {
+/* @word: what the text is a part of */
+static int policy_parse_token(PolicyContext *context, PolicyPlace place, PolicySlice text, PolicySlice word,
+                              PolicyToken *ret_token) {
         PolicyTokenKind kind;
         PolicySlice value;
         PolicyToken token = {};
@@ -193,6 +218,7 @@ static int policy_parse_token(PolicyContext *context, PolicyPlace place, PolicyS
 
                 if (!buffer)
                         return error_origin(-ENOMEM);
+                context->word = word;
                 return policy_context_fail(context, "%s", policy_token_error(r, place, text, buffer, n_buffer));
         }
         token.kind = kind;
@@ -212,6 +238,7 @@ static int policy_parse_action(PolicyContext *context, PolicySlice text, PolicyA
                 *ret_action = action;
                 return 0;
         }
+        context->word = text;
         return policy_context_fail_about(context, "invalid action: ", text, false);
 }
 
@@ -265,6 +292,7 @@ static int policy_parameters_parse(PolicyContext *context, PolicySlice line, Pol
                 const char *sign = memchr(word.text, '=', word.n);
                 PolicyParameter parameter = { .text = word };
 
+                context->word = word;
                 if (!sign)
                         return policy_context_fail_about(context, "invalid action parameter syntax: ", word, true);
                 parameter.key = (PolicySlice){ word.text, (size_t)(sign - word.text) };
@@ -275,6 +303,7 @@ static int policy_parameters_parse(PolicyContext *context, PolicySlice line, Pol
                 if (r < 0)
                         return error_trace(r);
         }
+        context->word = (PolicySlice){};
         return 0;
 }
 
@@ -295,6 +324,7 @@ static int policy_parse_bool(PolicyContext *context, const PolicyParameters *par
         shown = policy_quote_new(parameter->value);
         if (!shown)
                 return error_origin(-ENOMEM);
+        context->word = parameter->text;
         return policy_context_fail(context, "'%s' is %s, but can be only 'yes' or 'no'", key, shown);
 }
 
@@ -337,25 +367,32 @@ static int policy_parameters_apply(PolicyContext *context, const PolicyParameter
                 { "autostart", BIT(POLICY_ACTION_ALLOW) | BIT(POLICY_ACTION_ASK) },
         };
         const PolicyParameter *parameter;
-        size_t n_known = 0;
         int r;
 
-        for (size_t i = 0; i < ARRAY_SIZE(known); ++i)
-                if ((known[i].actions & BIT(rule->action)) &&
-                    policy_parameters_find(parameters, policy_slice(known[i].key)))
-                        ++n_known;
-        if (n_known != parameters->n) /* no key occurs twice, so every parameter is accounted for or unknown */
-                return policy_fail_parameters(context, parameters, rule->action);
+        for (size_t i = 0; i < parameters->n; ++i) {
+                size_t k = 0;
+
+                while (k < ARRAY_SIZE(known) &&
+                       !((known[k].actions & BIT(rule->action)) &&
+                         policy_slice_equal(parameters->entries[i].key, policy_slice(known[k].key))))
+                        ++k;
+                if (k == ARRAY_SIZE(known)) {
+                        context->word = parameters->entries[i].text;
+                        return policy_fail_parameters(context, parameters, rule->action);
+                }
+        }
 
         parameter = policy_parameters_find(parameters, POLICY_SLICE("target"));
         if (parameter) {
-                r = policy_parse_token(context, POLICY_PLACE_REDIRECT, parameter->value, &rule->redirect);
+                r = policy_parse_token(context, POLICY_PLACE_REDIRECT, parameter->value, parameter->text,
+                                       &rule->redirect);
                 if (r)
                         return r;
         }
         parameter = policy_parameters_find(parameters, POLICY_SLICE("default_target"));
         if (parameter) {
-                r = policy_parse_token(context, POLICY_PLACE_REDIRECT, parameter->value, &rule->default_target);
+                r = policy_parse_token(context, POLICY_PLACE_REDIRECT, parameter->value, parameter->text,
+                                       &rule->default_target);
                 if (r)
                         return r;
         }
@@ -399,10 +436,10 @@ static int policy_parse_rest(PolicyContext *context, const PolicySubject *subjec
         (void)policy_words_next(&line, &source);
         (void)policy_words_next(&line, &target);
         (void)policy_words_next(&line, &action);
-        r = policy_parse_token(context, POLICY_PLACE_SOURCE, source, &rule.source);
+        r = policy_parse_token(context, POLICY_PLACE_SOURCE, source, source, &rule.source);
         if (r)
                 return r;
-        r = policy_parse_token(context, POLICY_PLACE_TARGET, target, &rule.target);
+        r = policy_parse_token(context, POLICY_PLACE_TARGET, target, target, &rule.target);
         if (r)
                 return r;
         r = policy_parse_action(context, action, &rule.action);
@@ -412,8 +449,10 @@ static int policy_parse_rest(PolicyContext *context, const PolicySubject *subjec
         if (r)
                 return r;
         if (rule.target.kind == POLICY_TOKEN_DEFAULT && rule.action == POLICY_ACTION_ALLOW &&
-            rule.redirect.kind == POLICY_TOKEN_NONE)
+            rule.redirect.kind == POLICY_TOKEN_NONE) {
+                context->word = target;
                 return policy_context_fail(context, "allow action for @default rule must specify target= option");
+        }
         *ret_rule = rule;
         return 0;
 }

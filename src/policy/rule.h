@@ -46,6 +46,8 @@ typedef struct PolicyContext {
         Diagnostics *reterr;
         const PolicyAtom *path;
         unsigned line;
+        PolicySlice whole; /* the line, for diagnostics to say which word of it is meant; may be empty */
+        PolicySlice word;  /* that word, if an error is about to be reported */
 } PolicyContext;
 
 /** What a rule is about: the first two fields of a line, or what the old format takes from elsewhere (3.4, 3.5). */
@@ -54,7 +56,7 @@ typedef struct PolicySubject {
         const PolicyAtom *argument; /* NULL: any */
 } PolicySubject;
 
-/** policy_context_fail() - report a syntax error at the context's line. Return: POLICY_RULE_E_SYNTAX or a negative error */
+/** policy_context_fail() - report a syntax error at the context's line, and its word, which is then forgotten. Return: POLICY_RULE_E_SYNTAX or a negative error */
 int policy_context_fail(PolicyContext *context, const char *format, ...) _printf_(2, 3);
 
 /** policy_context_fail_about() - the same, with @text after the message: quoted, or as it is. Return: as above */

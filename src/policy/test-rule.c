@@ -89,54 +89,60 @@ static void test_accept(void **state) {
 
 /* clang-format off */
 static const struct {
-        const char *line, *expect;
+        const char *line, *expect, *word; /* which is meant; NULL: the line */
 } rejected[] = {
         /* the order of the specification's table: of several errors in a line the first of the table is reported */
         { "s.Go * desk web", "wrong number of fields" },
         { "allow", "wrong number of fields" },
-        { "s/Go y @bad @bad bad bad", "service 's/Go' contains invalid characters: ('/',)" },
-        { "s?!G?o * desk web allow", "service 's?!G?o' contains invalid characters: ('!', '?')" },
-        { "s+x * desk web allow", "service 's+x' contains invalid characters: ('+',)" },
-        { "** * desk web allow", "service '**' contains invalid characters: ('*',)" },
-        { "s\xef\xbb\xbf * desk web allow", "service 's\\ufeff' contains invalid characters: ('\\ufeff',)" },
-        { "s.Go x/y desk web allow", "argument 'x/y' contains invalid characters: ('/',)" },
-        { "s.Go +* desk web allow", "argument '+*' contains invalid characters: ('*',)" },
-        { "s.Go x desk web allow", "argument 'x' does not start with +" },
-        { "* x desk web allow", "argument 'x' does not start with +" },
-        { "* + @bad web allow", "only * argument allowed for * service" },
-        { "s.Go * @default @bad bad", "invalid source token: '@default'" },
-        { "s.Go * desk @tag: bad", "invalid empty @tag: token: '@tag:'" },
-        { "s.Go * desk web permit user", "invalid action: permit" },
-        { "s.Go * desk web Allow", "invalid action: Allow" },
-        { "s.Go * desk web allow,user=root", "invalid action: allow,user=root" },
-        { "s.Go * desk web a\x1b[0m", "invalid action: a\\x1b[0m" },
-        { "s.Go * desk web allow user = x", "invalid action parameter syntax: 'user'" },
-        { "s.Go * desk web allow # fine", "invalid action parameter syntax: '#'" },
-        { "s.Go * desk web allow user=x notify=maybe oops", "invalid action parameter syntax: 'oops'" },
-        { "s.Go * desk web allow bogus=1 bogus=1", "parameter given twice: 'bogus'" },
-        { "s.Go * desk web allow user=a user=b x", "parameter given twice: 'user'" },
-        { "s.Go * desk web allow notify=on bogus=1", "'notify' is 'on', but can be only 'yes' or 'no'" },
-        { "s.Go * desk web allow notify=Yes", "'notify' is 'Yes', but can be only 'yes' or 'no'" },
-        { "s.Go * desk web allow notify=", "'notify' is '', but can be only 'yes' or 'no'" },
-        { "s.Go * desk web allow autostart=x notify=x", "'notify' is 'x', but can be only 'yes' or 'no'" },
-        { "s.Go * desk web deny autostart=maybe", "'autostart' is 'maybe', but can be only 'yes' or 'no'" },
-        { "s.Go * desk web deny autostart=no", "invalid parameters for action Deny: ['autostart=no']" },
-        { "s.Go * desk web deny user=u", "invalid parameters for action Deny: ['user=u']" },
-        { "s.Go * desk web deny target=web", "invalid parameters for action Deny: ['target=web']" },
-        { "s.Go * desk web allow default_target=web", "invalid parameters for action Allow: ['default_target=web']" },
-        { "s.Go * desk web ask bogus=1 user=u", "invalid parameters for action Ask: ['bogus=1', 'user=u']" },
-        { "s.Go * desk web allow =x", "invalid parameters for action Allow: ['=x']" },
+        { "s/Go y @bad @bad bad bad", "service 's/Go' contains invalid characters: ('/',)", "s/Go" },
+        { "s?!G?o * desk web allow", "service 's?!G?o' contains invalid characters: ('!', '?')", "s?!G?o" },
+        { "s+x * desk web allow", "service 's+x' contains invalid characters: ('+',)", "s+x" },
+        { "** * desk web allow", "service '**' contains invalid characters: ('*',)", "**" },
+        { "s\xef\xbb\xbf * desk web allow", "service 's\\ufeff' contains invalid characters: ('\\ufeff',)", "s\xef\xbb\xbf" },
+        { "s.Go x/y desk web allow", "argument 'x/y' contains invalid characters: ('/',)", "x/y" },
+        { "s.Go +* desk web allow", "argument '+*' contains invalid characters: ('*',)", "+*" },
+        { "s.Go x desk web allow", "argument 'x' does not start with +", "x" },
+        { "* x desk web allow", "argument 'x' does not start with +", "x" },
+        { "* + @bad web allow", "only * argument allowed for * service", "+" },
+        { "s.Go * @default @bad bad", "invalid source token: '@default'", "@default" },
+        { "s.Go * desk @tag: bad", "invalid empty @tag: token: '@tag:'", "@tag:" },
+        { "s.Go * desk web permit user", "invalid action: permit", "permit" },
+        { "s.Go * desk web Allow", "invalid action: Allow", "Allow" },
+        { "s.Go * desk web allow,user=root", "invalid action: allow,user=root", "allow,user=root" },
+        { "s.Go * desk web a\x1b[0m", "invalid action: a\\x1b[0m", "a\x1b[0m" },
+        { "s.Go * desk web allow user = x", "invalid action parameter syntax: 'user'", "user" },
+        { "s.Go * desk web allow # fine", "invalid action parameter syntax: '#'", "#" },
+        { "s.Go * desk web allow user=x notify=maybe oops", "invalid action parameter syntax: 'oops'", "oops" },
+        { "s.Go * desk web allow bogus=1 bogus=1", "parameter given twice: 'bogus'", "bogus=1" },
+        { "s.Go * desk web allow user=a user=b x", "parameter given twice: 'user'", "user=b" },
+        { "s.Go * desk web allow notify=on bogus=1", "'notify' is 'on', but can be only 'yes' or 'no'", "notify=on" },
+        { "s.Go * desk web allow notify=Yes", "'notify' is 'Yes', but can be only 'yes' or 'no'", "notify=Yes" },
+        { "s.Go * desk web allow notify=", "'notify' is '', but can be only 'yes' or 'no'", "notify=" },
+        { "s.Go * desk web allow autostart=x notify=x", "'notify' is 'x', but can be only 'yes' or 'no'", "notify=x" },
+        { "s.Go * desk web deny autostart=maybe", "'autostart' is 'maybe', but can be only 'yes' or 'no'", "autostart=maybe" },
+        { "s.Go * desk web deny autostart=no", "invalid parameters for action Deny: ['autostart=no']", "autostart=no" },
+        { "s.Go * desk web deny user=u", "invalid parameters for action Deny: ['user=u']", "user=u" },
+        { "s.Go * desk web deny target=web", "invalid parameters for action Deny: ['target=web']", "target=web" },
+        { "s.Go * desk web allow default_target=web", "invalid parameters for action Allow: ['default_target=web']", "default_target=web" },
+        { "s.Go * desk web ask bogus=1 user=u", "invalid parameters for action Ask: ['bogus=1', 'user=u']", "bogus=1" },
+        { "s.Go * desk web allow =x", "invalid parameters for action Allow: ['=x']", "=x" },
         { "s.Go * desk web allow bogus=1 target=@anyvm",
-          "invalid parameters for action Allow: ['bogus=1', 'target=@anyvm']" },
-        { "s.Go * desk web allow target=", "invalid empty redirect token" },
-        { "s.Go * desk web allow target=*", "invalid redirect token: '*'" },
-        { "s.Go * desk web ask default_target=* target=@tag:x", "invalid redirect token: '@tag:x'" },
-        { "s.Go * desk web ask default_target=", "invalid empty redirect token" },
-        { "s.Go * desk @default allow", "allow action for @default rule must specify target= option" },
-        { "s.Go * desk @default allow user=x", "allow action for @default rule must specify target= option" },
-        { "s.Go * desk @default allow target=@bad", "invalid redirect token: '@bad'" },
+          "invalid parameters for action Allow: ['bogus=1', 'target=@anyvm']", "bogus=1" },
+        { "s.Go * desk web allow target=", "invalid empty redirect token", "target=" },
+        { "s.Go * desk web allow target=*", "invalid redirect token: '*'", "target=*" },
+        { "s.Go * desk web ask default_target=* target=@tag:x", "invalid redirect token: '@tag:x'", "target=@tag:x" },
+        { "s.Go * desk web ask default_target=", "invalid empty redirect token", "default_target=" },
+        { "s.Go * desk @default allow", "allow action for @default rule must specify target= option", "@default" },
+        { "s.Go * desk @default allow user=x", "allow action for @default rule must specify target= option", "@default" },
+        { "s.Go * desk @default allow target=@bad", "invalid redirect token: '@bad'", "target=@bad" },
 };
 /* clang-format on */
+
+static void check_word(const char *line, const Diagnostic *entry, const char *word) {
+        if (entry->n_mark != (word ? strlen(word) : 0) ||
+            (word && strncmp(line + entry->mark - 1, word, entry->n_mark) != 0))
+                fail_msg("%s: marked %u, %u", line, entry->mark, entry->n_mark);
+}
 
 static void test_reject(void **state) {
         for (size_t i = 0; i < ARRAY_SIZE(rejected); ++i) {
@@ -144,6 +150,7 @@ static void test_reject(void **state) {
                 PolicyRule rule;
 
                 fixture_init(&fixture);
+                fixture.context.whole = policy_slice(rejected[i].line);
                 if (policy_rule_parse(&fixture.context, policy_slice(rejected[i].line), &rule) != POLICY_RULE_E_SYNTAX)
                         fail_msg("%s: accepted", rejected[i].line);
                 assert_int_equal(fixture.diagnostics.n_entries, 1);
@@ -151,6 +158,7 @@ static void test_reject(void **state) {
                 assert_int_equal(fixture.diagnostics.entries[0].line, 7);
                 if (strcmp(fixture.diagnostics.entries[0].text, rejected[i].expect) != 0)
                         fail_msg("%s: %s", rejected[i].line, fixture.diagnostics.entries[0].text);
+                check_word(rejected[i].line, &fixture.diagnostics.entries[0], rejected[i].word);
                 fixture_deinit(&fixture);
         }
 }

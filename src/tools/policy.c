@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/policy.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/escape.h"
+#include "policy-tools/problem.h"
 #include "tools/command.h"
 
 typedef struct Verb {
@@ -132,7 +134,8 @@ int policy_options_load_policy(const PolicyOptions *options, const char *directo
         r = policy_load(&sources, &diagnostics, ret_policy);
         if (r < 0)
                 return error_trace(r);
-        command_print_diagnostics(&diagnostics);
+        if (policy_problems_write(stderr, &diagnostics) < 0)
+                return error_origin(-ENOMEM);
         if (r > 0) {
                 command_complain("the policy is unusable: every call would be refused");
                 return COMMAND_STATUS_FAILED;
