@@ -3,6 +3,7 @@
 
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -84,6 +85,27 @@ def host(world):
         ("qair domain check --no", ["--no-accounts"]),
         ("qair domain list --j", ["--json"]),
         ("qair nothing x", []),
+        ("qubes-policy --g", ["--get"]),
+        ("qubes-policy --get 90", ["90-admin-policy-default", "90-default"]),
+        ("qubes-policy -r inc", ["include/admin-policy-ro", "include/admin-policy-rwx"]),
+        ("qubes-policy-editor 35", ["35-compat"]),
+        ("qubes-policy-editor --h", ["--help"]),
+        ("qubes-policy-lint --s", ["--show-line"]),
+        ("qubes-policy-lint /etc/qubes/policy.d/35", ["/etc/qubes/policy.d/35-compat.policy"]),
+        ("qrexec-policy-exec v", ["vault", "vault-2"]),
+        ("qrexec-policy-exec --just-evaluate work @d", ["@default", "@dispvm"]),
+        ("qrexec-policy-exec --path /etc/qubes/policy.d work vault my.", ["my.Open", "my.Open+one", "my.Secret"]),
+        ("qrexec-policy-exec --path /etc/qubes/pol", ["/etc/qubes/policy.d"]),
+        ("qrexec-policy-exec --assume", ["--assume-yes-for-ask"]),
+        ("qrexec-policy-graph --source work v", ["vault", "vault-2"]),
+        ("qrexec-policy-graph --service q", ["qubes.GetDate"]),
+        ("qrexec-policy-graph --format s", ["svg"]),
+        ("qrexec-policy-graph --skip-labels v", []),
+        ("qrexec-policy-graph --full", ["--full-output"]),
+        ("qrexec-policy-restore --d", ["--dest"]),
+        ("qrexec-policy-restore /etc/qubes/pol", ["/etc/qubes/policy.d"]),
+        ("qrexec-legacy-convert --leg", ["--legacy-dir"]),
+        ("qrexec-legacy-convert --legacy-dir /etc/qubes-rpc/pol", ["/etc/qubes-rpc/policy"]),
     ],
 )
 def test_offers(host, line, offered):
@@ -108,6 +130,23 @@ def test_every_command_is_offered(host):
     listed = subprocess.run(["qair", "--help"], capture_output=True, text=True, check=True).stdout
     commands = {line.split()[0] for line in listed.splitlines() if line.startswith("  ")}
     assert set(complete("qair", "")) == commands
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "qrexec-legacy-convert",
+        "qrexec-policy-exec",
+        "qrexec-policy-graph",
+        "qrexec-policy-restore",
+        "qubes-policy",
+        "qubes-policy-editor",
+        "qubes-policy-lint",
+    ],
+)
+def test_every_option_is_offered(host, program):
+    listed = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    assert set(complete(program, "--")) == set(re.findall(r"--[a-z-]+", listed)) | {"--help"}
 
 
 def test_names_of_files_are_not_run(host):
