@@ -3,11 +3,14 @@
 
 import json
 import os
+import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+REALISTIC = Path(__file__).resolve().parents[1] / "data/realistic"
 QAIR = Path(os.environ["QAIR_BUILD"]).resolve() / "src/tools/qair"
 
 DOMAINS = {
@@ -156,6 +159,101 @@ def test_diff(host):
     assert host.done("diff", old, new, status=1) == "work -> vault s.Go+*\n- deny\n+ allow\n"
     assert host.done("diff", old, old) == ""
     assert host.qair("diff", old, host.root / "missing").returncode == 2
+
+
+@pytest.fixture
+def realistic(tmp_path):
+    """A host as people have them, with the rules that its owner wrote and those of packages."""
+    tmp_path.chmod(0o755)
+    host = Host.__new__(Host)
+    host.root, host.domains, host.policy = tmp_path, tmp_path / "domains.d", tmp_path / "policy.d"
+    for folder in (host.domains, host.policy):
+        shutil.copytree(REALISTIC / folder.name, folder)
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return host
+
+
+def test_realistic_policy_does_what_its_owner_relies_on(realistic):
+    assert realistic.done("test", REALISTIC / "assertions").endswith(" assertions hold\n")
+    assert realistic.done("diff", realistic.policy, realistic.policy) == ""
+
+
+def test_realistic_policy_has_surprises(realistic):
+    findings = realistic.done("lint", status=1).replace(str(realistic.policy) + "/", "").splitlines()
+    assert [line for line in findings if "has a service" not in line] == [
+        "include/backup:4: its source is dom0, whose calls no policy is asked about",
+        "80-general.policy:6: allows everything but what is denied before, as by 30-user.policy:16: a domain made later is "
+        "allowed. Say who may instead",
+        "80-general.policy:10: qubes.VMShell gives full control of the target, and the rule is for every caller",
+        "80-general.policy:18: its source is dom0, whose calls no policy is asked about",
+    ]
+    services = [line.split("'")[1] for line in findings if "has a service" in line]
+    assert len(services) == len(set(services))
+    assert "build.Start" not in services  # which only another host is asked for
+
+
+def test_a_change_of_a_realistic_policy(realistic):
+    """One word of one rule; told in the few entries that it is."""
+    new = realistic.root / "new"
+    shutil.copytree(realistic.policy, new)
+    rules = (new / "30-user.policy").read_text()
+    (new / "30-user.policy").write_text(rules.replace("@tag:office        @tag:office allow", "@tag:office        @tag:office deny"))
+    differences = realistic.done("diff", realistic.policy, new, status=1)
+    assert "work -> work-mail, work-ssh qubes.Filecopy+*\n- allow\n+ deny\n" in differences
+    assert "work, work-mail, work-ssh -> office-server qubes.Filecopy+*\n- allow relay=sys-relay\n+ deny\n" in differences
+    assert len(differences.splitlines()) < 60
+
+
+def test_lint_of_ten_thousand_rules_is_quick(realistic):
+    """Each is tried with every pair of domains; what is the same for many is tried once."""
+    for i in range(300):
+        realistic.write(realistic.domains / f"d{i}.conf", f"[domain]\nuser = d{i}\ntags = office\n")
+    sides = ["@tag:office", "@anyvm", "work", "vault", "personal"]
+    rules = (f"my.N{i % 500} * {sides[i % 5]} {sides[i // 5 % 5]} {('allow', 'ask', 'deny')[i % 3]}\n" for i in range(10000))
+    realistic.rules("".join(rules))
+    before = time.monotonic()
+    assert "more" in realistic.done("lint", status=1)
+    assert time.monotonic() - before < 20  # a tenth of a second, on a machine that does nothing else; 20 s before
+
+
+def test_errors_are_shown_where_they_are(host):
+    path = host.rules("# fine\n  s.Go * work vault permit\ns.Go * work vault deny user=x\n")
+    result = host.qair("lint")
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"{path}:2:21: invalid action: permit\n"
+        "    s.Go * work vault permit\n"
+        "                      ^~~~~~\n"
+        "    it is allow, ask or deny; parameters follow after a blank, not a comma\n"
+        f"{path}:3:24: invalid parameters for action Deny: ['user=x']\n"
+        "    s.Go * work vault deny user=x\n"
+        "                           ^~~~~~\n"
+        "    deny has notify= alone\n"
+        "qair: the policy is unusable: every call would be refused\n"
+    )
+
+
+def policy_restore(source, dest):
+    return run("--dest", dest, source, program=QAIR.parent / "qrexec-policy-restore")
+
+
+def test_policy_restore(realistic):
+    """A copy of the folder, put where half of it still is."""
+    dest = realistic.root / "dest"
+    assert (policy_restore(realistic.policy, dest).returncode, policy_restore(realistic.policy, dest).returncode) == (0, 0)
+    (dest / "30-user.policy").unlink()
+    (dest / "80-general.policy").write_text("# mine\n")
+    result = policy_restore(realistic.policy, dest)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert f"not overwriting {dest}/80-general.policy\n" in result.stderr
+    assert (dest / "30-user.policy").read_text() == (realistic.policy / "30-user.policy").read_text()
+    assert (dest / "80-general.policy").read_text() == "# mine\n"
+    (realistic.policy / "99-bad.policy").write_text("junk\n")
+    result = policy_restore(realistic.policy, dest)
+    assert (result.returncode, (dest / "99-bad.policy").exists()) == (1, False)
+    assert f"{dest}/99-bad.policy:1: wrong number of fields" in result.stderr
+    assert run(program=QAIR.parent / "qrexec-policy-restore").returncode == 2
 
 
 def test_qubes_policy_lint(tmp_path):
