@@ -372,10 +372,13 @@ static int admin_get_files(Admin *admin) {
                                   diagnostics.entries[0].text);
         if (r < 0)
                 return error_trace(r);
-        for (const PolicyRule *rule = policy->rules; rule < policy->rules + policy->n_rules; ++rule)
+        for (size_t i = 0; i < policy->n_rules; ++i) {
+                const PolicyRule *rule = &policy->rules[i];
+
                 if ((!rule->service || policy_slice_equal(policy_atom_slice(rule->service), service)) &&
                     !admin_is_repeated(policy, rule, service))
                         admin_write_file_name(admin, rule->path->text);
+        }
         return 0;
 }
 

@@ -321,8 +321,8 @@ static int review_services(Review *review) {
 
         if (!review->options->has_service)
                 return 0;
-        for (const PolicyRule *rule = review->policy->rules; rule < review->policy->rules + review->policy->n_rules;
-             ++rule) {
+        for (size_t i = 0; i < review->policy->n_rules; ++i) {
+                const PolicyRule *rule = &review->policy->rules[i];
                 const PolicyAtom *atom;
                 int r;
 

@@ -134,6 +134,14 @@ static void test_include_dir(void **state) {
         policy_admin_reply_deinit(&reply);
 }
 
+static void test_files_of_no_rules(void **state) {
+        PolicyAdminReply reply = {};
+
+        assert_int_equal(call("policy.GetFiles", "s", "", &reply), 0);
+        assert_string_equal(reply.output, "");
+        policy_admin_reply_deinit(&reply);
+}
+
 static void test_missing_directory(void **state) {
         PolicyAdminReply reply = {};
 
@@ -150,7 +158,7 @@ int main(void) {
                 cmocka_unit_test(test_remove_bad_name),   cmocka_unit_test(test_carriage_return),
                 cmocka_unit_test(test_linked_directory),  cmocka_unit_test(test_written_file),
                 cmocka_unit_test(test_written_for_group), cmocka_unit_test(test_include_dir),
-                cmocka_unit_test(test_missing_directory),
+                cmocka_unit_test(test_missing_directory), cmocka_unit_test(test_files_of_no_rules),
         };
         char include[96];
         int r;
