@@ -12,8 +12,8 @@
 /** What one side of a request can be looked up by: two names, tags, the type. */
 #define KEYS_MAX (2 + TAGS_MAX + 1)
 
-/** In each group: the general list; for source and target: dom0, and the keys. */
-#define LISTS_MAX (GROUPS_MAX * (1 + 2 * (1 + KEYS_MAX)))
+/** In each group: the general list; for source and target: dom0, and the keys; and pairs of names. */
+#define LISTS_MAX (GROUPS_MAX * (1 + 2 * (1 + KEYS_MAX) + 2 * 2))
 
 /** Not worth clearing at each decision, as all other variables are: only what was written is read. */
 #define UNCLEARED __attribute__((__uninitialized__))
@@ -40,7 +40,8 @@ static void policy_merge_add_list(PolicyMerge *merge, const PolicyList *list) {
 }
 
 static void policy_merge_add_group(PolicyMerge *merge, const PolicyAtom *service, const PolicyAtom *argument) {
-        const PolicyList *general = policy_index_lookup(merge->index, service, argument, POLICY_LIST_GENERAL, NULL);
+        const PolicyList *general =
+                policy_index_lookup(merge->index, service, argument, POLICY_LIST_GENERAL, NULL, NULL);
 
         if (!general)
                 return;
@@ -49,14 +50,14 @@ static void policy_merge_add_group(PolicyMerge *merge, const PolicyAtom *service
         policy_merge_add_list(merge, general);
 }
 
-/* The lists of one kind and key, of all groups. */
-static void policy_merge_add(PolicyMerge *merge, PolicyListKind kind, const PolicyKey *key) {
+/* The lists of one kind and key, of all groups; @target: of pairs alone. */
+static void policy_merge_add(PolicyMerge *merge, PolicyListKind kind, const PolicyKey *key, const PolicyKey *target) {
         for (size_t i = 0; i < merge->n_groups; ++i) {
                 const PolicyList *group = merge->groups[i], *list;
 
                 if (!(group->kinds & BIT(kind)))
                         continue;
-                list = policy_index_lookup(merge->index, group->service, group->argument, kind, key);
+                list = policy_index_lookup(merge->index, group->service, group->argument, kind, key, target);
                 if (list)
                         policy_merge_add_list(merge, list);
         }
@@ -68,13 +69,39 @@ static void policy_merge_add_atom(PolicyMerge *merge, PolicyListKind kind, const
         if (!atom)
                 return;
         key = policy_key(atom);
-        policy_merge_add(merge, kind, &key);
+        policy_merge_add(merge, kind, &key, NULL);
 }
 
-/* Those of a name, and of the domain's other name. */
-static void policy_merge_add_names(PolicyMerge *merge, PolicyListKind kind, const PolicyParty *party) {
-        policy_merge_add(merge, kind, &(PolicyKey){ party->text, party->hash });
-        policy_merge_add_atom(merge, kind, party->alias);
+/** What a domain can be called in rules. */
+typedef struct PolicyNameKeys {
+        PolicyKey keys[2];
+        size_t n;
+} PolicyNameKeys;
+
+static void policy_name_keys_add(PolicyNameKeys *keys, const PolicyIndex *index, PolicyKey key) {
+        if (index->has_uuids || !policy_slice_begins(key.text, POLICY_SLICE(POLICY_UUID_PREFIX)))
+                keys->keys[keys->n++] = key;
+}
+
+/* Its name as written, and its other name. */
+static void policy_name_keys_init(PolicyNameKeys *keys, const PolicyIndex *index, const PolicyParty *party) {
+        keys->n = 0;
+        policy_name_keys_add(keys, index, (PolicyKey){ party->text, party->hash });
+        if (party->alias)
+                policy_name_keys_add(keys, index, policy_key(party->alias));
+}
+
+static void policy_merge_add_names(PolicyMerge *merge, PolicyListKind kind, const PolicyNameKeys *names) {
+        for (size_t i = 0; i < names->n; ++i)
+                policy_merge_add(merge, kind, &names->keys[i], NULL);
+}
+
+static void policy_merge_add_pairs(PolicyMerge *merge, const PolicyNameKeys *sources, const PolicyNameKeys *targets) {
+        if (!(merge->kinds & BIT(POLICY_LIST_PAIR)))
+                return;
+        for (size_t i = 0; i < sources->n; ++i)
+                for (size_t k = 0; k < targets->n; ++k)
+                        policy_merge_add(merge, POLICY_LIST_PAIR, &sources->keys[i], &targets->keys[k]);
 }
 
 static void policy_merge_add_tags(PolicyMerge *merge, PolicyListKind kind, const PolicyDomain *domain) {
@@ -85,10 +112,11 @@ static void policy_merge_add_tags(PolicyMerge *merge, PolicyListKind kind, const
 }
 
 /* The lists that a domain as source or target can be in; @side: POLICY_LIST_SOURCE_DOM0 or POLICY_LIST_TARGET_DOM0. */
-static void policy_merge_add_party(PolicyMerge *merge, PolicyListKind side, const PolicyParty *party) {
+static void policy_merge_add_party(PolicyMerge *merge, PolicyListKind side, const PolicyParty *party,
+                                   const PolicyNameKeys *names) {
         if (party->is_dom0)
-                policy_merge_add(merge, side + POLICY_LIST_OF_DOM0, NULL);
-        policy_merge_add_names(merge, side + POLICY_LIST_OF_NAME, party);
+                policy_merge_add(merge, side + POLICY_LIST_OF_DOM0, NULL, NULL);
+        policy_merge_add_names(merge, side + POLICY_LIST_OF_NAME, names);
         if (!party->domain)
                 return;
         policy_merge_add_tags(merge, side + POLICY_LIST_OF_TAG, party->domain);
@@ -106,26 +134,30 @@ static const PolicyDomain *policy_find_base(const PolicyQuery *query) {
         return NULL;
 }
 
-static void policy_merge_add_target(PolicyMerge *merge, const PolicyQuery *query) {
+static void policy_merge_add_target(PolicyMerge *merge, const PolicyQuery *query, const PolicyNameKeys *sources) {
+        UNCLEARED PolicyNameKeys targets;
         const PolicyDomain *base = NULL;
+
+        policy_name_keys_init(&targets, merge->index, &query->target.party);
 
         switch (query->target.kind) {
         case POLICY_TOKEN_NAME:
-                policy_merge_add_party(merge, POLICY_LIST_TARGET_DOM0, &query->target.party);
+                policy_merge_add_party(merge, POLICY_LIST_TARGET_DOM0, &query->target.party, &targets);
+                policy_merge_add_pairs(merge, sources, &targets);
                 return;
         case POLICY_TOKEN_ADMINVM:
-                policy_merge_add(merge, POLICY_LIST_TARGET_DOM0, NULL);
+                policy_merge_add(merge, POLICY_LIST_TARGET_DOM0, NULL, NULL);
                 return;
         case POLICY_TOKEN_DEFAULT:
-                policy_merge_add(merge, POLICY_LIST_TARGET_DEFAULT, NULL);
+                policy_merge_add(merge, POLICY_LIST_TARGET_DEFAULT, NULL, NULL);
                 return;
         case POLICY_TOKEN_DISPVM:
-                policy_merge_add(merge, POLICY_LIST_TARGET_DISPVM, NULL);
+                policy_merge_add(merge, POLICY_LIST_TARGET_DISPVM, NULL, NULL);
                 if (query->source.domain)
                         policy_merge_add_atom(merge, POLICY_LIST_TARGET_BASE, query->source.domain->default_dispvm);
                 break;
         case POLICY_TOKEN_DISPVM_BASE:
-                policy_merge_add_names(merge, POLICY_LIST_TARGET_BASE, &query->target.party);
+                policy_merge_add_names(merge, POLICY_LIST_TARGET_BASE, &targets);
                 break;
         case POLICY_TOKEN_NONE:
         case POLICY_TOKEN_ANY:
@@ -142,6 +174,9 @@ static void policy_merge_add_target(PolicyMerge *merge, const PolicyQuery *query
 }
 
 static void policy_merge_init(PolicyMerge *merge, const Policy *policy, const PolicyQuery *query) {
+        UNCLEARED PolicyNameKeys sources;
+
+        policy_name_keys_init(&sources, &policy->index, &query->source);
         merge->index = &policy->index;
         merge->n_groups = merge->n = 0;
         merge->kinds = 0;
@@ -150,8 +185,8 @@ static void policy_merge_init(PolicyMerge *merge, const Policy *policy, const Po
                 policy_merge_add_group(merge, query->service, NULL);
         if (query->service && query->argument)
                 policy_merge_add_group(merge, query->service, query->argument);
-        policy_merge_add_party(merge, POLICY_LIST_SOURCE_DOM0, &query->source);
-        policy_merge_add_target(merge, query);
+        policy_merge_add_party(merge, POLICY_LIST_SOURCE_DOM0, &query->source, &sources);
+        policy_merge_add_target(merge, query, &sources);
 }
 
 static bool policy_merge_next(PolicyMerge *merge, uint32_t *ret_number) {

@@ -21,18 +21,25 @@ static uint64_t policy_index_mix(uint64_t hash, uint64_t more) {
         return (hash ^ more) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+/* @name, @target: their hashes; 0: there is none */
 static uint32_t policy_index_hash(const PolicyAtom *service, const PolicyAtom *argument, PolicyListKind kind,
-                                  uint64_t name) {
+                                  uint64_t name, uint64_t target) {
         uint64_t hash = policy_index_mix(kind, service ? service->hash : 0);
 
         hash = policy_index_mix(hash, argument ? argument->hash : 0);
         hash = policy_index_mix(hash ^ hash >> 32, name);
+        if (target != 0)
+                hash = policy_index_mix(hash ^ hash >> 32, target);
         return (uint32_t)(hash >> 32);
 }
 
+static bool policy_key_is(const PolicyKey *key, const PolicyAtom *atom) {
+        return key && atom ? policy_atom_is(atom, key->text, key->hash) : !key && !atom;
+}
+
 const PolicyList *policy_index_lookup(const PolicyIndex *index, const PolicyAtom *service, const PolicyAtom *argument,
-                                      PolicyListKind kind, const PolicyKey *key) {
-        uint32_t hash = policy_index_hash(service, argument, kind, key ? key->hash : 0);
+                                      PolicyListKind kind, const PolicyKey *key, const PolicyKey *target) {
+        uint32_t hash = policy_index_hash(service, argument, kind, key ? key->hash : 0, target ? target->hash : 0);
 
         for (size_t i = hash & (index->n_slots - 1); index->n_slots > 0; i = (i + 1) & (index->n_slots - 1)) {
                 const PolicyIndexSlot *slot = &index->slots[i];
@@ -44,7 +51,7 @@ const PolicyList *policy_index_lookup(const PolicyIndex *index, const PolicyAtom
                         continue;
                 list = &index->lists[slot->list - 1];
                 if (list->service == service && list->argument == argument && list->kind == kind &&
-                    (key ? list->name && policy_atom_is(list->name, key->text, key->hash) : !list->name))
+                    policy_key_is(key, list->name) && policy_key_is(target, list->target))
                         return list;
         }
         return NULL;
@@ -57,6 +64,7 @@ const PolicyList *policy_index_lookup(const PolicyIndex *index, const PolicyAtom
 typedef struct PolicyCandidate {
         PolicyListKind kind;
         const PolicyAtom *name;
+        const PolicyAtom *target;
 } PolicyCandidate;
 
 /* @side: POLICY_LIST_SOURCE_DOM0 or POLICY_LIST_TARGET_DOM0. Return: does the token say something telling? As a source
@@ -69,13 +77,13 @@ static bool policy_candidate(PolicyToken token, PolicyListKind side, PolicyCandi
         case POLICY_TOKEN_NAME:
                 if (policy_name_is_dom0(policy_atom_slice(token.value)))
                         return true;
-                *ret_candidate = (PolicyCandidate){ side + POLICY_LIST_OF_NAME, token.value };
+                *ret_candidate = (PolicyCandidate){ .kind = side + POLICY_LIST_OF_NAME, .name = token.value };
                 return true;
         case POLICY_TOKEN_TAG:
-                *ret_candidate = (PolicyCandidate){ side + POLICY_LIST_OF_TAG, token.value };
+                *ret_candidate = (PolicyCandidate){ .kind = side + POLICY_LIST_OF_TAG, .name = token.value };
                 return true;
         case POLICY_TOKEN_TYPE:
-                *ret_candidate = (PolicyCandidate){ side + POLICY_LIST_OF_TYPE, token.value };
+                *ret_candidate = (PolicyCandidate){ .kind = side + POLICY_LIST_OF_TYPE, .name = token.value };
                 return true;
         case POLICY_TOKEN_DEFAULT:
                 *ret_candidate = (PolicyCandidate){ .kind = POLICY_LIST_TARGET_DEFAULT };
@@ -84,10 +92,10 @@ static bool policy_candidate(PolicyToken token, PolicyListKind side, PolicyCandi
                 *ret_candidate = (PolicyCandidate){ .kind = POLICY_LIST_TARGET_DISPVM };
                 return true;
         case POLICY_TOKEN_DISPVM_BASE:
-                *ret_candidate = (PolicyCandidate){ POLICY_LIST_TARGET_BASE, token.value };
+                *ret_candidate = (PolicyCandidate){ .kind = POLICY_LIST_TARGET_BASE, .name = token.value };
                 return true;
         case POLICY_TOKEN_DISPVM_TAG:
-                *ret_candidate = (PolicyCandidate){ POLICY_LIST_TARGET_BASE_TAG, token.value };
+                *ret_candidate = (PolicyCandidate){ .kind = POLICY_LIST_TARGET_BASE_TAG, .name = token.value };
                 return true;
         case POLICY_TOKEN_NONE:
         case POLICY_TOKEN_ANY:
@@ -108,6 +116,11 @@ static size_t policy_candidates(const PolicyRule *rule, PolicyCandidate ret_cand
                 ++n;
         if (n == 0)
                 ret_candidates[n++] = (PolicyCandidate){ .kind = POLICY_LIST_GENERAL };
+        if (n == 2 && ret_candidates[0].kind == POLICY_LIST_SOURCE_NAME &&
+            ret_candidates[1].kind == POLICY_LIST_TARGET_NAME) {
+                ret_candidates[0] = (PolicyCandidate){ POLICY_LIST_PAIR, rule->source.value, rule->target.value };
+                return 1;
+        }
         return n;
 }
 
@@ -175,7 +188,8 @@ static int policy_builder_grow(PolicyBuilder *builder) {
 static int policy_builder_find(PolicyBuilder *builder, const PolicyRule *rule, PolicyCandidate candidate,
                                uint32_t *ret_draft) {
         uint32_t hash = policy_index_hash(rule->service, rule->argument, candidate.kind,
-                                          candidate.name ? candidate.name->hash : 0);
+                                          candidate.name ? candidate.name->hash : 0,
+                                          candidate.target ? candidate.target->hash : 0);
         int r;
 
         for (size_t i = hash & (builder->n_slots - 1); builder->n_slots > 0; i = (i + 1) & (builder->n_slots - 1)) {
@@ -186,7 +200,7 @@ static int policy_builder_find(PolicyBuilder *builder, const PolicyRule *rule, P
                         break;
                 list = &builder->drafts[slot->list - 1].list;
                 if (slot->hash == hash && list->service == rule->service && list->argument == rule->argument &&
-                    list->kind == candidate.kind && list->name == candidate.name) {
+                    list->kind == candidate.kind && list->name == candidate.name && list->target == candidate.target) {
                         *ret_draft = slot->list - 1;
                         return 0;
                 }
@@ -199,6 +213,7 @@ static int policy_builder_find(PolicyBuilder *builder, const PolicyRule *rule, P
         builder->drafts[builder->n_drafts] = (PolicyDraft){ .list = { .service = rule->service,
                                                                       .argument = rule->argument,
                                                                       .name = candidate.name,
+                                                                      .target = candidate.target,
                                                                       .kind = candidate.kind } };
         *ret_draft = (uint32_t)builder->n_drafts++;
         policy_slots_add(builder->slots, builder->n_slots, hash, *ret_draft + 1);
@@ -258,10 +273,11 @@ static int policy_builder_finish(PolicyBuilder *builder, size_t n_rules, PolicyI
                 first += list->n_rules;
                 index->kinds |= list->kinds;
                 index->lists[index->n_lists++] = *list;
-                policy_slots_add(
-                        index->slots, index->n_slots,
-                        policy_index_hash(list->service, list->argument, list->kind, list->name ? list->name->hash : 0),
-                        (uint32_t)index->n_lists);
+                policy_slots_add(index->slots, index->n_slots,
+                                 policy_index_hash(list->service, list->argument, list->kind,
+                                                   list->name ? list->name->hash : 0,
+                                                   list->target ? list->target->hash : 0),
+                                 (uint32_t)index->n_lists);
         }
         for (size_t i = 0; i < n_rules; ++i) {
                 PolicyDraft *draft;
@@ -272,6 +288,10 @@ static int policy_builder_finish(PolicyBuilder *builder, size_t n_rules, PolicyI
                 index->rules[draft->list.first + draft->n_candidates++] = (uint32_t)i;
         }
         return 0;
+}
+
+static bool policy_token_is_uuid(const PolicyToken *token) {
+        return token->value && policy_slice_begins(policy_atom_slice(token->value), POLICY_SLICE(POLICY_UUID_PREFIX));
 }
 
 int policy_index_build(PolicyIndex *index, const PolicyRule *rules, size_t n_rules) {
@@ -287,7 +307,10 @@ int policy_index_build(PolicyIndex *index, const PolicyRule *rules, size_t n_rul
                 r = policy_builder_count(&builder, &rules[i], &builder.places[i]);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n_rules; ++i)
+        for (size_t i = 0; i < n_rules; ++i) {
                 policy_builder_place(&builder, &builder.places[i]);
+                index->has_uuids = index->has_uuids || policy_token_is_uuid(&rules[i].source) ||
+                                   policy_token_is_uuid(&rules[i].target);
+        }
         return error_trace(policy_builder_finish(&builder, n_rules, index));
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which rules can a request match? Each rule is in one list: of its service and argument, and of the most telling thing
- * that it says of its source or of its target, which is what the fewest other rules say. A request then looks at the few
- * lists that can concern it, in the order of the rules, and at no others.
+ * Which rules can a request match? Each rule is in one list: of its service and argument, and of its source and target if
+ * both are names; else of the more telling of the two, which is what the fewest other rules say. A request then looks at
+ * the few lists that can concern it, in the order of the rules, and at no others.
  *
  * The index leaves out only rules that do not match, provided that the type and the tags of source and target are known.
  * Where they are not, a rule that is left out could have been a fault (specification, 5.9), and the index is of no use.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ typedef enum PolicyListKind {
         POLICY_LIST_TARGET_DISPVM,   /* `@dispvm` */
         POLICY_LIST_TARGET_BASE,     /* `@dispvm:NAME` */
         POLICY_LIST_TARGET_BASE_TAG, /* `@dispvm:@tag:NAME` */
+        POLICY_LIST_PAIR,            /* source and target by name, neither is dom0 */
 } PolicyListKind;
 
 /** What a rule can say of one side, added to the side: POLICY_LIST_SOURCE_DOM0 or POLICY_LIST_TARGET_DOM0. */
@@ -41,7 +43,8 @@ enum {
 typedef struct PolicyList {
         const PolicyAtom *service;  /* NULL: `*` */
         const PolicyAtom *argument; /* NULL: `*` */
-        const PolicyAtom *name;     /* the name, tag or type; NULL where the kind has none */
+        const PolicyAtom *name;     /* the name, tag or type; of a PAIR the source; NULL where the kind has none */
+        const PolicyAtom *target;   /* of a PAIR; NULL: it is none */
         PolicyListKind kind;
         uint32_t kinds;   /* of a GENERAL list: BIT() of all kinds of lists with this service and argument */
         uint32_t first;   /* of PolicyIndex.rules */
@@ -70,6 +73,7 @@ typedef struct PolicyIndex {
         size_t n_lists;
         uint32_t *rules; /* numbers: those of a list are in one piece, ascending */
         uint32_t kinds;  /* BIT() of all kinds of lists */
+        bool has_uuids;  /* some rule names a domain by `uuid:` */
 } PolicyIndex;
 
 #define POLICY_INDEX_INIT ((PolicyIndex){ 0 })
@@ -82,9 +86,10 @@ int policy_index_build(PolicyIndex *index, const PolicyRule *rules, size_t n_rul
 
 /**
  * policy_index_lookup() - the list, or NULL: there are no such rules. Service and argument are of the rules' table
- * @key: the name, tag or type; NULL where the kind has none
+ * @key:    the name, tag or type; of a PAIR the source; NULL where the kind has none
+ * @target: of a PAIR; NULL for all others
  *
  * If there is any list with this service and argument, there is the GENERAL one, whose `kinds` says which else.
  */
 const PolicyList *policy_index_lookup(const PolicyIndex *index, const PolicyAtom *service, const PolicyAtom *argument,
-                                      PolicyListKind kind, const PolicyKey *key);
+                                      PolicyListKind kind, const PolicyKey *key, const PolicyKey *target);

@@ -32,7 +32,7 @@ static void check(const Policy *policy, const char *service, const char *argumen
         PolicyKey key = { policy_slice(name), policy_hash(policy_slice(name)) };
         const PolicyList *list =
                 policy_index_lookup(&policy->index, service ? atom(policy, service) : NULL,
-                                    argument ? atom(policy, argument) : NULL, kind, name ? &key : NULL);
+                                    argument ? atom(policy, argument) : NULL, kind, name ? &key : NULL, NULL);
         char got[64] = "";
         size_t n = 0;
 
@@ -45,7 +45,7 @@ static void check(const Policy *policy, const char *service, const char *argumen
 static uint32_t kinds(const Policy *policy, const char *service, const char *argument) {
         const PolicyList *list =
                 policy_index_lookup(&policy->index, service ? atom(policy, service) : NULL,
-                                    argument ? atom(policy, argument) : NULL, POLICY_LIST_GENERAL, NULL);
+                                    argument ? atom(policy, argument) : NULL, POLICY_LIST_GENERAL, NULL, NULL);
 
         return list ? list->kinds : 0;
 }
@@ -107,6 +107,33 @@ static void test_rarest(void **state) {
         check(policy, NULL, NULL, POLICY_LIST_GENERAL, NULL, "");
 }
 
+static const PolicyList *pair(const Policy *policy, const char *source, const char *target) {
+        const PolicyKey keys[] = { { policy_slice(source), policy_hash(policy_slice(source)) },
+                                   { policy_slice(target), policy_hash(policy_slice(target)) } };
+
+        return policy_index_lookup(&policy->index, NULL, NULL, POLICY_LIST_PAIR, &keys[0], &keys[1]);
+}
+
+/* Two names go together, in this order; dom0 is not one that could be looked up by its name. */
+static void test_pairs(void **state) {
+        _cleanup_(policy_unrefp) Policy *policy = parse(POLICY_SLICE("* * a b deny\n"  /* 0 */
+                                                                     "* * b a deny\n"  /* 1 */
+                                                                     "* * a b allow\n" /* 2 */
+                                                                     "* * a dom0 deny\n" /* 3 */));
+        _cleanup_(policy_unrefp) Policy *with_uuid = parse(POLICY_SLICE("* * a uuid:b deny\n"));
+
+        assert_int_equal(pair(policy, "a", "b")->n_rules, 2);
+        assert_int_equal(pair(policy, "b", "a")->n_rules, 1);
+        assert_int_equal(policy->index.rules[pair(policy, "b", "a")->first], 1);
+        assert_null(pair(policy, "a", "a"));
+        assert_null(pair(policy, "a", "dom0"));
+        check(policy, NULL, NULL, POLICY_LIST_SOURCE_NAME, "b", "");
+        assert_int_equal(kinds(policy, NULL, NULL) & BIT(POLICY_LIST_PAIR), BIT(POLICY_LIST_PAIR));
+        assert_false(policy->index.has_uuids);
+        assert_non_null(pair(with_uuid, "a", "uuid:b"));
+        assert_true(with_uuid->index.has_uuids);
+}
+
 static void test_many(void **state) {
         char *text = NULL;
         size_t n_text = 0;
@@ -132,16 +159,14 @@ static void test_many(void **state) {
 static void test_empty(void **state) {
         PolicyIndex index = POLICY_INDEX_INIT;
 
-        assert_null(policy_index_lookup(&index, NULL, NULL, POLICY_LIST_GENERAL, NULL));
+        assert_null(policy_index_lookup(&index, NULL, NULL, POLICY_LIST_GENERAL, NULL, NULL));
         policy_index_deinit(&index);
 }
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_kinds),
-                cmocka_unit_test(test_rarest),
-                cmocka_unit_test(test_many),
-                cmocka_unit_test(test_empty),
+                cmocka_unit_test(test_kinds), cmocka_unit_test(test_rarest), cmocka_unit_test(test_pairs),
+                cmocka_unit_test(test_many),  cmocka_unit_test(test_empty),
         };
 
         return cmocka_run_group_tests_name("policy/index", tests, NULL, NULL);
