@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several hosts in one world, each with its own network, processes, accounts, /etc, /run and /home:
+
+    with Hosts("a", "b") as (a, b):
+        a.add_domain("work")                  every method of World, done over there
+        b.run(function, argument)             a function of the test, called over there with the World first
+        b.start_sshd()
+
+A host is a process of ours in namespaces of its own, which does what it is told over a socket. The hosts are on one
+Ethernet: host number N has the address 10.77.0.N, and every host knows the others by their names.
+"""
+
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import traceback
+
+import processes
+from world import World
+
+NETWORK = "10.77.0."
+KEYGEN = "/usr/bin/ssh-keygen"
+SSHD = "/usr/sbin/sshd"
+
+SSHD_CONFIG = """
+Port 22
+ListenAddress 0.0.0.0
+HostKey /etc/ssh/ssh_host_ed25519_key
+PidFile none
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+MaxStartups 200
+LogLevel VERBOSE
+Include /etc/ssh/sshd_config.d/*.conf
+"""
+
+# What an overlay cannot give: each host its own, and empty.
+EMPTY = ("/run", "/tmp", "/home", "/root", "/var/log", "/var/tmp")
+
+
+def run(*command, **settings):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
+
+
+class HostError(AssertionError):
+    """What went wrong on a host, with its own trace."""
+
+
+class Host:
+    """A host as the test sees it: what is asked of it is done by its own process."""
+
+    def __init__(self, name, number):
+        self.name = name
+        self.address = NETWORK + str(number)
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                # Nothing of the test's, least of all its ends of the other hosts' sockets.
+                os.closerange(3, theirs.fileno())
+                os.closerange(theirs.fileno() + 1, 4096)
+                signal.alarm(0)
+                _become_host(name, theirs)
+                status = 0
+            finally:
+                os._exit(status)
+        theirs.close()
+        # The process that answers is the first of its own process namespace; this is its network's name for ip(8).
+        self.init = self._receive()
+
+    def __getattr__(self, method):
+        if method.startswith("_"):
+            raise AttributeError(method)
+
+        def call(*arguments, **named):
+            return self._ask(method, arguments, named)
+
+        return call
+
+    def run(self, function, *arguments, **named):
+        """Call FUNCTION(world, *ARGUMENTS) over there; it has to be a function of a module."""
+        return self._ask(function, arguments, named)
+
+    def stop_host(self):
+        try:
+            self._ask("close", (), {})
+        finally:
+            self._socket.close()
+            os.waitpid(self.pid, 0)
+
+    def _ask(self, what, arguments, named):
+        data = pickle.dumps((what, arguments, named))
+        self._socket.sendall(struct.pack("<Q", len(data)) + data)
+        kind, value = self._receive()
+        if kind == "error":
+            raise HostError("on host %s: %s" % (self.name, value))
+        return value
+
+    def _receive(self):
+        return _receive(self._socket)
+
+
+def _receive(connection):
+    (n,) = struct.unpack("<Q", _exactly(connection, 8))
+    return pickle.loads(_exactly(connection, n))
+
+
+def _exactly(connection, n):
+    data = b""
+    while len(data) < n:
+        more = connection.recv(min(n - len(data), 1 << 20))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+def _send(connection, value):
+    data = pickle.dumps(value)
+    connection.sendall(struct.pack("<Q", len(data)) + data)
+
+
+def _become_host(name, connection):
+    """In the child: new namespaces; the first process of the new process namespace then serves."""
+    # There is no os.unshare() before Python 3.12.
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    flags = 0x00020000 | 0x40000000 | 0x20000000 | 0x04000000 | 0x08000000  # mount, net, pid, uts, ipc
+    if libc.unshare(flags) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    child = os.fork()
+    if child:
+        connection.close()
+        os.waitpid(child, 0)
+        return
+    run("mount", "--make-rprivate", "/")
+    run("mount", "-t", "proc", "proc", "/proc")
+    # The world's own copy of what was installed, seen through the new /run.
+    run("mount", "-t", "tmpfs", "-o", "mode=0700", "host", "/mnt")
+    os.mkdir("/mnt/installed")
+    run("mount", "--bind", "/run/world/installed", "/mnt/installed")
+    for folder in ("upper", "work"):
+        os.mkdir("/mnt/" + folder)
+    run("mount", "-t", "overlay", "-o", "lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work", "host", "/etc")
+    for path in EMPTY:
+        run("mount", "-t", "tmpfs", "-o", "mode=%s" % ("1777" if "tmp" in path else "0755"), "host", path)
+    os.makedirs("/run/world/installed")
+    run("mount", "--bind", "/mnt/installed", "/run/world/installed")
+    os.makedirs("/run/sshd")
+    socket.sethostname(name)
+    run("ip", "link", "set", "lo", "up")
+    with open("/proc/self/stat") as file:
+        assert file.read().split()[0] == "1"
+    _send(connection, None)
+    world = HostWorld()
+    while True:
+        try:
+            what, arguments, named = _receive(connection)
+        except EOFError:
+            os._exit(0)
+        try:
+            function = getattr(world, what) if isinstance(what, str) else what
+            arguments = arguments if isinstance(what, str) else (world, *arguments)
+            _send(connection, ("value", function(*arguments, **named)))
+        except BaseException:
+            _send(connection, ("error", traceback.format_exc() + "\n" + world.log()[-8000:] + world.sshd_log()))
+
+
+class HostWorld(World):
+    """What a host does besides."""
+
+    def __init__(self):
+        super().__init__()
+        self._sshd = None
+
+    def host_key(self):
+        """The public key of this host, made when it is first asked for."""
+        path = "/etc/ssh/ssh_host_ed25519_key"
+        if not os.path.exists("/mnt/host-key"):
+            for old in os.listdir("/etc/ssh"):
+                if old.startswith("ssh_host_"):
+                    os.unlink("/etc/ssh/" + old)
+            run(KEYGEN, "-q", "-t", "ed25519", "-N", "", "-f", path)
+            self.write("/mnt/host-key", "")
+        with open(path + ".pub") as file:
+            return " ".join(file.read().split()[:2])
+
+    def new_host_key(self):
+        os.unlink("/mnt/host-key")
+        return self.host_key()
+
+    def start_sshd(self):
+        self.host_key()
+        self.write("/etc/ssh/sshd_config", SSHD_CONFIG)
+        log = open("/tmp/sshd.log", "ab", 0)
+        self._sshd = subprocess.Popen([SSHD, "-D", "-e"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        # It listens once it says so.
+        while "Server listening" not in self.sshd_log():
+            assert self._sshd.poll() is None, self.sshd_log()
+            os.sched_yield()
+
+    def stop_sshd(self, sessions=False):
+        """The listener; with SESSIONS also every connection."""
+        self._sshd.terminate()
+        self._sshd.wait()
+        self._sshd = None
+        if sessions:
+            for process in processes.running(SSHD):
+                process.kill()
+                process.wait(10)
+        os.unlink("/tmp/sshd.log")
+
+    @staticmethod
+    def sshd_log():
+        try:
+            with open("/tmp/sshd.log", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def add_relay_account(self, name, key, domain=True, services=None):
+        """The account that another host logs in to: its shell, and its key where only root writes."""
+        if domain:
+            self.add_domain(name, services=services)
+        else:
+            self.accounts.add(name)
+        with open("/etc/passwd") as file:
+            lines = file.read().splitlines()
+        lines = [
+            line.rsplit(":", 1)[0] + ":/usr/lib/qubes/qrexec-relay-shell" if line.startswith(name + ":") else line
+            for line in lines
+        ]
+        self.write("/etc/passwd", "\n".join(lines) + "\n")
+        with open("/etc/shadow") as file:
+            shadow = file.read().replace("\n%s:!:" % name, "\n%s:*:" % name)
+        self.write("/etc/shadow", shadow, mode=0o640)
+        self.write("/etc/qubes/relay/" + name, 'restrict,command="/usr/lib/qubes/qrexec-relay-shell" %s\n' % key)
+        self.write(
+            "/etc/ssh/sshd_config.d/50-%s.conf" % name,
+            "Match User %s\n    AuthorizedKeysFile /etc/qubes/relay/%s\nMatch all\n" % (name, name),
+        )
+
+    def make_key(self, account):
+        """An SSH key for ACCOUNT, without passphrase. Return: the public one."""
+        self.accounts_run(account, [KEYGEN, "-q", "-t", "ed25519", "-N", "", "-f", "/home/%s/.ssh/id_ed25519" % account])
+        with open("/home/%s/.ssh/id_ed25519.pub" % account) as file:
+            return " ".join(file.read().split()[:2])
+
+    def accounts_run(self, account, command):
+        import pwd
+
+        entry = pwd.getpwnam(account)
+        folder = os.path.join(entry.pw_dir, ".ssh")
+        if not os.path.isdir(folder):
+            os.mkdir(folder, mode=0o700)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        with self.popen_as(account, command) as process:
+            stdout, stderr = process.communicate(timeout=30)
+        assert process.returncode == 0, stderr
+        return stdout
+
+    def write_as(self, account, path, text):
+        import pwd
+
+        entry = pwd.getpwnam(account)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.write(path, text, mode=0o600)
+        for name in (os.path.dirname(path), path):
+            os.chown(name, entry.pw_uid, entry.pw_gid)
+
+    def close(self, patience=5):
+        if self._sshd:
+            self.stop_sshd()
+        for process in processes.running("/usr/bin/ssh") + processes.running(SSHD):
+            process.kill()
+            process.wait(10)
+        super().close(patience)
+
+
+class Hosts:
+    """Hosts with these names on one network, as a context; all of it is gone at its end."""
+
+    def __init__(self, *names):
+        self.names = names
+        self.hosts = []
+
+    def __enter__(self):
+        self.hosts = [Host(name, number + 1) for number, name in enumerate(self.names)]
+        known = "127.0.0.1 localhost\n" + "".join("%s %s\n" % (host.address, host.name) for host in self.hosts)
+        run("ip", "link", "add", "qair-lan", "type", "bridge")
+        run("ip", "link", "set", "qair-lan", "up")
+        for host in self.hosts:
+            (child,) = _children(host.pid)
+            run("ip", "link", "add", "veth-" + host.name, "type", "veth", "peer", "name", "eth0", "netns", str(child))
+            run("ip", "link", "set", "veth-" + host.name, "master", "qair-lan", "up")
+            for command in (["addr", "add", host.address + "/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
+                run("nsenter", "--net", "--target", str(child), "ip", *command)
+            host.write("/etc/hosts", known)
+        return self.hosts
+
+    def __exit__(self, *_):
+        failures = []
+        for host in self.hosts:
+            try:
+                host.stop_host()
+            except (HostError, EOFError, OSError) as error:
+                failures.append(str(error))
+        subprocess.run(["ip", "link", "del", "qair-lan"], stderr=subprocess.DEVNULL)
+        if sys.exc_info()[0] is None:
+            assert not failures, "\n".join(failures)
+
+
+def _children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(child) for child in file.read().split()]
