@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "broker/remote.h"
 #include "inventory/inventory.h"
 #include "policy/evaluate.h"
 #include "qubesdb/view.h"
@@ -326,6 +327,8 @@ static int config_take_allowed(Config *config, const PolicyResolution *resolutio
                 config_copy_name(resolution->destination->name, &decision->target);
         if (policy_resolution_service(resolution, config->service, sizeof(config->service)))
                 goto too_long;
+        if (resolution->is_remote && remote_wrap(config->inventory, &decision->target, config->service))
+                goto too_long;
         decision->service = config->service;
         if (!policy_slice_equal(resolution->user, POLICY_SLICE("DEFAULT"))) {
                 if (resolution->user.n >= sizeof(config->user))
@@ -448,6 +451,8 @@ static int config_take(Config *config, PolicyResolution *resolution, ConfigDecis
 static int config_evaluate(Config *config, const DomainName *source, const RequestName *requested_source,
                            const RequestName *requested_target, const char *service, ConfigDecision *decision,
                            PolicyResolution *resolution, bool *ret_usable) {
+        RequestName speaks_for = *requested_source;
+        const InventoryDomain *relay;
         PolicyRequest request;
         int r;
 
@@ -464,15 +469,21 @@ static int config_evaluate(Config *config, const DomainName *source, const Reque
                 config_refuse(decision, "error loading policy", config->policy_problem);
                 return 0;
         }
-        if (!inventory_lookup(config->inventory, source->text)) {
+        relay = inventory_lookup(config->inventory, source->text);
+        if (!relay) {
                 config_refuse(decision, "internal error",
                               "the caller is no longer in the inventory: reload the configuration");
+                return 0;
+        }
+        if (speaks_for.text[0] != '\0' && remote_find_source(config->inventory, relay, requested_source, &speaks_for)) {
+                strcpy(decision->why, "denied: two RemoteVMs behind this relay have the requested source's name, one "
+                                      "here and one over there: give each remote_name once");
                 return 0;
         }
 
         request = (PolicyRequest){
                 .source = policy_slice(source->text),
-                .requested_source = policy_slice(requested_source->text),
+                .requested_source = policy_slice(speaks_for.text),
                 .target = policy_slice(requested_target->text),
                 .service = policy_slice(service),
         };
