@@ -133,6 +133,7 @@ static int session_run_direct(Session *session, int *ret_status) {
         direct.status_fd = fd_steal(&session->channel.stream_fd);
         direct.filter_stdout = session->filter_stdout;
         direct.filter_stderr = session->filter_stderr;
+        direct.err_follows_out = session->err_follows_out;
 
         switch (data_direct_run(&direct, ret_status)) {
         case 0:

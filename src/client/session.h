@@ -22,6 +22,7 @@ typedef struct Session {
         const char *prefix;     /* NULL: none */
         uint64_t hello_usec;    /* framed: how long to wait for the callee (protocol specification, 1.5) */
         DataFilter filter_stdout, filter_stderr;
+        bool err_follows_out; /* data/direct.h */
 } Session;
 
 enum {

@@ -167,6 +167,7 @@ static int vm_call(const VmOptions *options, const Channel *channel, Dialled *di
                 .hello_usec = VM_HELLO_USEC,
                 .filter_stdout = vm_filter(options->filter_stdout, vm_default_filter(options)),
                 .filter_stderr = vm_filter(options->filter_stderr, DATA_FILTER_TERMINAL),
+                .err_follows_out = options->err_follows_out,
         };
         Program program;
         int status;

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -31,6 +33,8 @@ typedef struct Direct {
         int child_pidfd;
         bool has_status, has_child;
         int status, child_status;
+        uint64_t err_deadline_usec; /* 0: none yet */
+        bool err_is_gone;
         struct pollfd sources[_DIRECT_SOURCE_N];
 } Direct;
 
@@ -104,16 +108,41 @@ static int direct_on_child(Direct *direct) {
         return 0;
 }
 
+/* How long to wait for an event, in ms; -1: for ever. See DATA_DIRECT_ERR_MSEC. */
+static int direct_err_timeout(Direct *direct) {
+        uint64_t now;
+
+        if (!direct->options->err_follows_out || direct->err_is_gone || data_relay_is_open(&direct->out))
+                return -1;
+        now = clock_now();
+        if (direct->err_deadline_usec == 0)
+                direct->err_deadline_usec = now + DATA_DIRECT_ERR_MSEC * USEC_PER_MSEC;
+        if (now >= direct->err_deadline_usec)
+                return 0;
+        return (int)((direct->err_deadline_usec - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+}
+
+static int direct_let_go_of_err(Direct *direct) {
+        _cleanup_fd_ int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        direct->err_is_gone = true;
+        if (null_fd < 0 || dup2(null_fd, direct->options->err_fd) < 0)
+                return error_origin(-errno);
+        return 0;
+}
+
 static int direct_wait(Direct *direct) {
         struct pollfd *sources = direct->sources;
+        int timeout = direct_err_timeout(direct), r;
 
         sources[DIRECT_SOURCE_STATUS] = (struct pollfd){ .fd = direct->status_fd, .events = POLLIN };
         sources[DIRECT_SOURCE_CHILD] = (struct pollfd){ .fd = direct->child_pidfd, .events = POLLIN };
         data_relay_want(&direct->in, sources + DIRECT_SOURCE_IN);
         data_relay_want(&direct->out, sources + DIRECT_SOURCE_OUT);
-        if (poll(sources, _DIRECT_SOURCE_N, -1) < 0 && errno != EINTR)
+        r = poll(sources, _DIRECT_SOURCE_N, timeout);
+        if (r < 0 && errno != EINTR)
                 return error_origin(-errno);
-        return 0;
+        return r == 0 && timeout >= 0 ? error_trace(direct_let_go_of_err(direct)) : 0;
 }
 
 static int direct_dispatch(Direct *direct) {

@@ -30,6 +30,7 @@ typedef struct DataDirect {
         const void *prefix; /* sent before anything that is read from in_fd; not owned */
         size_t n_prefix;
         DataFilter filter_stdout, filter_stderr; /* 5.12 */
+        bool err_follows_out; /* let go of err_fd where stdout has ended and the service goes on, see below */
 } DataDirect;
 
 /** A DataDirect without any descriptor but our own stderr: set what there is. */
@@ -43,6 +44,13 @@ typedef struct DataDirect {
                 .err_fd = 2,       \
                 .child_pidfd = -1, \
         })
+
+/**
+ * Over SSH the end of stdout is told only once stderr has ended too (OpenSSH holds the channel's end-of-file back). With
+ * `err_follows_out` err_fd becomes /dev/null when stdout has ended and the service is still there this much later: time
+ * for what one that ends writes at its end. What it says afterwards is in its agent's log alone.
+ */
+#define DATA_DIRECT_ERR_MSEC 250
 
 /**
  * data_direct_run() - run a call to its end

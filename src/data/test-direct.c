@@ -110,9 +110,55 @@ static void test_status(void **state) {
         }
 }
 
+/* A service that closed its stdout and goes on: err_fd ends, and what it says then is nobody's; its exit code comes. */
+static void test_err_follows_out(void **state) {
+        DataDirect direct = DATA_DIRECT_INIT;
+        int status_fds[2], in[2], out[2], local_in[2], local_out[2], err[2], status = -1;
+        pid_t service;
+
+        socket_pair(status_fds);
+        pipe_pair(err);
+        pipe_pair(in);
+        pipe_pair(out);
+        pipe_pair(local_in);
+        pipe_pair(local_out);
+        service = fork();
+        if (service == 0) {
+                char text[8];
+
+                close(err[1]);
+                close(out[1]);
+                if (write(status_fds[0], HELLO STDERR, sizeof(HELLO STDERR) - 1) < 0)
+                        _exit(1);
+                if (read(err[0], text, sizeof(text)) != 4 || read(err[0], text, 1) != 0)
+                        _exit(2);
+                _exit(write(status_fds[0], STDERR EXIT("\x05"), sizeof(STDERR EXIT("\x05")) - 1) < 0);
+        }
+        fd_close(status_fds[0]);
+        fd_close(out[1]);
+        fd_close(err[0]);
+        direct.status_fd = status_fds[1];
+        direct.err_fd = err[1];
+        direct.err_follows_out = true;
+        direct.stdin_fd = in[1];
+        direct.stdout_fd = out[0];
+        direct.in_fd = local_in[0];
+        direct.out_fd = local_out[1];
+        assert_int_equal(data_direct_run(&direct, &status), 0);
+        assert_int_equal(status, 5);
+        expect_end(local_out[0]);
+        assert_int_equal(waitpid(service, &status, 0), service);
+        assert_int_equal(status, 0);
+        fd_close(err[1]);
+        fd_close(in[0]);
+        fd_close(local_in[1]);
+        fd_close(local_out[0]);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(test_status, peer_setup),
+                cmocka_unit_test_setup(test_err_follows_out, peer_setup),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,7 @@ static int call(const RelayCommand *command) {
                 option,
                 "--no-filter-escape-chars-stdout",
                 "--no-filter-escape-chars-stderr",
+                "--stderr-ends-with-stdout",
                 "--",
                 command->target.text,
                 command->service,
