@@ -13,10 +13,9 @@ build='meson ninja-build gcc libc6-dev pkg-config libsystemd-dev libseccomp-dev 
 # The private world and what is done in it: mount, unshare, setpriv, script, ip, useradd, and a Python for the starter.
 world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-runtime python3'
 # libclang-rt-dev has the runtimes of the sanitizers and of libFuzzer, llvm the symbolizer that makes reports readable.
-check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat'
-# Installing an SSH server would start it where a service manager runs: there it is measured only if it is there already.
-bench='socat s6 execline sudo openssh-client strace'
-[ -d /run/systemd/system ] || bench="$bench openssh-server"
+# openssh-* and nftables: hosts that call each other, over links that lose packets.
+check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat openssh-client openssh-server nftables'
+bench='socat s6 execline sudo openssh-client openssh-server strace'
 
 only_check=
 if [ "${1-}" = --check ]; then
@@ -60,6 +59,19 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
+
+# An SSH server is wanted for its program alone: installing it must not start it, now or at the next boot. Where somebody
+# has a policy already, that is not ours to change.
+case " $(echo $packages) " in
+*' openssh-server '*)
+        if [ -d /run/systemd/system ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+                trap 'rm -f /usr/sbin/policy-rc.d; systemctl --quiet disable ssh.service ssh.socket 2>/dev/null || :' EXIT
+                printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+                chmod 0755 /usr/sbin/policy-rc.d
+        fi
+        ;;
+esac
+
 install() {
         apt-get install --yes --quiet=2 --no-install-recommends -o DPkg::Lock::Timeout=120 \
                 -o Dpkg::Use-Pty=0 $packages

@@ -59,6 +59,7 @@ class Host:
         self.address = NETWORK + str(number)
         ours, theirs = socket.socketpair()
         self._socket = ours
+        self._lost = False
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
@@ -90,15 +91,21 @@ class Host:
 
     def stop_host(self):
         try:
-            self._ask("close", (), {})
+            if self._lost:
+                for child in _children(self.pid):
+                    os.kill(child, signal.SIGKILL)
+            else:
+                self._ask("close", (), {})
         finally:
             self._socket.close()
             os.waitpid(self.pid, 0)
 
     def _ask(self, what, arguments, named):
         data = pickle.dumps((what, arguments, named))
+        self._lost = True  # whoever is interrupted here (a deadline) has an answer that nobody waits for
         self._socket.sendall(struct.pack("<Q", len(data)) + data)
         kind, value = self._receive()
+        self._lost = False
         if kind == "error":
             raise HostError("on host %s: %s" % (self.name, value))
         return value
@@ -171,7 +178,7 @@ def _become_host(name, connection):
             arguments = arguments if isinstance(what, str) else (world, *arguments)
             _send(connection, ("value", function(*arguments, **named)))
         except BaseException:
-            _send(connection, ("error", traceback.format_exc() + "\n" + world.log()[-8000:] + world.sshd_log()))
+            _send(connection, ("error", traceback.format_exc() + "\n" + world.log()[-2000:] + world.sshd_log()[-2000:]))
 
 
 class HostWorld(World):
@@ -180,6 +187,10 @@ class HostWorld(World):
     def __init__(self):
         super().__init__()
         self._sshd = None
+
+    def wait_log(self, *arguments, **named):
+        """As World's, without what it found."""
+        super().wait_log(*arguments, **named)
 
     def host_key(self):
         """The public key of this host, made when it is first asked for."""
@@ -226,12 +237,9 @@ class HostWorld(World):
         except FileNotFoundError:
             return ""
 
-    def add_relay_account(self, name, key, domain=True, services=None):
-        """The account that another host logs in to: its shell, and its key where only root writes."""
-        if domain:
-            self.add_domain(name, services=services)
-        else:
-            self.accounts.add(name)
+    def add_relay(self, name, key, **properties):
+        """A relay that another host logs in to: its shell, and its key where only root writes."""
+        self.add_domain(name, **properties)
         with open("/etc/passwd") as file:
             lines = file.read().splitlines()
         lines = [
@@ -251,6 +259,10 @@ class HostWorld(World):
     def make_key(self, account):
         """An SSH key for ACCOUNT, without passphrase. Return: the public one."""
         self.accounts_run(account, [KEYGEN, "-q", "-t", "ed25519", "-N", "", "-f", "/home/%s/.ssh/id_ed25519" % account])
+        return self.public_key(account)
+
+    @staticmethod
+    def public_key(account):
         with open("/home/%s/.ssh/id_ed25519.pub" % account) as file:
             return " ".join(file.read().split()[:2])
 
