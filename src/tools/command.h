@@ -48,6 +48,9 @@ int command_domain(int argc, char **argv);
 /** command_policy() - `qair policy …` */
 int command_policy(int argc, char **argv);
 
+/** command_relay() - `qair relay …` */
+int command_relay(int argc, char **argv);
+
 /** command_status(), command_calls(), command_kill() - what the broker is asked */
 int command_status(int argc, char **argv);
 int command_calls(int argc, char **argv);

@@ -9,6 +9,7 @@
 static const Command commands[] = {
         { "domain", "VERB [OPTION ...]", "the domains of this host", command_domain },
         { "policy", "explain|test|lint|diff", "what the rules say", command_policy },
+        { "relay", "add|authorize", "other hosts", command_relay },
         { "status", "[--timing]", "the broker, and where time goes", command_status },
         { "calls", "", "the calls that are open", command_calls },
         { "kill", "ID ...", "end calls", command_kill },
