@@ -14,7 +14,6 @@ enum {
         VM_OPTION_NO_FILTER_STDOUT,
         VM_OPTION_NO_FILTER_STDERR,
         VM_OPTION_USE_STDIN_SOCKET,
-        VM_OPTION_STDERR_ENDS_WITH_STDOUT,
 };
 
 // clang-format off
@@ -27,7 +26,6 @@ static const struct option vm_long_options[] = {
         { "agent-socket",                  required_argument, NULL, 'a' },
         { "prefix-data",                   required_argument, NULL, 'p' },
         { "use-stdin-socket",              no_argument,       NULL, VM_OPTION_USE_STDIN_SOCKET },
-        { "stderr-ends-with-stdout",       no_argument,       NULL, VM_OPTION_STDERR_ENDS_WITH_STDOUT },
         { "source-qube",                   required_argument, NULL, 's' },
         { "help",                          no_argument,       NULL, 'h' },
         {},
@@ -45,7 +43,6 @@ const char *vm_options_usage(void) {
                "      --no-filter-escape-chars-stdout  not, even if it goes to a terminal\n"
                "      --no-filter-escape-chars-stderr\n"
                "  -p, --prefix-data=TEXT               send TEXT before standard input\n"
-               "      --stderr-ends-with-stdout        for transports over SSH\n"
                "      --use-stdin-socket               standard input is a socket: use it for output, too\n"
                "  -s, --source-qube=NAME               speak for NAME (relays only)\n"
                "  -a, --agent-socket=PATH              where to ask\n"
@@ -105,9 +102,6 @@ static int vm_options_take(VmOptions *options, int option) {
                 if (options->use_stdin_socket)
                         return VM_OPTIONS_E_USAGE;
                 options->use_stdin_socket = true;
-                return 0;
-        case VM_OPTION_STDERR_ENDS_WITH_STDOUT:
-                options->err_follows_out = true;
                 return 0;
         case 'h':
                 return VM_OPTIONS_E_HELP;

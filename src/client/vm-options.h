@@ -29,7 +29,6 @@ typedef struct VmOptions {
         const char *prefix;
         size_t buffer_size; /* bytes; 0: the default */
         bool use_stdin_socket;
-        bool err_follows_out; /* data/direct.h */
         FilterChoice filter_stdout, filter_stderr;
 } VmOptions;
 

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +20,9 @@
 #include "client/stdin.h"
 #include "data/prepare.h"
 #include "libqair/qair.h"
+
+/** Set by transports over SSH (data/direct.h): in the environment, since Qubes' own client knows no option for it. */
+#define VM_STDERR_ENDS_WITH_STDOUT "QREXEC_STDERR_ENDS_WITH_STDOUT"
 
 /** How long the callee may take to be there once the call is allowed (protocol specification, 1.5). */
 #define VM_HELLO_USEC (120 * USEC_PER_SEC)
@@ -167,7 +171,7 @@ static int vm_call(const VmOptions *options, const Channel *channel, Dialled *di
                 .hello_usec = VM_HELLO_USEC,
                 .filter_stdout = vm_filter(options->filter_stdout, vm_default_filter(options)),
                 .filter_stderr = vm_filter(options->filter_stderr, DATA_FILTER_TERMINAL),
-                .err_follows_out = options->err_follows_out,
+                .err_follows_out = getenv(VM_STDERR_ENDS_WITH_STDOUT) != NULL,
         };
         Program program;
         int status;

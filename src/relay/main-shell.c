@@ -35,13 +35,13 @@ static int call(const RelayCommand *command) {
                 option,
                 "--no-filter-escape-chars-stdout",
                 "--no-filter-escape-chars-stderr",
-                "--stderr-ends-with-stdout",
                 "--",
                 command->target.text,
                 command->service,
                 NULL,
         };
-        static const char *const environment[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", NULL };
+        static const char *const environment[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
+                                                   "QREXEC_STDERR_ENDS_WITH_STDOUT=1", NULL };
 
         (void)snprintf(option, sizeof(option), "--source-qube=%s", command->source.text);
         closelog();
