@@ -124,8 +124,10 @@ Broker *broker_free(Broker *broker) {
         broker->parent = parent_free(broker->parent);
         domain_close_all(broker);
         prompt_free_all(broker);
-        if (broker->audit)
+        if (broker->audit) {
                 served_free_all(broker);
+                call_table_abandon(&broker->calls);
+        }
         call_table_deinit(&broker->calls);
         channel_close(&broker->prepared);
         broker->grants = grants_free(broker->grants);

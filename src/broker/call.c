@@ -899,6 +899,18 @@ int call_table_restore(CallTable *table, Domain *target) {
         return 0;
 }
 
+void call_table_abandon(CallTable *table) {
+        for (size_t bucket = 0; bucket < table->n_buckets; ++bucket) {
+                for (Call *call = table->buckets[bucket], *next; call; call = next) {
+                        next = call->next;
+                        if (call->state == CALL_STATE_RUNNING)
+                                continue;
+                        call->origin = NULL;
+                        call_end(call, "not connected", "the broker ended", 125, 0);
+                }
+        }
+}
+
 int call_table_end_domain(CallTable *table, Domain *domain) {
         for (size_t bucket = 0; bucket < table->n_buckets; ++bucket) {
                 for (Call *call = table->buckets[bucket], *next; call; call = next) {

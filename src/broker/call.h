@@ -213,6 +213,8 @@ void call_table_on_drain(CallTable *table, Domain *target, Link *link);
 int call_table_on_drain_list(CallTable *table, Domain *target, Link *link, const uint32_t *ids, size_t n_ids);
 /** call_table_on_drained() - @link has ended */
 void call_table_on_drained(CallTable *table, Domain *target, const Link *link);
+/** call_table_abandon() - this broker ends: what has not begun never will, and whoever waits for it is not told by us */
+void call_table_abandon(CallTable *table);
 /** call_table_end_domain() - end what runs in @domain, what it has called, and what waits. Return: 0 or a negative error */
 int call_table_end_domain(CallTable *table, Domain *domain);
 /** call_table_on_agent_ended() - the supervisor says that the agent is gone for good */

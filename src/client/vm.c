@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,13 @@
 
 /** How long the callee may take to be there once the call is allowed (protocol specification, 1.5). */
 #define VM_HELLO_USEC (120 * USEC_PER_SEC)
+
+/*
+ * How often brokers are asked, and the pause between, doubled each time: three seconds in all, in which a service manager
+ * has started a supervisor again.
+ */
+#define VM_ATTEMPTS   7U
+#define VM_PAUSE_USEC 25000U
 
 static void vm_call_freep(qair_call **call) {
         qair_call_free(*call);
@@ -103,6 +111,40 @@ static int vm_say_failed(const char *path, int r) {
         }
 }
 
+static bool vm_is_gone(int r) {
+        return r == -ECONNRESET || r == -ECONNREFUSED || r == -ENOENT;
+}
+
+/*
+ * Ask, and again where the brokers that were asked went away before they had read the request: there was one a moment ago,
+ * and there will be one again. Return: 0 or a negative error; with a call or without
+ */
+static int vm_open(qair_client *client, const VmOptions *options, qair_call **ret_call) {
+        int r;
+
+        for (unsigned attempt = 0;; ++attempt) {
+                qair_call *call = NULL;
+                bool gone;
+
+                if (attempt > 0)
+                        (void)usleep(VM_PAUSE_USEC << attempt);
+                r = qair_call_new(client, options->target, options->service, &call);
+                /* Only where nobody is there from the beginning does nobody come. */
+                gone = attempt > 0 && vm_is_gone(r);
+                if (!r) {
+                        r = qair_call_open(call);
+                        gone = vm_is_gone(r);
+                }
+                if (!gone) {
+                        *ret_call = call;
+                        return r;
+                }
+                qair_call_free(call);
+                if (attempt + 1 == VM_ATTEMPTS)
+                        return -ECONNRESET;
+        }
+}
+
 /* Ask, and wait for the answer without limit. Return: 0, or the status to exit with; it has been said why */
 static int vm_ask(qair_client *client, const VmOptions *options, Channel *ret_channel) {
         _cleanup_(vm_call_freep) qair_call *call = NULL;
@@ -110,9 +152,7 @@ static int vm_ask(qair_client *client, const VmOptions *options, Channel *ret_ch
 
         r = qair_client_set_source(client, options->source);
         if (!r)
-                r = qair_call_new(client, options->target, options->service, &call);
-        if (!r)
-                r = qair_call_open(call);
+                r = vm_open(client, options, &call);
         if (r == -EACCES && call) {
                 vm_say_refused(call);
                 return VM_STATUS_REFUSED;

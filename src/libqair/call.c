@@ -22,7 +22,7 @@
  * request may be sent to the next broker, which is served by the same socket. It is the same if there are too many
  * connections of ours, so this has an end.
  */
-#define CALL_CONNECTS_MAX 6
+#define CALL_CONNECTS_MAX 3
 
 struct qair_call {
         qair_client *client; /* while ASKING */

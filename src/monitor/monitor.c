@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -206,6 +207,9 @@ static void monitor_become_child(Monitor *monitor, int log_fd) {
         (void)syscall(SYS_close_range, 3, ~0U, 0);
         if (monitor->account)
                 monitor_become_account(monitor->account);
+        /* Without us nobody would tell it to stop; after the change of account, which forgets this. */
+        if (is_agent && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+                _exit(MONITOR_EXIT_FAILED);
         if (monitor->options->sandbox)
                 monitor_enter_sandbox(monitor, &command);
         sigemptyset(&none);

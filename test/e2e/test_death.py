@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When processes die: each process of a call, at each stage of it (doc/architecture.md, "When processes die").
+
+A row says what the caller's exit status is, how the end of its call is recorded, and how often the service ran. That
+nothing is left holds for all: no process (the fixture looks), no call in the broker's table, no start without an end.
+"""
+
+import contextlib
+import json
+import os
+import signal
+
+import processes
+import pytest
+import wire
+from world import AGENT, BROKER
+
+SERVICE = """echo started
+read line; echo "got $line"
+exec >&-
+read line; exit 7
+"""
+STARTED, GOT = b"started\n", b"got one\n"
+LIMIT_SEC = 20
+KILLED = -signal.SIGKILL
+SIGPIPE = 128 + signal.SIGPIPE
+
+
+@pytest.fixture
+def host(world):
+    world.add_domain("work")
+    world.add_domain("vault")
+    world.set_policy("* * work vault allow")
+    world.add_service("my.Direct", SERVICE)
+    world.add_service("my.Framed", SERVICE, config="direct = false\n")
+    world.add_service("my.Warm", "true")
+    world.start()
+    return world
+
+
+# Who is who
+
+def parent_of(process):
+    with open("/proc/%d/stat" % process.pid) as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def agent_of_vault():
+    found = processes.running(AGENT)
+    pids = {process.pid for process in found}
+    (agent,) = (process for process in found if parent_of(process) not in pids)
+    return agent
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [processes.Process(int(child)) for child in file.read().split()]
+
+
+def handler_of_vault():
+    (handler,) = (child for child in children(agent_of_vault().pid) if child.program == AGENT)
+    return handler
+
+
+def service_of_vault(service):
+    parent = agent_of_vault() if service == "my.Direct" else handler_of_vault()
+    (child,) = children(parent.pid)
+    return child
+
+
+# How they die
+
+class Call:
+    """One call as its caller has it, brought to the stage that a row is about."""
+
+    def __init__(self, host, service, stage):
+        self.host, self.service, self.stage = host, service, stage
+        self.stopped = None
+        if stage != "starting":
+            assert host.call("work", "vault", "my.Warm").returncode == 0  # its agent runs
+        if stage == "starting":
+            self.stop(host.supervisor.pid)  # who would start the agent
+        elif stage == "ordered":
+            self.stop(agent_of_vault().pid)  # who has the order, and has not read it
+        self.popen = host.start_call("work", "vault", service)
+        if stage in ("starting", "ordered"):
+            host.wait_audit(event="start", service=service)
+        if stage in ("running", "ending"):
+            assert self.popen.stdout.readline() == STARTED
+        if stage == "ending":
+            self.say(b"one\n")
+            assert self.popen.stdout.read() == GOT  # the end of its output, not of the service
+
+    def stop(self, pid):
+        os.kill(pid, signal.SIGSTOP)
+        self.stopped = pid
+
+    def go_on(self):
+        if self.stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.stopped, signal.SIGCONT)
+        self.stopped = None
+
+    def say(self, data):
+        with contextlib.suppress(BrokenPipeError):
+            self.popen.stdin.write(data)
+            self.popen.stdin.flush()
+
+    def finish(self):
+        """Play the rest of it. Return: the exit status of the client."""
+        self.go_on()
+        for line in (b"one\n", b"two\n")[self.stage == "ending":]:
+            self.say(line)
+        with contextlib.suppress(BrokenPipeError):
+            self.popen.stdin.close()
+        status = self.popen.wait(LIMIT_SEC)
+        self.popen.stdin = None
+        return status
+
+
+def kill(process):
+    process.kill(signal.SIGKILL)
+    assert process.wait(LIMIT_SEC)
+
+
+def kill_supervisor(host, call):
+    """As a service manager would start it again."""
+    (broker,) = processes.running(BROKER)
+    host.supervisor.kill()
+    host.supervisor.wait()
+    host.supervisor = None
+    call.stopped = None if call.stage == "starting" else call.stopped
+    assert broker.wait(LIMIT_SEC)
+    host.start()
+
+
+VICTIMS = {
+    "client": lambda host, call: kill(processes.Process(call.popen.pid)),
+    "service": lambda host, call: kill(service_of_vault(call.service)),
+    "handler": lambda host, call: kill(handler_of_vault()),
+    "agent": lambda host, call: kill(agent_of_vault()),
+    "monitor": lambda host, call: kill(processes.Process(parent_of(agent_of_vault()))),
+    "broker": lambda host, call: host.restart_broker(),
+    "supervisor": kill_supervisor,
+}
+
+# victim, stage, service; status of the client, how (and with which status) the call ended, how often the service ran
+ROWS = [
+    # An agent that does not come is none that could die, and neither is a service.
+    ("client", "starting", "my.Direct", KILLED, "cancelled", None, 0),
+    ("broker", "starting", "my.Direct", 7, "exited", 7, 1),
+    ("supervisor", "starting", "my.Direct", 7, "exited", 7, 1),
+    # The agent has its order, and the caller its answer.
+    ("client", "ordered", "my.Direct", KILLED, "abandoned", SIGPIPE, 1),
+    ("agent", "ordered", "my.Direct", 255, "unknown", None, 0),
+    ("monitor", "ordered", "my.Direct", 7, "exited", 7, 1),
+    ("broker", "ordered", "my.Direct", 7, "exited", 7, 1),
+    ("supervisor", "ordered", "my.Direct", 7, "exited", 7, 1),
+    # Data goes both ways.
+    ("client", "running", "my.Direct", KILLED, "abandoned", SIGPIPE, 1),
+    ("client", "running", "my.Framed", KILLED, "abandoned", SIGPIPE, 1),
+    ("service", "running", "my.Direct", 137, "signalled", 137, 1),
+    ("service", "running", "my.Framed", 137, "signalled", 137, 1),
+    ("handler", "running", "my.Framed", 255, "signalled", 125, 1),
+    ("agent", "running", "my.Direct", 255, "unknown", None, 1),
+    ("agent", "running", "my.Framed", 7, "unknown", None, 1),
+    ("monitor", "running", "my.Direct", 7, "exited", 7, 1),
+    ("monitor", "running", "my.Framed", 7, "exited", 7, 1),
+    ("broker", "running", "my.Direct", 7, "exited", 7, 1),
+    ("broker", "running", "my.Framed", 7, "exited", 7, 1),
+    ("supervisor", "running", "my.Direct", 7, "exited", 7, 1),
+    ("supervisor", "running", "my.Framed", 7, "exited", 7, 1),
+    # The service has said all, and has not ended.
+    ("client", "ending", "my.Direct", KILLED, "abandoned", 7, 1),
+    ("service", "ending", "my.Direct", 137, "signalled", 137, 1),
+    ("service", "ending", "my.Framed", 137, "signalled", 137, 1),
+    ("handler", "ending", "my.Framed", 255, "signalled", 125, 1),
+    ("agent", "ending", "my.Direct", 255, "unknown", None, 1),
+    ("monitor", "ending", "my.Direct", 7, "exited", 7, 1),
+    ("broker", "ending", "my.Direct", 7, "exited", 7, 1),
+    ("supervisor", "ending", "my.Direct", 7, "exited", 7, 1),
+]
+
+
+@pytest.mark.parametrize("victim, stage, service, status, how, end_status, starts", ROWS,
+                         ids=["-".join(row[:3]) for row in ROWS])
+def test_death(host, victim, stage, service, status, how, end_status, starts):
+    call = Call(host, service, stage)
+    try:
+        VICTIMS[victim](host, call)
+        if victim == "client":
+            call.go_on()
+            call.popen.stdin.close()
+            call.popen.stdin = None
+            assert call.popen.wait(LIMIT_SEC) == status
+        else:
+            assert call.finish() == status
+    finally:
+        call.go_on()
+    end = host.wait_audit(event="end", how=how, **({} if end_status is None else {"status": end_status}))[-1]
+    assert end["call_id"] in {record["call_id"] for record in host.audit(event="start", service=service)}
+    assert_every_start_has_an_end(host)
+    assert len(host.started(service)) == starts
+    assert host.call("work", "vault", "my.Warm").returncode == 0, "and then all is as ever"
+    host.wait_audit(n=1 if stage == "starting" else 2, event="end", service="my.Warm")
+    assert json.loads(host.qair("calls", "--json").stdout)["calls"] == []
+    if victim == "supervisor":
+        stop_orphans(host)
+
+
+def assert_every_start_has_an_end(host):
+    for record in host.audit(event="start"):
+        host.wait_audit(event="end", call_id=record["call_id"])
+    ends = [record["call_id"] for record in host.audit(event="end")]
+    assert len(ends) == len(set(ends)), "no call ends twice"
+
+
+def stop_orphans(host):
+    """The agents and monitors of a supervisor that was killed: the next one does not know them."""
+    host.stop()
+    for process in processes.running(AGENT):
+        process.kill(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("victim", ["client", "broker", "supervisor"])
+def test_a_request_that_is_not_complete(host, victim):
+    """Nothing was asked for, so nothing is recorded."""
+    request = wire.trigger("vault", "my.Direct")
+    connection = wire.connect_as("work", wire.SHARED)
+    connection.sendall(request[:-1])
+    assert host.call("work", "vault", "my.Warm").returncode == 0  # so the broker has read it
+    if victim == "client":
+        connection.close()
+    elif victim == "broker":
+        host.restart_broker()
+        assert wire.receive_all(connection) == b""
+    else:
+        host.supervisor.kill()
+        host.supervisor.wait()
+        host.supervisor = None
+        assert wire.receive_all(connection) == b""
+        host.start()
+    connection.close()
+    assert host.call("work", "vault", "my.Warm").returncode == 0
+    assert {record["service"] for record in host.audit(event="start")} == {"my.Warm"}
+    host.assert_service_never_started("my.Direct")
+    if victim == "supervisor":
+        stop_orphans(host)
+
+
+def connecting(host, agent):
+    """Calls to an agent that does not read, until one waits for room: [connections that were answered], the last."""
+    answered = []
+    while True:
+        connection = wire.connect_as("work", wire.SHARED)
+        connection.sendall(wire.trigger("vault", "my.Direct"))
+        host.wait_audit(n=len(answered) + 1, event="start", service="my.Direct")
+        connection.settimeout(0.2)
+        try:
+            answered.append((connection, wire.socket.recv_fds(connection, 100, 3)[1]))
+        except TimeoutError:
+            return answered, connection
+
+
+@pytest.mark.parametrize("victim", ["client", "broker", "agent"])
+def test_a_call_that_waits_for_room_in_its_agent(host, victim):
+    with wire.Agent("vault", "vault") as agent:
+        host.wait_log("serving")
+        answered, waiting = connecting(host, agent)
+        waiting.settimeout(LIMIT_SEC)
+        if victim == "client":
+            waiting.close()
+            host.wait_audit(event="end", how="cancelled")
+        elif victim == "broker":
+            host.restart_broker()
+            # Whether the agent was told is known to nobody, so it is not asked for again; how it ended neither.
+            assert wire.receive_all(waiting) == b""
+        else:
+            agent.close()
+            assert wire.refusal(waiting)[1] == wire.UNAVAILABLE
+            host.wait_audit(event="end", how="not connected", status=125)
+    for connection, fds in answered:
+        connection.close()
+        for fd in fds:
+            os.close(fd)
+    waiting.close()
+    host.assert_service_never_started("my.Direct")
+    assert host.call("work", "vault", "my.Warm").returncode == 0
+    assert_every_start_has_an_end(host)
