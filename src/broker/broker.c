@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,13 +50,28 @@ static int broker_make_watchdog(Watchdog **ret_watchdog) {
         return error_trace(watchdog_new(ret_watchdog));
 }
 
+static void broker_find_limit(Broker *broker) {
+        struct rlimit files;
+
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur > INT_MAX)
+                files.rlim_cur = INT_MAX;
+        broker->fds_end = files.rlim_cur > 2 * BROKER_FDS_RESERVED ? (int)files.rlim_cur - BROKER_FDS_RESERVED
+                                                                   : (int)files.rlim_cur / 2;
+}
+
+size_t broker_share(const Broker *broker, size_t limit) {
+        size_t share = (size_t)broker->fds_end / 4;
+
+        return limit < share ? limit : share;
+}
+
 static int broker_make_strangers(Broker *broker) {
         static const DomainName name = { .text = "(stranger)" };
         int r = domain_new(broker, &name, (uid_t)-1, &broker->strangers);
 
         if (r)
                 return error_trace(r);
-        broker->strangers->n_connections_max = DOMAIN_STRANGERS_MAX;
+        broker->strangers->n_connections_max = broker_share(broker, DOMAIN_STRANGERS_MAX);
         return 0;
 }
 
@@ -81,6 +98,7 @@ int broker_new(Config *config, int parent_fd, uid_t admin_uid, Broker **ret_brok
         *broker = (Broker){
                 .config = config, .uid = getuid(), .admin_uid = admin_uid, .spare_fd = -1, .began_usec = clock_now()
         };
+        broker_find_limit(broker);
         r = call_table_init(&broker->calls);
         if (r)
                 return error_trace(r);

@@ -65,6 +65,7 @@ typedef struct Broker {
         unsigned n_turns;  /* of the loop, since records were last written */
         uid_t uid;         /* our own account */
         uid_t admin_uid;   /* who is dom0 */
+        int fds_end;       /* one above the highest descriptor that a domain's doing may take */
         int spare_fd;      /* given up for a moment when descriptors run out, to refuse instead of spin */
         uint8_t *scratch;  /* BROKER_SCRATCH_SIZE bytes: what is being received, until its handler returns */
         uint8_t *outgoing; /* as many: what is being sent; apart, since a handler of the one may well do the other */
@@ -72,6 +73,15 @@ typedef struct Broker {
 
 /** The largest message of any connection: a trigger, or a command on a link. */
 #define BROKER_SCRATCH_SIZE (128 * 1024)
+
+/**
+ * Descriptors that no domain's doing takes: for root, for agents that come back, for reading the configuration, for the call
+ * in hand. The lowest free number is always the next, so a high one says that few are left.
+ */
+#define BROKER_FDS_RESERVED 32
+
+/** broker_share() - of a limit for one domain what our own, which may be a low one, permits: a quarter, if that is less */
+size_t broker_share(const Broker *broker, size_t limit);
 
 /**
  * broker_new() - a broker that serves nothing yet

@@ -165,6 +165,8 @@ static Call *call_free(Call *call) {
                         break;
                 }
         }
+        if (call->state == CALL_STATE_CONNECTING && call->target->link)
+                link_forget(call->target->link, call->id);
         if (call->source) {
                 --call->source->n_calls;
                 lifecycle_on_call_ended(call->source);
@@ -349,6 +351,10 @@ static int call_connect(Call *call) {
 
 int call_on_sent(Call *call) {
         return error_trace(call_connected(call));
+}
+
+int call_on_not_sent(Call *call) {
+        return error_trace(call_refuse(call, REPLY_REASON_UNAVAILABLE, "the agent does not read"));
 }
 
 /* Decided: go on as far as the target permits. *@ret_call stays NULL if the origin has been told. */

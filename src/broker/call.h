@@ -186,6 +186,9 @@ int call_on_answer(Call *call, const CallRequest *request, const ConfigDecision 
 /** call_on_sent() - told by the link: the agent has the message. Return: 0 or a negative error */
 int call_on_sent(Call *call);
 
+/** call_on_not_sent() - told by the link: the agent will not have it. Return: 0 or a negative error */
+int call_on_not_sent(Call *call);
+
 /** call_on_ended() - told by the link: CALL_ENDED */
 void call_on_ended(Call *call, const CallEnded *ended);
 

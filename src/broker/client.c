@@ -32,6 +32,7 @@ typedef struct Client {
         CallOrigin origin;
         Broker *broker;
         Domain *target;
+        Domain *payer; /* whose connection it is: the host's */
         int fd;
         ClientState state;
         Inbox inbox;
@@ -50,8 +51,9 @@ static Client *client_free(Client *client) {
         sd_event_source_disable_unref(client->source);
         inbox_deinit(&client->inbox);
         fd_close(client->fd);
-        if (client->target)
-                --client->target->n_connections;
+        if (client->payer)
+                --client->payer->n_connections;
+        domain_unref(client->payer);
         domain_unref(client->target);
         free(client);
         return NULL;
@@ -182,7 +184,7 @@ static int client_on_deadline(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-int client_new(Broker *broker, Domain *target, int fd) {
+int client_new(Broker *broker, Domain *target, Domain *payer, int fd) {
         _cleanup_(client_freep) Client *client = NULL;
         uint8_t hello[WIRE_HEADER_SIZE + HELLO_SIZE];
         bool gone;
@@ -197,9 +199,10 @@ int client_new(Broker *broker, Domain *target, int fd) {
                 .origin = { .connected = client_connected, .refused = client_refused },
                 .broker = broker,
                 .target = domain_ref(target),
+                .payer = domain_ref(payer),
                 .fd = fd,
         };
-        ++target->n_connections;
+        ++payer->n_connections;
 
         wire_header_encode((WireHeader){ .type = WIRE_TYPE_HELLO, .length = HELLO_SIZE }, hello);
         hello_encode(&(Hello){ .version = WIRE_VERSION_DAEMON }, hello + WIRE_HEADER_SIZE);

@@ -14,8 +14,9 @@ typedef struct Domain Domain;
 /**
  * client_new() - serve a connection; it frees itself
  * @target: whose socket it is
+ * @payer:  whom it is charged to
  * @fd:     non-blocking; owned from here on, also on failure
  *
  * Return: 0 or a negative error.
  */
-int client_new(Broker *broker, Domain *target, int fd);
+int client_new(Broker *broker, Domain *target, Domain *payer, int fd);

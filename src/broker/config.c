@@ -123,6 +123,9 @@ static int config_load_inventory(Config *config) {
                 diagnostics_log(&diagnostics);
                 log_error("the inventory is broken: every call is refused until it is mended (qair domain check)");
                 r = config_note_problem(&problem, &diagnostics);
+        } else if (r == -EMFILE || r == -ENFILE) {
+                problem = strdup("out of descriptors");
+                r = problem ? 0 : error_origin(-ENOMEM);
         } else if (!r) {
                 r = config_make_facts(inventory, config->facts, &facts);
         }
@@ -214,10 +217,14 @@ static int config_watch_all(Config *config) {
         const char *const folders[] = { config->paths.domains, config->paths.policy_run, config->paths.policy_etc,
                                         config->paths.policy_legacy };
 
-        fd_close(config->inotify_fd);
-        config->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (config->inotify_fd < 0)
-                return error_origin(-errno);
+        int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+        if (fd >= 0) {
+                fd_close(config->inotify_fd);
+                config->inotify_fd = fd;
+        } else if (config->inotify_fd < 0) {
+                return error_origin(-errno); /* at the start; later the old one does */
+        }
         for (size_t i = 0; i < ARRAY_SIZE(folders); ++i) {
                 int r = config_watch_parent(config, folders[i]) ?: config_watch(config, folders[i]);
 

@@ -29,7 +29,7 @@ int domain_new(Broker *broker, const DomainName *name, uid_t uid, Domain **ret_d
                 .n_refs = 1,
                 .name = *name,
                 .uid = uid,
-                .n_connections_max = DOMAIN_CONNECTIONS_MAX,
+                .n_connections_max = broker_share(broker, DOMAIN_CONNECTIONS_MAX),
                 .n_calls_max = DOMAIN_CALLS_MAX,
         };
         *ret_domain = domain;

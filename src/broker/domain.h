@@ -33,6 +33,8 @@ typedef struct QubesdbStore QubesdbStore;
 
 /** Connections of one domain that have not been answered yet: far above honest use, far below our descriptors. */
 #define DOMAIN_CONNECTIONS_MAX 512
+/** Links of one domain: the live one, those that drain, and newcomers. Apart, or a domain could lock out its own agent. */
+#define DOMAIN_LINKS_MAX 16
 /** The same for all strangers together. */
 #define DOMAIN_STRANGERS_MAX 64
 /** Calls of one domain that are open at a time, if its `max_calls` says nothing else. */
@@ -72,6 +74,7 @@ struct Domain {
         size_t n_dbpeers;
 
         size_t n_connections, n_connections_max;
+        size_t n_links;
         size_t n_calls, n_calls_max; /* as source */
         size_t n_calls_here;         /* as target */
         size_t n_audit_bytes;        /* records of its calls that wait to be written (broker/audit.h) */

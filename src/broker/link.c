@@ -76,7 +76,7 @@ Link *link_free(Link *link) {
                 }
         }
         fd_close(link->fd);
-        --link->domain->n_connections;
+        --link->domain->n_links;
         domain_unref(link->domain);
         free(link);
         return NULL;
@@ -92,10 +92,31 @@ static int link_watch(Link *link) {
         return r < 0 ? error_origin(r) : 0;
 }
 
+/* May it wait? It holds its channel meanwhile, at the cost of whoever calls. */
+static bool link_may_wait(const Link *link, const Call *call) {
+        size_t n = 0;
+
+        if (link->n_queue >= LINK_QUEUE_MAX)
+                return false;
+        if (!call)
+                return true;
+        for (size_t i = 0; i < call->channel.n_fds; ++i)
+                if (call->channel.agent_fds[i] >= link->broker->fds_end ||
+                    call->channel.origin_fds[i] >= link->broker->fds_end)
+                        return false;
+        for (const LinkItem *item = link->queue; item; item = item->next) {
+                const Call *other = item->is_kill ? NULL : call_table_find(&link->broker->calls, item->call_id);
+
+                if (other && other->source == call->source)
+                        ++n;
+        }
+        return n < LINK_QUEUE_SOURCE_MAX;
+}
+
 static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call_id, bool is_kill) {
         LinkItem *item;
 
-        if (link->n_queue >= LINK_QUEUE_MAX)
+        if (!link_may_wait(link, is_kill ? NULL : call_table_find(&link->broker->calls, call_id)))
                 return LINK_E_FULL;
         item = malloc(sizeof(*item) + n);
         if (!item)
@@ -113,8 +134,9 @@ static int link_send(Link *link, const uint8_t *data, size_t n, const int *fds, 
 
         switch (r) {
         case SOCKET_E_AGAIN:
-        case SOCKET_E_LIMIT: /* too many descriptors in flight: they drain when the agent reads */
                 return LINK_E_QUEUED;
+        case SOCKET_E_LIMIT: /* too many descriptors in flight, or no memory: waiting for room in the socket would not help */
+                return LINK_E_FULL;
         case SOCKET_E_GONE:
                 return LINK_E_GONE;
         default:
@@ -148,6 +170,25 @@ int link_send_kill(Link *link, uint32_t call_id) {
         return r;
 }
 
+static void link_drop(Link *link, LinkItem **place) {
+        LinkItem *item = *place;
+
+        *place = item->next;
+        if (!item->next)
+                link->queue_end = place;
+        --link->n_queue;
+        free(item);
+}
+
+void link_forget(Link *link, uint32_t call_id) {
+        LinkItem **place = &link->queue;
+
+        while (*place && ((*place)->is_kill || (*place)->call_id != call_id))
+                place = &(*place)->next;
+        if (*place)
+                link_drop(link, place);
+}
+
 /* There is room again. Return: 0, LINK_CLOSE_EOF, or a negative error. */
 static int link_flush(Link *link) {
         while (link->queue) {
@@ -164,18 +205,14 @@ static int link_flush(Link *link) {
                         return 0;
                 if (r == LINK_E_GONE)
                         return LINK_CLOSE_EOF;
-                if (r)
+                if (r && r != LINK_E_FULL)
                         return error_fold(r);
 
-                link->queue = item->next;
-                if (!link->queue)
-                        link->queue_end = &link->queue;
-                --link->n_queue;
                 if (item->is_kill)
                         call = NULL; /* its end will come as CALL_ENDED */
-                free(item);
+                link_drop(link, &link->queue);
                 if (call) {
-                        r = call_on_sent(call);
+                        r = r ? call_on_not_sent(call) : call_on_sent(call);
                         if (r)
                                 return error_trace(r);
                 }
@@ -439,7 +476,7 @@ int link_new(Broker *broker, Domain *domain, int fd) {
         }
         *link = (Link){ .broker = broker, .domain = domain_ref(domain), .fd = fd };
         link->queue_end = &link->queue;
-        ++domain->n_connections;
+        ++domain->n_links;
 
         r = watch_io(broker->event, fd, EPOLLIN, link_on_io, link, &link->source);
         r = r ?: watch_time(broker->event, LINK_HANDSHAKE_USEC, USEC_PER_SEC, link_on_deadline, link, &link->deadline);

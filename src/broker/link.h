@@ -25,13 +25,15 @@ typedef struct Link Link;
 
 /** Messages that wait for room in the agent's socket, each for a call that holds its channel: more than a burst, less than a leak. */
 #define LINK_QUEUE_MAX 256
+/** Of those, of one source: who fills another's queue must not keep others from it. */
+#define LINK_QUEUE_SOURCE_MAX 64
 /** How long an agent may take from connecting to CALL_LIST. */
 #define LINK_HANDSHAKE_USEC (UINT64_C(10) * 1000000)
 
 enum {
         _LINK_E_SUCCESS,
         LINK_E_QUEUED, /* no room now; call_on_sent() will tell, or the link's end */
-        LINK_E_FULL,   /* LINK_QUEUE_MAX messages wait already */
+        LINK_E_FULL,   /* too many messages wait already, or too many descriptors are under way */
         LINK_E_GONE,   /* the agent went away; the link's own event will say so too */
 };
 
@@ -69,6 +71,9 @@ DEFINE_CLEANUP(Link *, link_free)
  * Return: 0 (the agent has it), LINK_E_…, or a negative error.
  */
 int link_send_exec(Link *link, uint32_t type, const Exec *exec, const int *fds, size_t n_fds);
+
+/** link_forget() - the call that waits for room here has ended; harmless if none does */
+void link_forget(Link *link, uint32_t call_id);
 
 /** link_send_kill() - tell the agent to end a call that it runs. Return: 0, LINK_E_…, or a negative error */
 int link_send_kill(Link *link, uint32_t call_id);

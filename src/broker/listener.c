@@ -59,6 +59,25 @@ static Domain *listener_identify(const Listener *listener, uid_t uid) {
         return NULL;
 }
 
+/* What a domain may have is its own matter; what we have left is everybody's, so that root and agents come first. */
+static bool listener_has_room(const Listener *listener, Domain *payer, int fd) {
+        if (listener->kind == LISTENER_KIND_LINK) {
+                if (payer->n_links < DOMAIN_LINKS_MAX)
+                        return true;
+                domain_note(payer, "more than %d links: closed the newest", DOMAIN_LINKS_MAX);
+                return false;
+        }
+        if (payer->n_connections >= payer->n_connections_max) {
+                domain_note(payer, "more than %zu unanswered connections: closed the newest", payer->n_connections_max);
+                return false;
+        }
+        if (fd >= listener->broker->fds_end && !domain_is_dom0(payer)) {
+                domain_note(payer, "few descriptors are left: refused a connection");
+                return false;
+        }
+        return true;
+}
+
 static int listener_admit(Listener *listener, int fd) {
         static const char *const sockets[_LISTENER_KIND_N] = {
                 [LISTENER_KIND_SHARED] = "shared trigger",
@@ -71,7 +90,7 @@ static int listener_admit(Listener *listener, int fd) {
         };
         _cleanup_fd_ int owned_fd = fd;
         struct ucred peer;
-        Domain *domain;
+        Domain *domain, *payer;
         int r;
 
         r = socket_peer(fd, &peer);
@@ -84,11 +103,10 @@ static int listener_admit(Listener *listener, int fd) {
                             listener->domain ? listener->domain->name.text : "all domains");
         if (!domain)
                 return 0;
-        if (domain->n_connections >= domain->n_connections_max) {
-                domain_note(domain, "more than %zu unanswered connections: closed the newest",
-                            domain->n_connections_max);
+        payer = listener->kind == LISTENER_KIND_DAEMON ? domain_table_find(&listener->broker->domains, DOM0_NAME)
+                                                       : domain;
+        if (!payer || !listener_has_room(listener, payer, fd))
                 return 0;
-        }
 
         switch (listener->kind) {
         case LISTENER_KIND_SHARED:
@@ -97,7 +115,7 @@ static int listener_admit(Listener *listener, int fd) {
         case LISTENER_KIND_LINK:
                 return error_trace(link_new(listener->broker, domain, fd_steal(&owned_fd)));
         case LISTENER_KIND_DAEMON:
-                return error_trace(client_new(listener->broker, domain, fd_steal(&owned_fd)));
+                return error_trace(client_new(listener->broker, domain, payer, fd_steal(&owned_fd)));
         case LISTENER_KIND_STORES:
         case LISTENER_KIND_STORE:
                 return error_trace(dbpeer_new(domain, domain_is_dom0(domain), fd_steal(&owned_fd)));

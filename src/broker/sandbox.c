@@ -178,6 +178,10 @@ static int sandbox_allow_by_argument(scmp_filter_ctx filter) {
                                         SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
         /* Channels between two domains of this kernel, nothing that reaches further. */
         r = r ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        /* Our own limits: read, never set. */
+        r = r
+                    ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
+                                        SCMP_A2(SCMP_CMP_EQ, 0));
         /* Pipes of ours that a service, which has another account, may open once more. */
         r = r ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), 1, SCMP_A1(SCMP_CMP_EQ, 0666));
         return r;

@@ -99,6 +99,16 @@ static int try_close_neighbours(void) {
 
         return pipe2(fds, O_CLOEXEC) < 0 || close_range((unsigned)fds[0], (unsigned)fds[1], 0) < 0 ? errno : 0;
 }
+static int try_get_limit(void) {
+        struct rlimit files;
+
+        return getrlimit(RLIMIT_NOFILE, &files) < 0 ? errno : 0;
+}
+static int try_set_limit(void) {
+        struct rlimit files = { 100, 100 };
+
+        return setrlimit(RLIMIT_NOFILE, &files) < 0 ? errno : 0;
+}
 static int try_set_user_id(void) {
         int fds[2];
 
@@ -146,6 +156,8 @@ static void test_confined(void **state) {
                 { "make a Unix socket pair", try_unix_pair, 0, false },
                 { "make a pipe for others", try_open_pipe, 0, false },
                 { "close neighbours", try_close_neighbours, 0, false },
+                { "read a limit", try_get_limit, 0, false },
+                { "set a limit", try_set_limit, KILLED, false },
                 { "receive packets", try_receive_packets, 0, false },
                 { "set another mode", try_set_user_id, KILLED, false },
                 { "make another socket pair", try_other_pair, KILLED, false },

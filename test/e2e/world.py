@@ -149,14 +149,14 @@ class World:
 
     # Life of the host
 
-    def start(self, *arguments):
-        """Start the supervisor, as a service manager would, and wait until it is ready."""
+    def start(self, *arguments, under=()):
+        """Start the supervisor, as a service manager would, and wait until it is ready; UNDER a program that execs it."""
         assert self.supervisor is None, "the supervisor is running"
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
         environment.update((name, os.environ[name]) for name in PASSED_ON if name in os.environ)
         try:
             self.supervisor = supervisor.start(
-                self.logfile.path, [supervisor.SUPERVISOR, *arguments], environment=environment
+                self.logfile.path, [*under, supervisor.SUPERVISOR, *arguments], environment=environment
             )
         except supervisor.NotReady as error:
             raise AssertionError("%s\n%s" % (error, self.log())) from None

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a domain may take is bounded, charged to it, and leaves the others, root and its own agent theirs."""
+
+import contextlib
+import os
+import signal
+
+import processes
+import pytest
+import wire
+from world import BROKER
+
+# A broker that may have so many descriptors, and cannot have more: less than one domain may have in connections.
+FEW = 96
+FEW_DESCRIPTORS = (
+    "/usr/bin/prlimit", "--nofile=%d:%d" % (FEW, FEW), "/usr/bin/setpriv", "--bounding-set=-sys_resource"
+)
+
+
+@pytest.fixture
+def host(world):
+    for name in ("work", "vault", "evil"):
+        world.add_domain(name)
+    world.set_policy("my.Echo * @anyvm @anyvm allow")
+    world.add_service("my.Echo", "exec cat")
+    return world
+
+
+@pytest.fixture
+def same_broker(host):
+    yield
+    assert "the broker died" not in host.log()
+
+
+def assert_served(host, source="work", target="vault"):
+    result = host.call(source, target, "my.Echo", input=b"x")
+    assert (result.returncode, result.stdout) == (0, b"x"), result
+
+
+def connections(account, n, path=wire.SHARED, kind=wire.socket.SOCK_STREAM):
+    stack = contextlib.ExitStack()
+    return stack, [stack.enter_context(wire.connect_as(account, path, kind)) for _ in range(n)]
+
+
+def n_descriptors():
+    (broker,) = processes.running(BROKER)
+    return len(os.listdir("/proc/%d/fd" % broker.pid))
+
+
+def test_few_descriptors(host, same_broker):
+    host.start(under=FEW_DESCRIPTORS)
+    (broker,) = processes.running(BROKER)
+    with open("/proc/%d/limits" % broker.pid) as file:
+        assert any(line.split()[:5] == ["Max", "open", "files", str(FEW), str(FEW)] for line in file)
+    assert_served(host)
+    # Every account that there is takes all the connections that it can.
+    with contextlib.ExitStack() as held:
+        for account in ("evil", "vault"):
+            held.enter_context(connections(account, 60)[0])
+        host.wait_log("unanswered connections: closed the newest|few descriptors are left")
+        assert n_descriptors() < FEW - 8
+        assert_served(host)
+        assert_served(host, source="dom0")
+        assert host.qair("status").returncode == 0
+        # The configuration can be read, and agents come back.
+        host.set_policy("my.Echo * work vault deny")
+        host.assert_refused(host.call("work", "vault", "my.Echo"))
+        host.set_policy("my.Echo * @anyvm @anyvm allow")
+        assert_served(host)
+        with wire.Agent("evil", "evil") as agent:
+            assert agent.socket.send(wire.call_ended(1)) > 0
+    assert_served(host)
+
+
+def test_few_descriptors_and_an_agent_that_does_not_read(host, same_broker):
+    """Descriptors in flight are counted by the kernel too, and a full count is no reason to spin, or to stop."""
+    host.start(under=FEW_DESCRIPTORS)
+    assert_served(host)
+    with wire.Agent("evil", "evil"), contextlib.ExitStack() as held:
+        for number in range(40):
+            connection = held.enter_context(wire.connect_as("work", wire.SHARED))
+            connection.sendall(wire.trigger("evil", "my.Echo"))
+            host.wait_audit(n=number + 1, event="start", source="work", target="evil")
+        host.wait_log("work -> evil: ended: not connected, status 125: the agent does not read")
+        (broker,) = processes.running(BROKER)
+        assert not spins(broker.pid)
+    assert_served(host)
+
+
+def spins(pid):
+    """Does it use its processor while nobody asks it anything?"""
+    def ticks():
+        with open("/proc/%d/stat" % pid) as file:
+            return sum(int(word) for word in file.read().rpartition(")")[2].split()[11:13])
+
+    before = ticks()
+    processes.Process(pid).wait(0.5)
+    return ticks() - before > 20
+
+
+def test_a_domain_does_not_lock_out_its_own_agent(host, same_broker):
+    host.start()
+    # All of vault's requests, before it has an agent.
+    stack, _ = connections("vault", 520)
+    with stack:
+        host.wait_log("vault: more than 512 unanswered connections")
+        assert_served(host)
+        assert_served(host, source="dom0")
+
+
+def test_a_domain_does_not_keep_the_host_from_calling_it(host, same_broker):
+    host.start()
+    stack, _ = connections("vault", 520)
+    with stack:
+        host.wait_log("vault: more than 512 unanswered connections")
+        command = ["/usr/bin/qrexec-client", "-d", "vault", "DEFAULT:QUBESRPC my.Echo dom0"]
+        with host.popen_as("root", command) as client:
+            stdout, stderr = client.communicate(b"x", timeout=wire.TIMEOUT_SEC)
+        assert (client.returncode, stdout) == (0, b"x"), stderr
+
+
+def test_too_many_links(host, same_broker):
+    host.start()
+    stack, links = connections("evil", 20, "/run/qubes/domains/evil/link", wire.socket.SOCK_SEQPACKET)
+    with stack:
+        host.wait_log("evil: more than 16 links: closed the newest")
+        for link in links[16:]:
+            assert link.recv(100) == b""
+        assert_served(host)
+    assert_served(host, target="evil")
+
+
+def test_one_caller_does_not_fill_the_queue_of_an_agent(host, same_broker):
+    """What waits for room in an agent is counted for each caller."""
+    host.start()
+    with wire.Agent("vault", "vault") as agent:
+        stack, callers = connections("evil", 400)
+        with stack:
+            for connection in callers:
+                connection.sendall(wire.trigger("vault", "my.Echo"))
+            host.wait_log("evil -> vault: ended: not connected, status 125: the agent does not read")
+            call = host.start_call("work", "vault", "my.Echo")
+            host.wait_audit(event="start", source="work")
+            # Its turn comes when the agent reads.
+            for _ in range(1000):
+                _, _, _, command, channel = agent.receive_exec()
+                if command.endswith(" work"):
+                    break
+                channel.close()
+            wire.finish(channel, stdout=b"here")
+            stdout, _ = call.communicate(timeout=wire.TIMEOUT_SEC)
+            assert (call.returncode, stdout) == (0, b"here")
+
+
+def test_a_caller_that_gives_up_gives_its_place_up(host, same_broker):
+    host.start()
+    with wire.Agent("vault", "vault"):
+        for _ in range(8):
+            stack, callers = connections("evil", 64)
+            with stack:
+                for connection in callers:
+                    connection.sendall(wire.trigger("vault", "my.Echo"))
+                host.call("work", "work", "my.Echo")  # all of them have been heard
+        host.wait_audit(event="end", how="cancelled", source="evil")
+        call = host.start_call("work", "vault", "my.Echo")
+        host.wait_audit(event="start", source="work", target="vault")
+        call.send_signal(signal.SIGTERM)
+        call.wait(wire.TIMEOUT_SEC)
+        assert not host.audit(event="end", source="work", target="vault", how="not connected")
