@@ -34,8 +34,10 @@ typedef enum LinkState {
 typedef struct LinkItem LinkItem;
 struct LinkItem {
         LinkItem *next;
-        uint32_t call_id; /* whose channel goes with it, if it is still there */
-        bool is_kill;     /* a CALL_KILL: nothing goes with it */
+        uint32_t call_id;     /* whose channel goes with it, if it is still there */
+        bool is_kill;         /* a CALL_KILL: nothing goes with it */
+        const Domain *source; /* to be compared alone */
+        uint64_t round;       /* each source has one turn a round */
         size_t n;
         uint8_t data[];
 };
@@ -47,8 +49,10 @@ struct Link {
         LinkState state;
         sd_event_source *source;
         sd_event_source *deadline; /* until READY */
-        LinkItem *queue, **queue_end;
+        LinkItem *queue;           /* in the order of their rounds */
         size_t n_queue;
+        uint64_t round; /* of the message that was taken from the queue last */
+        const Domain *last_source;
         Link *next_draining;
 };
 
@@ -104,33 +108,60 @@ static bool link_may_wait(const Link *link, const Call *call) {
                 if (call->channel.agent_fds[i] >= link->broker->fds_end ||
                     call->channel.origin_fds[i] >= link->broker->fds_end)
                         return false;
-        for (const LinkItem *item = link->queue; item; item = item->next) {
-                const Call *other = item->is_kill ? NULL : call_table_find(&link->broker->calls, item->call_id);
-
-                if (other && other->source == call->source)
-                        ++n;
-        }
+        for (const LinkItem *item = link->queue; item; item = item->next)
+                n += item->source == call->source;
         return n < LINK_QUEUE_SOURCE_MAX;
 }
 
-static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call_id, bool is_kill) {
-        LinkItem *item;
+/* A source's next message comes a round after its last one, so a crowd of one source holds another's up by one message. */
+static uint64_t link_next_round(const Link *link, const Domain *source) {
+        uint64_t round = link->round + (link->last_source == source);
 
-        if (!link_may_wait(link, is_kill ? NULL : call_table_find(&link->broker->calls, call_id)))
+        for (const LinkItem *item = link->queue; item; item = item->next)
+                if (item->source == source && item->round >= round)
+                        round = item->round + 1;
+        return round;
+}
+
+static int link_enqueue(Link *link, const uint8_t *data, size_t n, uint32_t call_id, bool is_kill) {
+        const Call *call = is_kill ? NULL : call_table_find(&link->broker->calls, call_id);
+        LinkItem *item, **place = &link->queue;
+
+        if (!link_may_wait(link, call))
                 return LINK_E_FULL;
         item = malloc(sizeof(*item) + n);
         if (!item)
                 return error_origin(-ENOMEM);
         *item = (LinkItem){ .call_id = call_id, .is_kill = is_kill, .n = n };
         memcpy(item->data, data, n);
-        *link->queue_end = item;
-        link->queue_end = &item->next;
+        if (call) {
+                item->source = call->source;
+                item->round = link_next_round(link, call->source);
+        } else {
+                item->round = link->round; /* what is to end has begun: it passes all that has not */
+        }
+        while (*place && (*place)->round <= item->round)
+                place = &(*place)->next;
+        item->next = *place;
+        *place = item;
         ++link->n_queue;
         return link_watch(link) ?: LINK_E_QUEUED;
 }
 
+/* Where it cannot be set it stays as it was: more orders wait in the agent's socket then, first come, first served. */
+static void link_set_buffer(Link *link, int size) {
+        (void)setsockopt(link->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static int link_send(Link *link, const uint8_t *data, size_t n, const int *fds, size_t n_fds) {
-        int r = socket_send(link->fd, data, n, fds, n_fds, NULL);
+        int r;
+
+        /* A message that is larger than the buffer is none that the kernel would wait with. */
+        if (n > LINK_SEND_BUFFER)
+                link_set_buffer(link, (int)n);
+        r = socket_send(link->fd, data, n, fds, n_fds, NULL);
+        if (n > LINK_SEND_BUFFER)
+                link_set_buffer(link, LINK_SEND_BUFFER);
 
         switch (r) {
         case SOCKET_E_AGAIN:
@@ -174,8 +205,6 @@ static void link_drop(Link *link, LinkItem **place) {
         LinkItem *item = *place;
 
         *place = item->next;
-        if (!item->next)
-                link->queue_end = place;
         --link->n_queue;
         free(item);
 }
@@ -208,6 +237,8 @@ static int link_flush(Link *link) {
                 if (r && r != LINK_E_FULL)
                         return error_fold(r);
 
+                link->round = item->round;
+                link->last_source = item->source;
                 if (item->is_kill)
                         call = NULL; /* its end will come as CALL_ENDED */
                 link_drop(link, &link->queue);
@@ -475,8 +506,8 @@ int link_new(Broker *broker, Domain *domain, int fd) {
                 return error_origin(-ENOMEM);
         }
         *link = (Link){ .broker = broker, .domain = domain_ref(domain), .fd = fd };
-        link->queue_end = &link->queue;
         ++domain->n_links;
+        link_set_buffer(link, LINK_SEND_BUFFER);
 
         r = watch_io(broker->event, fd, EPOLLIN, link_on_io, link, &link->source);
         r = r ?: watch_time(broker->event, LINK_HANDSHAKE_USEC, USEC_PER_SEC, link_on_deadline, link, &link->deadline);

@@ -23,10 +23,15 @@ typedef struct Broker Broker;
 typedef struct Domain Domain;
 typedef struct Link Link;
 
-/** Messages that wait for room in the agent's socket, each for a call that holds its channel: more than a burst, less than a leak. */
-#define LINK_QUEUE_MAX 256
+/**
+ * Messages that wait for room in the agent's socket, each for a call that holds its channel: more than a burst, less than a
+ * leak. They wait here rather than there, since here callers take turns, and a few orders keep an agent busy.
+ */
+#define LINK_QUEUE_MAX 1024
 /** Of those, of one source: who fills another's queue must not keep others from it. */
-#define LINK_QUEUE_SOURCE_MAX 64
+#define LINK_QUEUE_SOURCE_MAX 384
+/** The send buffer of a link, as setsockopt(2) is told: the kernel takes the least that it knows, which is six orders. */
+#define LINK_SEND_BUFFER 1024
 /** How long an agent may take from connecting to CALL_LIST. */
 #define LINK_HANDSHAKE_USEC (UINT64_C(10) * 1000000)
 
