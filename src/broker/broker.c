@@ -116,9 +116,8 @@ int broker_new(Config *config, int parent_fd, uid_t admin_uid, Broker **ret_brok
         if (r)
                 return error_trace(r);
         r = grants_new(&broker->grants);
-        if (r)
-                return error_trace(r);
-        r = audit_new(broker, &broker->audit);
+        r = r ?: caller_turns_init(&broker->turns, broker);
+        r = r ?: audit_new(broker, &broker->audit);
         if (r)
                 return error_trace(r);
         r = broker_make_watchdog(&broker->watchdog);
@@ -139,6 +138,7 @@ Broker *broker_free(Broker *broker) {
                 return NULL;
         broker->shared = listener_free(broker->shared);
         broker->stores = listener_free(broker->stores);
+        caller_turns_deinit(&broker->turns);
         broker->parent = parent_free(broker->parent);
         domain_close_all(broker);
         prompt_free_all(broker);
@@ -204,6 +204,7 @@ static int broker_turn(Broker *broker) {
                 /* Timers are armed by sd_event_prepare(): one that was set just now has to pass it. */
                 r = sd_event_wait(broker->event, waits ? 0 : UINT64_MAX);
         }
+        ++broker->n_events;
         if (r > 0)
                 r = sd_event_dispatch(broker->event);
         return r < 0 ? error_origin(r) : 0;

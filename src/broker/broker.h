@@ -30,6 +30,7 @@
 #include <systemd/sd-event.h>
 
 #include "broker/call.h"
+#include "broker/caller.h"
 #include "broker/domain.h"
 #include "broker/timing.h"
 
@@ -53,6 +54,7 @@ typedef struct Broker {
         DomainTable domains;
         Domain *gone;      /* domains that were removed, and whose agents have still to say what ended */
         Domain *strangers; /* whoever is no domain: pays for its connections like one, and is told so */
+        CallerTurns turns; /* of domains with connections that were not looked at */
         CallTable calls;
         Channel prepared; /* for the next call, or empty */
         Book *book;       /* where open calls outlive us */
@@ -63,6 +65,7 @@ typedef struct Broker {
         Timing timing;
         uint64_t began_usec;
         unsigned n_turns;  /* of the loop, since records were last written */
+        uint64_t n_events; /* that were dispatched */
         uid_t uid;         /* our own account */
         uid_t admin_uid;   /* who is dom0 */
         int fds_end;       /* one above the highest descriptor that a domain's doing may take */

@@ -17,8 +17,9 @@
 #include "wire/reply.h"
 #include "wire/trigger.h"
 
-typedef struct Caller {
+struct Caller {
         CallOrigin origin;
+        Caller *next_ready; /* of its domain */
         Broker *broker;
         Domain *domain;
         int fd;
@@ -28,7 +29,7 @@ typedef struct Caller {
         bool wants_reasons;        /* its ident said QAIR1: it takes descriptors, and is told why it is refused */
         bool wants_more;           /* it may send another request after the answer */
         Call *call;                /* while WAITING */
-} Caller;
+};
 
 static void caller_take_request(Caller *caller) {
         inbox_take(&caller->inbox, caller->fd, caller->broker->watchdog);
@@ -226,9 +227,87 @@ static int caller_on_deadline(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-int caller_new(Broker *broker, Domain *domain, int fd) {
-        Caller *caller;
+/* For the first time. It must not be touched afterwards. */
+static int caller_look(Caller *caller) {
+        Broker *broker = caller->broker;
         int r;
+
+        r = caller->domain == broker->strangers ? 0 : call_prepare(broker);
+        if (r) {
+                caller_free(caller);
+                return error_trace(r);
+        }
+
+        /*
+         * Most callers have sent their request by now, and most calls are answered at once: those need no event source,
+         * no deadline and no further turn of the event loop.
+         */
+        return error_trace(caller_dispatch(caller));
+}
+
+static void caller_queue_domain(CallerTurns *turns, Domain *domain) {
+        domain->next_ready = NULL;
+        *turns->last = domain;
+        turns->last = &domain->next_ready;
+}
+
+static void caller_queue(Caller *caller) {
+        Domain *domain = caller->domain;
+
+        if (!domain->ready_first)
+                caller_queue_domain(&caller->broker->turns, domain);
+        *domain->ready_last = caller;
+        domain->ready_last = &caller->next_ready;
+}
+
+/* The next connection of the domain whose turn it is; that domain's next turn is behind all others. */
+static Caller *caller_turns_take(CallerTurns *turns) {
+        Domain *domain = turns->first;
+        Caller *caller = domain->ready_first;
+
+        turns->first = domain->next_ready;
+        if (!turns->first)
+                turns->last = &turns->first;
+        domain->ready_first = caller->next_ready;
+        if (domain->ready_first)
+                caller_queue_domain(turns, domain);
+        else
+                domain->ready_last = &domain->ready_first;
+        return caller;
+}
+
+static int caller_on_turn(sd_event_source *source, void *userdata) {
+        Broker *broker = userdata;
+
+        for (unsigned i = 0; i < CALLER_TURNS_MAX && broker->turns.first; ++i) {
+                int r = caller_look(caller_turns_take(&broker->turns));
+
+                if (r)
+                        return error_trace(r);
+        }
+        return broker->turns.first ? 0 : error_trace(watch_enable(source, SD_EVENT_OFF));
+}
+
+int caller_turns_init(CallerTurns *turns, Broker *broker) {
+        turns->last = &turns->first;
+        return error_trace(watch_defer(broker->event, caller_on_turn, broker, &turns->source));
+}
+
+void caller_turns_deinit(CallerTurns *turns) {
+        while (turns->first) {
+                Caller *caller = caller_turns_take(turns);
+
+                /* Unread, so that it asks the next broker. */
+                --caller->domain->n_connections;
+                domain_unref(caller->domain);
+                fd_close(caller->fd);
+                free(caller);
+        }
+        turns->source = sd_event_source_disable_unref(turns->source);
+}
+
+int caller_new(Broker *broker, Domain *domain, int fd, bool is_busy) {
+        Caller *caller;
 
         caller = malloc(sizeof(*caller));
         if (!caller) {
@@ -242,16 +321,9 @@ int caller_new(Broker *broker, Domain *domain, int fd) {
                 .fd = fd,
         };
         ++domain->n_connections;
-
-        r = domain == broker->strangers ? 0 : call_prepare(broker);
-        if (r) {
-                caller_free(caller);
-                return error_trace(r);
+        if (is_busy) {
+                caller_queue(caller);
+                return error_trace(watch_enable(broker->turns.source, SD_EVENT_ON));
         }
-
-        /*
-         * Most callers have sent their request by now, and most calls are answered at once: those need no event source,
-         * no deadline and no further turn of the event loop.
-         */
-        return error_trace(caller_dispatch(caller));
+        return error_trace(caller_look(caller));
 }

@@ -32,6 +32,7 @@ int domain_new(Broker *broker, const DomainName *name, uid_t uid, Domain **ret_d
                 .n_connections_max = broker_share(broker, DOMAIN_CONNECTIONS_MAX),
                 .n_calls_max = DOMAIN_CALLS_MAX,
         };
+        domain->ready_last = &domain->ready_first;
         *ret_domain = domain;
         return 0;
 }

@@ -25,6 +25,7 @@
 #include "broker/lifecycle.h"
 
 typedef struct Broker Broker;
+typedef struct Caller Caller;
 typedef struct DbPeer DbPeer;
 typedef struct Domain Domain;
 typedef struct Link Link;
@@ -72,6 +73,9 @@ struct Domain {
         uint64_t view_generation;   /* of the inventory that made the view */
         DbPeer *dbpeers;            /* who asks now */
         size_t n_dbpeers;
+
+        Caller *ready_first, **ready_last; /* connections whose request was not looked at yet (broker/caller.h) */
+        Domain *next_ready;                /* of those with such */
 
         size_t n_connections, n_connections_max;
         size_t n_links;

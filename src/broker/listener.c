@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,11 +21,15 @@
 #include "broker/link.h"
 #include "broker/watch.h"
 
+/* Connections taken in one turn: as many as a crowd has, since whose turn it is is decided among those that were taken. */
+#define LISTENER_ACCEPT_MAX 128
+
 struct Listener {
         Broker *broker;
         ListenerKind kind;
         Domain *domain;
         int fd;
+        uint64_t event; /* the number of the one that was last for us */
         sd_event_source *source;
 };
 
@@ -78,7 +83,7 @@ static bool listener_has_room(const Listener *listener, Domain *payer, int fd) {
         return true;
 }
 
-static int listener_admit(Listener *listener, int fd) {
+static int listener_admit(Listener *listener, int fd, bool is_busy) {
         static const char *const sockets[_LISTENER_KIND_N] = {
                 [LISTENER_KIND_SHARED] = "shared trigger",
                 [LISTENER_KIND_TRIGGER] = "trigger",
@@ -111,7 +116,7 @@ static int listener_admit(Listener *listener, int fd) {
         switch (listener->kind) {
         case LISTENER_KIND_SHARED:
         case LISTENER_KIND_TRIGGER:
-                return error_trace(caller_new(listener->broker, domain, fd_steal(&owned_fd)));
+                return error_trace(caller_new(listener->broker, domain, fd_steal(&owned_fd), is_busy));
         case LISTENER_KIND_LINK:
                 return error_trace(link_new(listener->broker, domain, fd_steal(&owned_fd)));
         case LISTENER_KIND_DAEMON:
@@ -140,28 +145,45 @@ static int listener_shed(Listener *listener) {
         return 0;
 }
 
+/* accept4() makes a socket before it looks, which costs several times as much as to ask. */
+static bool listener_has_more(int fd) {
+        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+        return poll(&poll_fd, 1, 0) == 1;
+}
+
 static int listener_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Listener *listener = userdata;
-        int connection;
+        Broker *broker = listener->broker;
+        /* Connections come faster than they are served if the last event was one already, or if some wait. */
+        bool is_busy = broker->n_events - listener->event <= 1 || caller_turns_wait(&broker->turns);
 
-        connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (connection < 0) {
-                switch (errno) {
-                case EAGAIN:
-                case ECONNABORTED:
-                case EINTR:
-                        return 0;
-                case EMFILE:
-                case ENFILE:
-                case ENOBUFS:
-                case ENOMEM:
-                        return listener_shed(listener);
-                default:
-                        return error_origin(-errno);
+        listener->event = broker->n_events;
+        for (unsigned i = 0; i < LISTENER_ACCEPT_MAX; ++i) {
+                int connection, r;
+
+                connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                if (connection < 0) {
+                        switch (errno) {
+                        case EAGAIN:
+                        case ECONNABORTED:
+                        case EINTR:
+                                return 0;
+                        case EMFILE:
+                        case ENFILE:
+                        case ENOBUFS:
+                        case ENOMEM:
+                                return listener_shed(listener);
+                        default:
+                                return error_origin(-errno);
+                        }
                 }
+                r = listener_admit(listener, connection, is_busy);
+                /* Asking whether there is another costs as much as the loop's next turn, so only who is busy does. */
+                if (r || !is_busy || !listener_has_more(fd))
+                        return error_trace(r);
         }
-        /* Asking whether there is another would cost as much as the loop's next turn, which lets others have theirs. */
-        return error_trace(listener_admit(listener, connection));
+        return 0;
 }
 
 int listener_new(Broker *broker, ListenerKind kind, Domain *domain, int fd, Listener **ret_listener) {

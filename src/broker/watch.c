@@ -33,6 +33,15 @@ int watch_time(sd_event *event, uint64_t usec, uint64_t accuracy_usec, sd_event_
         return watch_set_up(r, source, ret_source);
 }
 
+int watch_defer(sd_event *event, sd_event_handler_t on_turn, void *userdata, sd_event_source **ret_source) {
+        sd_event_source *source = NULL;
+        int r = sd_event_add_defer(event, &source, on_turn, userdata);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return watch_set_up(r, source, ret_source);
+}
+
 int watch_enable(sd_event_source *source, int enabled) {
         int r = sd_event_source_set_enabled(source, enabled);
 

@@ -22,5 +22,8 @@ int watch_io(sd_event *event, int fd, uint32_t events, sd_event_io_handler_t on_
 int watch_time(sd_event *event, uint64_t usec, uint64_t accuracy_usec, sd_event_time_handler_t on_time, void *userdata,
                sd_event_source **ret_source);
 
+/** watch_defer() - be told in each turn of the loop, once enabled: it is off at first. Return: 0 or a negative error */
+int watch_defer(sd_event *event, sd_event_handler_t on_turn, void *userdata, sd_event_source **ret_source);
+
 /** watch_enable() - SD_EVENT_ON, SD_EVENT_OFF or SD_EVENT_ONESHOT from now on. Return: 0 or a negative error */
 int watch_enable(sd_event_source *source, int enabled);

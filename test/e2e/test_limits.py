@@ -141,12 +141,13 @@ def test_one_caller_does_not_fill_the_queue_of_an_agent(host, same_broker):
             host.wait_log("evil -> vault: ended: not connected, status 125: the agent does not read")
             call = host.start_call("work", "vault", "my.Echo")
             host.wait_audit(event="start", source="work")
-            # Its turn comes when the agent reads.
-            for _ in range(1000):
+            # Its turn comes when the agent reads, behind those few that it has in its socket, not behind all.
+            for position in range(20):
                 _, _, _, command, channel = agent.receive_exec()
                 if command.endswith(" work"):
                     break
                 channel.close()
+            assert command.endswith(" work"), "not even the 20th"
             wire.finish(channel, stdout=b"here")
             stdout, _ = call.communicate(timeout=wire.TIMEOUT_SEC)
             assert (call.returncode, stdout) == (0, b"here")
@@ -167,3 +168,19 @@ def test_a_caller_that_gives_up_gives_its_place_up(host, same_broker):
         call.send_signal(signal.SIGTERM)
         call.wait(wire.TIMEOUT_SEC)
         assert not host.audit(event="end", source="work", target="vault", how="not connected")
+
+
+def test_domains_take_turns(host, same_broker):
+    """Whoever comes behind a hundred connections of another waits for one of them, not for all."""
+    host.start()
+    assert_served(host)
+    (broker,) = processes.running(BROKER)
+    broker.kill(signal.SIGSTOP)
+    stack, crowd = connections("evil", 100)
+    with stack, wire.connect_as("work", wire.SHARED) as last:
+        for connection in [*crowd, last]:
+            connection.sendall(wire.trigger("nowhere", "my.Echo"))
+        broker.kill(signal.SIGCONT)
+        records = host.wait_audit(n=101, event="refused", requested_target="nowhere")
+    order = [record["source"] for record in records]
+    assert order.count("work") == 1 and order.index("work") < 5, order.index("work")
