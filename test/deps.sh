@@ -14,7 +14,7 @@ build='meson ninja-build gcc libc6-dev pkg-config libsystemd-dev libseccomp-dev 
 world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-runtime python3'
 # libclang-rt-dev has the runtimes of the sanitizers and of libFuzzer, llvm the symbolizer that makes reports readable.
 # openssh-* and nftables: hosts that call each other, over links that lose packets.
-check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat openssh-client openssh-server nftables'
+check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat tmux openssh-client openssh-server nftables'
 bench='socat s6 execline sudo openssh-client openssh-server strace'
 
 only_check=

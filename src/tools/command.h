@@ -57,6 +57,8 @@ int command_calls(int argc, char **argv);
 int command_kill(int argc, char **argv);
 /** command_grants() - `qair grants …` */
 int command_grants(int argc, char **argv);
+/** command_prompts() - `qair prompts` */
+int command_prompts(int argc, char **argv);
 /** command_log() - `qair log …` */
 int command_log(int argc, char **argv);
 

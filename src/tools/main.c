@@ -14,6 +14,7 @@ static const Command commands[] = {
         { "calls", "", "the calls that are open", command_calls },
         { "kill", "ID ...", "end calls", command_kill },
         { "grants", "[revoke all|ID ...]", "what people allowed for a while", command_grants },
+        { "prompts", "[DOMAIN]", "answer here what a person is asked", command_prompts },
         { "log", "[OPTION ...]", "who called what, and how it ended", command_log },
         { "doctor", "", "what is wrong here, and what mends it", command_doctor },
         {},
