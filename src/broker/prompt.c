@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "broker/broker.h"
 #include "broker/grant.h"
 #include "broker/owncall.h"
@@ -230,6 +231,11 @@ static int prompt_on_answer(void *userdata, const OwnCallEnd *end) {
                          prompt->decision.guivm.text, end->problem);
                 return error_trace(prompt_fail(prompt, why, false));
         }
+        if (end->n_answer == 0) {
+                snprintf(why, sizeof(why), "nobody could be asked: the policy agent in %s closed without an answer",
+                         prompt->decision.guivm.text);
+                return error_trace(prompt_fail(prompt, why, false));
+        }
         r = answer_decode(end->untrusted_answer, end->n_answer, &answer);
         offered = r || answer.allow ? &prompt->allow_for : &prompt->quiet_for;
         if (r || (answer.sec > 0 && !ask_durations_have(offered, answer.sec))) {
@@ -254,11 +260,15 @@ static int prompt_on_deadline(sd_event_source *source, uint64_t usec, void *user
  * How many wait
  */
 
+/* It says the number again that it shows. */
 static int prompt_on_counted(void *userdata, const OwnCallEnd *end) {
         Prompt *prompt = userdata;
+        uint64_t count = 0;
+        bool understood = !end->problem && !number_parse(end->untrusted_answer, end->n_answer, 1, UINT32_MAX, &count) &&
+                          count == prompt->n_calls_said;
 
         prompt->count = own_call_free(prompt->count);
-        if (end->problem) {
+        if (!understood) {
                 /* Upstream's agent has no such service: there, each request is a question of its own. */
                 prompt->no_count = true;
                 return 0;
