@@ -21,6 +21,7 @@
 #include "broker/config.h"
 #include "broker/grant.h"
 #include "broker/listener.h"
+#include "broker/notify.h"
 #include "broker/parent.h"
 #include "broker/prompt.h"
 #include "broker/served.h"
@@ -142,6 +143,7 @@ Broker *broker_free(Broker *broker) {
         broker->parent = parent_free(broker->parent);
         domain_close_all(broker);
         prompt_free_all(broker);
+        notify_free_all(broker);
         if (broker->audit) {
                 served_free_all(broker);
                 call_table_abandon(&broker->calls);

@@ -19,6 +19,7 @@
  *   owncall    a call that we make ourselves, of dom0
  *   prompt     a question that waits for a person; promptrequest says it in JSON
  *   grant      what a person said for longer than once, and what they may say so (askconfig)
+ *   notify     tells a person what was refused or allowed
  *   timing     where the time of calls goes
  *   sandbox    seccomp and Landlock
  */
@@ -39,6 +40,7 @@ typedef struct Book Book;
 typedef struct Config Config;
 typedef struct Grants Grants;
 typedef struct Listener Listener;
+typedef struct Notify Notify;
 typedef struct Parent Parent;
 typedef struct Prompt Prompt;
 typedef struct Served Served;
@@ -61,6 +63,7 @@ typedef struct Broker {
         Served *served;   /* calls that end in us */
         Prompt *prompts;  /* questions that wait for a person */
         Grants *grants;
+        Notify *notifies; /* sources that a person was told of lately */
         Audit *audit;
         Timing timing;
         uint64_t began_usec;

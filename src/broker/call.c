@@ -23,6 +23,7 @@
 #include "broker/lifecycle.h"
 #include "broker/link.h"
 #include "broker/management.h"
+#include "broker/notify.h"
 #include "broker/parent.h"
 #include "broker/prompt.h"
 #include "broker/served.h"
@@ -272,12 +273,41 @@ static void call_end(Call *call, const char *how, const char *reason, int status
                 (void)sd_event_exit(broker->event, r);
 }
 
+/* A person is told what was decided, if the rule wants it; who asked has been told before (5.8). */
+static int call_notify(const CallRequest *request, const ConfigDecision *decision) {
+        const DomainName *source = decision->allowed ? &decision->source : &request->source->name;
+        Broker *broker = request->source->broker;
+        DomainName guivm;
+
+        if (!decision->is_notify)
+                return 0;
+        guivm = config_guivm(broker->config, source);
+        return error_trace(notify_person(broker, &(NotifyEvent){ .resolution = decision->allowed ? "allow" : "deny",
+                                                          .service = request->service,
+                                                          .source = source,
+                                                          .target = decision->allowed ? decision->allowed_to.text
+                                                                                      : request->requested_target->text,
+                                                          .guivm = &guivm }));
+}
+
+static int call_notify_failed(const Call *call) {
+        DomainName guivm = config_guivm(call->broker->config, &call->source_name);
+
+        return error_trace(notify_person(call->broker, &(NotifyEvent){ .resolution = "fail",
+                                                                .service = call->service,
+                                                                .source = &call->source_name,
+                                                                .target = call_target_text(call),
+                                                                .guivm = &guivm }));
+}
+
 /* The end of a call that never ran: its origin is told first, so that nobody waits for a record. */
 static int call_refuse(Call *call, ReplyReason reason, const char *why) {
         CallOrigin *origin = steal_ptr(&call->origin);
         int r;
 
         r = origin ? origin->refused(origin, call->id, reason) : 0;
+        if (!r && call->notify)
+                r = call_notify_failed(call);
         call_end(call, "not connected", why, 125, 0);
         return r;
 }
@@ -416,6 +446,7 @@ static int call_refuse_request(const CallRequest *request, uint32_t id, ReplyRea
 
         r = request->origin->refused(request->origin, id, reason);
         r = r ?: call_record_refused(request, id, reason, decision, usec);
+        r = r ?: call_notify(request, decision);
         r = r ?: timing_add(&broker->timing, "(refused)", STAGE_DECIDE, usec);
         return r;
 }
@@ -474,7 +505,8 @@ static int call_serve(const CallRequest *request, uint32_t id, const ConfigDecis
         if (r)
                 return error_fold(r);
         if (is_recorded)
-                r = call_record_start(request, id, decision, clock_now() - asked_usec);
+                r = call_record_start(request, id, decision, clock_now() - asked_usec)
+                            ?: call_notify(request, decision);
         r = r ?: management_serve(broker, request->service, served);
         r = r ?: request->origin->connected(request->origin, id, WIRE_DOMAIN_FRAMED, &fd, 1);
         return r;
@@ -504,11 +536,13 @@ static Domain *call_find_target(Broker *broker, ConfigDecision *decision, ReplyR
         if (!target) {
                 strcpy(decision->why, "denied: the target has no account here, so nothing can run there");
                 *ret_reason = REPLY_REASON_UNAVAILABLE;
+                decision->allowed = false;
                 return NULL;
         }
         if (target->state != DOMAIN_STATE_RUNNING && !decision->autostart) {
                 strcpy(decision->why, "denied: the target does not run, and the rule forbids starting it");
                 *ret_reason = REPLY_REASON_REFUSED;
+                decision->allowed = false;
                 return NULL;
         }
         return target;
@@ -521,10 +555,12 @@ static int call_begin(Call *call, const CallRequest *request, const ConfigDecisi
         call->relay_name = decision->is_relayed ? request->source->name : (DomainName){};
         call->source_name = decision->source;
         call->target_name = decision->is_remote ? decision->allowed_to : (RequestName){};
+        call->notify = decision->is_notify || decision->was_asked;
         if (call->state == CALL_STATE_DECIDING)
                 call_count_time(call);
         call_book(call);
         r = call_record_start(request, call->id, decision, call->stage_usec[STAGE_DECIDE]);
+        r = r ?: call_notify(request, decision);
         r = r ?: call_format(call, decision, decision->service ?: request->service);
         if (r)
                 return error_trace(r);
@@ -544,6 +580,7 @@ static int call_refuse_asked(Call *call, const CallRequest *request, const Confi
         call_count_time(call);
         r = origin ? origin->refused(origin, id, reason) : 0;
         r = r ?: call_record_refused(request, id, reason, decision, call->stage_usec[STAGE_DECIDE]);
+        r = r ?: call_notify(request, decision);
         r = r ?: timing_add(&broker->timing, "(refused)", STAGE_ASK, call->stage_usec[STAGE_ASK]);
         if (!r && call->killer)
                 r = management_on_call_ended(call->killer, id, how, 125);

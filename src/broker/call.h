@@ -102,6 +102,7 @@ struct Call {
         Domain *target;                /* NULL: ASKING */
         CallAsking asking;             /* while ASKING */
         CallOrigin *origin;            /* NULL once it was told, or hung up */
+        bool notify;                   /* tell a person if it fails */
         char *command;                 /* what the agent will be told; NULL once it was */
         uint32_t mode;                 /* how its ends get their data (wire/header.h) */
         Channel channel;               /* while CONNECTING */

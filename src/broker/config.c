@@ -610,6 +610,12 @@ bool config_fingerprint(const Config *config, const char *domain, char ret_hash[
         return true;
 }
 
+DomainName config_guivm(const Config *config, const DomainName *domain) {
+        const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
+
+        return known && known->guivm ? known->guivm->name : (DomainName){};
+}
+
 const char *config_ask_path(const Config *config) {
         return config->paths.ask;
 }

@@ -124,6 +124,9 @@ bool config_reach(const Config *config, const DomainName *domain, const char *se
  */
 bool config_fingerprint(const Config *config, const char *domain, char ret_hash[static SHA256_TEXT_SIZE]);
 
+/** config_guivm() - where the person sits who is told of calls of @domain; "": nowhere */
+DomainName config_guivm(const Config *config, const DomainName *domain);
+
 /** config_ask_path() - where ask.conf is. Return: borrowed */
 const char *config_ask_path(const Config *config);
 

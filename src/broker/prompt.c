@@ -150,6 +150,7 @@ static int prompt_fail(Prompt *prompt, const char *why, bool is_error) {
 
         snprintf(decision.why, sizeof(decision.why), "denied: %s", why);
         decision.is_error = is_error;
+        decision.is_notify = decision.is_notify || is_error;
         return error_trace(prompt_refuse(prompt, &decision));
 }
 

@@ -70,7 +70,8 @@ def read(path):
 
 def asked():
     texts = []
-    for name in sorted(name for name in os.listdir("/run/test/asked") if name.startswith("tmp")):
+    names = [name for name in os.listdir("/run/test/asked") if name.startswith("tmp") and not name.endswith(".new")]
+    for name in sorted(names):
         with open("/run/test/asked/" + name) as file:
             texts.append(json.loads(file.read() or "null"))
     return [text for text in texts if text]
@@ -437,6 +438,8 @@ def test_the_same_question_is_asked_once(host):
     calls = [host.start_call("work", "vault", "my.Echo") for _ in range(10)]
     wait_asked(host)
     wait_for(lambda: os.path.exists("/run/test/asked/count") and read("/run/test/asked/count") == "10")
+    # The broker has heard that the window says so: what comes later is another question.
+    wait_for(lambda: not any("AskCount" in entry["service"] for entry in ask(host, "qair.Calls")["calls"]))
     answer("allow:vault")
     for call in calls:
         assert call.communicate(b"x", timeout=wire.TIMEOUT_SEC)[0] == b"x"
@@ -495,3 +498,134 @@ def test_a_thousand_at_once(host):
     host.wait_audit(1002, event="refused", service="my.Echo")
     assert len(host.audit(event="start", service="policy.Ask")) == 3
     host.assert_service_never_started("my.Echo")
+
+
+# Notifications
+
+
+NOTIFY = """
+n=$(mktemp -p /run/test/asked told.XXXXXX)
+cat >$n.new; mv $n.new $n
+"""
+
+
+def told():
+    texts = [read("/run/test/asked/" + name) for name in os.listdir("/run/test/asked")
+             if name.startswith("told.") and not name.endswith(".new")]
+    return [json.loads(text) for text in texts if text]
+
+
+def start_with_notify(host, policy, script=NOTIFY):
+    """The GUI domain runs: nobody starts it to tell somebody something."""
+    host.add_service("policy.Notify", script, domain="desktop")
+    host.add_service("my.Wake", "exec cat", domain="desktop")
+    host.set_policy(policy + "\nmy.Wake * work desktop allow\n")
+    host.start()
+    assert host.call("work", "desktop", "my.Wake").returncode == 0
+
+
+def notice(resolution, target="vault", service="my.Echo", argument="+", source="work"):
+    return {"resolution": resolution, "service": service, "argument": argument, "source": source, "target": target}
+
+
+@pytest.mark.parametrize("rule, expect", [
+    ("deny", [notice("deny")]),
+    ("deny notify=no", []),
+    ("allow", []),
+    ("allow notify=yes", [notice("allow")]),
+    ("allow target=other notify=yes", [notice("allow", "other")]),
+    ("allow target=@dispvm:vault", [notice("deny")]),
+])
+def test_what_a_person_is_told(host, rule, expect):
+    start_with_notify(host, "my.Echo * work vault " + rule)
+    host.call("work", "vault", "my.Echo")
+    if expect:
+        wait_for(lambda: told() == expect)
+    host.call("work", "vault", "my.Never+x")  # which no rule allows: the last one denies, and says so
+    if not expect:
+        wait_for(lambda: told() == [notice("deny", service="my.Never", argument="+x")])
+
+
+def test_what_was_asked_and_fails_is_told(host):
+    """Who has just said yes learns that it came to nothing."""
+    start_with_notify(host, POLICY)
+    call = host.start_call("work", "vault", "my.Echo")
+    os.chmod("/usr/lib/qubes/qrexec-agent", 0o644)
+    try:
+        answer("allow:vault")
+        call.communicate(timeout=wire.TIMEOUT_SEC)
+        assert call.returncode == REFUSED
+        wait_for(lambda: told() == [notice("fail")])
+    finally:
+        os.chmod("/usr/lib/qubes/qrexec-agent", 0o755)
+
+
+def test_a_flood_is_two_notifications(host):
+    start_with_notify(host, "my.Echo * work vault deny")
+    for _ in range(200):
+        with wire.connect_as("work", wire.SHARED) as connection:
+            connection.sendall(wire.trigger("vault", "my.Echo"))
+            connection.recv(12)
+    wait_for(lambda: sorted(entry.get("count", 1) for entry in told()) == [1, 199])
+    assert len(host.audit(event="start", service="policy.Notify")) == 2
+
+
+def test_nobody_is_started_to_be_told(host):
+    host.add_service("policy.Notify", NOTIFY, domain="desktop")
+    host.set_policy("my.Echo * work vault deny\nmy.Wake * work desktop allow")
+    host.start()
+    host.assert_refused(host.call("work", "vault", "my.Echo"))
+    assert {d["name"]: d["state"] for d in ask(host, "qair.Status")["domains"]}["desktop"] == "halted"
+    assert host.audit(service="policy.Notify") == []
+
+
+def test_a_notification_that_fails_is_logged(host):
+    start_with_notify(host, "my.Echo * work vault deny", "exit 3")
+    host.assert_refused(host.call("work", "vault", "my.Echo"))
+    host.wait_log("error calling qrexec-policy-agent in desktop: it ended with status 3")
+
+
+# A GUI domain on another host
+
+
+def add_far_desktop(host, carry):
+    """Reached through the relay `net`."""
+    host.add_domain("net", services={"net.Carry": carry})
+    host.write("/etc/qubes/domains.d/far-desk.conf",
+               "[domain]\ntype = RemoteVM\nrelayvm = net\ntransport_rpc = net.Carry\n")
+    host.write("/etc/qubes/domains.d/work.conf", "[domain]\nuser = work\nguivm = far-desk\nlabel = red\n")
+
+
+def test_the_person_sits_elsewhere(host):
+    """The transport comes back to this host, to `desktop`, and is subject to its policy."""
+    carry = ('s=${QREXEC_SERVICE_ARGUMENT#far-desk+}; echo "$s" >/run/test/asked/carried; '
+             'exec qrexec-client-vm desktop "${s%+}"')
+    add_far_desktop(host, carry)
+    host.set_policy(POLICY + "policy.Ask * net desktop allow\npolicy.AskCount * net desktop allow\n")
+    host.start()
+    call = host.start_call("work", "vault", "my.Echo")
+    answer("allow:vault")
+    assert call.communicate(b"x", wire.TIMEOUT_SEC)[0] == b"x"
+    assert read("/run/test/asked/carried") == "policy.Ask+\n"
+    (start,) = host.wait_audit(event="start", service="my.Echo")
+    assert start["asked"] == "far-desk"
+
+
+def test_the_person_elsewhere_cannot_be_reached(host):
+    add_far_desktop(host, "echo 'no route' >&2; exit 1")
+    host.start()
+    host.assert_refused(host.call("work", "vault", "my.Echo"))
+    assert refused(host)["reason"] == "nobody could be asked: the policy agent in far-desk: it ended with status 1"
+
+
+def test_a_remote_source_asks_the_person_of_its_relay(host):
+    host.add_domain("net", guivm="desktop")
+    host.write("/etc/qubes/domains.d/far.conf", "[domain]\ntype = RemoteVM\nrelayvm = net\ntransport_rpc = net.Carry\n")
+    host.set_policy("my.Echo * far vault ask")
+    host.start()
+    call = host.start_call("net", "vault", "my.Echo", options=["--source-qube=far"])
+    answer("allow:vault")
+    assert call.communicate(b"x", wire.TIMEOUT_SEC)[0] == b"x"
+    assert asked()[0]["source"] == "far"
+    (start,) = host.wait_audit(event="start", service="my.Echo")
+    assert (start["asked"], start["source"], start["relay"]) == ("desktop", "far", "net")
