@@ -14,7 +14,9 @@ build='meson ninja-build gcc libc6-dev pkg-config libsystemd-dev libseccomp-dev 
 world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-runtime python3'
 # libclang-rt-dev has the runtimes of the sanitizers and of libFuzzer, llvm the symbolizer that makes reports readable.
 # openssh-* and nftables: hosts that call each other, over links that lose packets.
-check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat tmux openssh-client openssh-server nftables'
+check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat openssh-client openssh-server nftables'
+# Terminals and desktops with a person in front of them; without, their tests are skipped, and no window is built.
+person='tmux xvfb xdotool openbox x11-utils dbus dunst imagemagick libgtk-3-dev'
 bench='socat s6 execline sudo openssh-client openssh-server strace'
 
 only_check=
@@ -23,7 +25,7 @@ if [ "${1-}" = --check ]; then
         shift
 fi
 case ${1-} in
-'') wanted="$build $world $check" ;;
+'') wanted="$build $world $check $person" ;;
 demo) wanted="$build $world" ;;
 bench) wanted="$bench" ;;
 *)

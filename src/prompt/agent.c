@@ -231,13 +231,12 @@ int agent_show(Agent *agent, Request *request) {
         return r ? error_trace(r) : error_trace(agent_start_window(agent));
 }
 
-int agent_tell(Agent *agent, const Message *message, const Front *except) {
+int agent_tell(Agent *agent, const Message *message) {
         int r = 0;
 
         for (Front *front = agent->fronts, *next; front && !r; front = next) {
                 next = front_next(front);
-                if (front != except)
-                        r = front_tell(front, message);
+                r = front_tell(front, message);
         }
         return error_trace(r);
 }
@@ -269,7 +268,7 @@ uint32_t agent_take_early(Agent *agent, const char *name) {
         return count;
 }
 
-int agent_on_answer(Agent *agent, Front *front, uint32_t number, const char *untrusted_answer) {
+int agent_on_answer(Agent *agent, uint32_t number, const char *untrusted_answer) {
         for (Request *request = agent->requests; request; request = request_next(request)) {
                 Answer answer;
 
@@ -280,7 +279,7 @@ int agent_on_answer(Agent *agent, Front *front, uint32_t number, const char *unt
                         log_warning("a front end sent an answer that was not offered: dropped");
                         return 0;
                 }
-                return error_trace(request_answer(request, front, untrusted_answer));
+                return error_trace(request_answer(request, untrusted_answer));
         }
         return 0;
 }

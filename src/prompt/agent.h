@@ -84,8 +84,8 @@ int agent_run(Agent *agent);
 /** agent_show() - a question is complete: to all front ends, and to a window if there can be one. Return: 0 or -errno */
 int agent_show(Agent *agent, Request *request);
 
-/** agent_tell() - something about a question, to all front ends but @except. Return: 0 or a negative error */
-int agent_tell(Agent *agent, const Message *message, const Front *except);
+/** agent_tell() - something about a question, to all front ends. Return: 0 or a negative error */
+int agent_tell(Agent *agent, const Message *message);
 
 /** agent_count() - so many wait for the question called @name, which may be still to come. Return: 0 or -errno */
 int agent_count(Agent *agent, const char *name, uint32_t count);
@@ -93,8 +93,8 @@ int agent_count(Agent *agent, const char *name, uint32_t count);
 /** agent_take_early() - what agent_count() said of a question that has come now; 1: nothing */
 uint32_t agent_take_early(Agent *agent, const char *name);
 
-/** agent_on_answer() - a front end's; what was not offered, or comes too late, is dropped. Return: 0 or -errno */
-int agent_on_answer(Agent *agent, Front *front, uint32_t number, const char *untrusted_answer);
+/** agent_on_answer() - some front end's; what was not offered, or comes too late, is dropped. Return: 0 or -errno */
+int agent_on_answer(Agent *agent, uint32_t number, const char *untrusted_answer);
 
 /** agent_on_front_gone() - told by a front end, which has left the list. Return: 0 or a negative error */
 int agent_on_front_gone(Agent *agent, bool was_window);

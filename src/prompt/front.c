@@ -113,7 +113,7 @@ static int front_on_io(sd_event_source *source, int fd, uint32_t revents, void *
                 return error_trace(front_gone(front));
         }
         /* One line a turn; the next is found since the event is asked for again. */
-        r = agent_on_answer(agent, front, message.number, message.text);
+        r = agent_on_answer(agent, message.number, message.text);
         return error_trace(r);
 }
 

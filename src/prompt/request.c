@@ -52,21 +52,21 @@ static Request *request_close(Request *request) {
         return NULL;
 }
 
-static int request_gone(Request *request, const Front *by, const char *words) {
+static int request_gone(Request *request, const char *words) {
         Agent *agent = request->agent;
         uint32_t number = request->number;
         int r = 0;
 
         request_close(request);
         if (number != 0)
-                r = agent_tell(agent, &(Message){ .kind = MESSAGE_KIND_GONE, .number = number, .text = words }, by);
+                r = agent_tell(agent, &(Message){ .kind = MESSAGE_KIND_GONE, .number = number, .text = words });
         return r ? error_trace(r) : error_trace(agent_on_request_gone(agent));
 }
 
 Request *request_free(Request *request) {
         sd_event *event = request ? request->agent->event : NULL;
 
-        if (request && request_gone(request, NULL, "nobody can answer it") < 0)
+        if (request && request_gone(request, "nobody can answer it") < 0)
                 (void)sd_event_exit(event, -EIO);
         return NULL;
 }
@@ -97,19 +97,18 @@ bool request_is_called(const Request *request, const char *name) {
 
 int request_set_count(Request *request, uint32_t count) {
         request->count = count;
-        return error_trace(
-                agent_tell(request->agent,
-                           &(Message){ .kind = MESSAGE_KIND_COUNT, .number = request->number, .count = count }, NULL));
+        return error_trace(agent_tell(
+                request->agent, &(Message){ .kind = MESSAGE_KIND_COUNT, .number = request->number, .count = count }));
 }
 
-int request_answer(Request *request, const Front *by, const char *answer) {
+int request_answer(Request *request, const char *answer) {
         char words[ANSWER_MAX + 32];
 
         /* A few bytes, the first on this connection; a peer for whom they do not fit is gone. */
         if (socket_send(request->fd, answer, strlen(answer), NULL, 0, NULL) != 0)
                 log_info("question %u: answered, but whoever asked is gone", request->number);
         snprintf(words, sizeof(words), "answered: %s", answer);
-        return error_trace(request_gone(request, by, words));
+        return error_trace(request_gone(request, words));
 }
 
 /*
@@ -118,7 +117,7 @@ int request_answer(Request *request, const Front *by, const char *answer) {
 
 static int request_refuse(Request *request, const char *why) {
         log_warning("closed a request: %s", why);
-        return error_trace(request_gone(request, NULL, ""));
+        return error_trace(request_gone(request, ""));
 }
 
 static int request_ask(Request *request, const char *json, size_t n) {
@@ -150,7 +149,7 @@ static int request_notify(Request *request, const char *json, size_t n) {
                 return error_fold(r);
         r = notifier_show(request->agent->notifier, notice);
         notice_free(notice);
-        return r ? error_trace(r) : error_trace(request_gone(request, NULL, ""));
+        return r ? error_trace(r) : error_trace(request_gone(request, ""));
 }
 
 static int request_ask_count(Request *request, const char *json, size_t n) {
@@ -166,7 +165,7 @@ static int request_ask_count(Request *request, const char *json, size_t n) {
         /* So that its sender knows that it was understood: the number that is shown. */
         snprintf(text, sizeof(text), "%u", count);
         (void)socket_send(request->fd, text, strlen(text), NULL, 0, NULL);
-        return error_trace(request_gone(request, NULL, ""));
+        return error_trace(request_gone(request, ""));
 }
 
 static int request_handle(Request *request) {
@@ -215,7 +214,7 @@ static int request_read(Request *request) {
                         return error_trace(request_handle(request));
                 case SOCKET_E_GONE:
                 case SOCKET_E_TRUNCATED:
-                        return error_trace(request_gone(request, NULL, ""));
+                        return error_trace(request_gone(request, ""));
                 default:
                         return error_fold(r);
                 }
@@ -226,7 +225,7 @@ static int request_on_io(sd_event_source *source, int fd, uint32_t revents, void
         Request *request = userdata;
 
         if (request->question)
-                return error_trace(request_gone(request, NULL, "whoever asked has given up"));
+                return error_trace(request_gone(request, "whoever asked has given up"));
         return error_trace(request_read(request));
 }
 

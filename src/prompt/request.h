@@ -35,5 +35,5 @@ bool request_is_called(const Request *request, const char *name);
 /** request_set_count() - so many wait now. Return: 0 or a negative error */
 int request_set_count(Request *request, uint32_t count);
 
-/** request_answer() - send it, and tell all front ends but @by; the request is freed. Return: 0 or a negative error */
-int request_answer(Request *request, const Front *by, const char *answer);
+/** request_answer() - send it, and tell all front ends; the request is freed. Return: 0 or a negative error */
+int request_answer(Request *request, const char *answer);

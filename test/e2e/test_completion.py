@@ -63,7 +63,7 @@ def host(world):
         ("qrexec-client -l setpri", ["setpriv"]),
         ("qrexec-client -d vault --no", ["--no-exit-code"]),
         ("qair d", ["doctor", "domain"]),
-        ("qair p", ["policy"]),
+        ("qair p", ["policy", "prompts"]),
         ("qair doctor --j", ["--json"]),
         ("qair status --t", ["--timing"]),
         ("qair log --domain = w", ["work"]),

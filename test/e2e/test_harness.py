@@ -31,7 +31,7 @@ def test_a_world_starts_as_installed_and_is_wiped():
 
     second = World()
     assert os.listdir("/etc/qubes/domains.d") == ["dom0.rpc"]
-    assert sorted(os.listdir("/etc/qubes-rpc")) == ["policy", "qubes.GetDate"]
+    assert sorted(os.listdir("/etc/qubes-rpc")) == ["policy", "policy.Ask", "policy.AskCount", "policy.Notify", "qubes.GetDate"]
     shipped = ["35-compat.policy", "90-admin-policy-default.policy", "90-default.policy", "README", "include"]
     assert sorted(os.listdir("/etc/qubes/policy.d")) == shipped
     assert os.listdir("/etc/qubes/rpc-config") == []
