@@ -9,7 +9,7 @@ set -eu
 
 out=$1
 checkout=$(dirname "$(realpath "$0")")/../..
-needed='debhelper dh-apparmor dpkg-dev libcmocka-dev libinih-dev libjson-c-dev libpam0g-dev libseccomp-dev libsystemd-dev
+needed='debhelper dh-apparmor dpkg-dev libcmocka-dev libgtk-3-dev libinih-dev libjson-c-dev libpam0g-dev libseccomp-dev libsystemd-dev
         meson pkg-config scdoc'
 
 missing=
@@ -30,7 +30,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 mkdir "$work/qair"
-tar -C "$checkout" --exclude='./build*' --exclude='./obj-*' --exclude=./.git --exclude=./debian/qair -c . |
+tar -C "$checkout" --exclude='./build*' --exclude='./obj-*' --exclude=./.git --exclude=./debian/qair --exclude=./debian/qair-desktop -c . |
         tar -C "$work/qair" -x
 (cd "$work/qair" && DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-} parallel=$(nproc)" dpkg-buildpackage -us -uc -b) \
         >"$out/build.log" 2>&1 || {
