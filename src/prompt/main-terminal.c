@@ -6,6 +6,7 @@
  * else.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <poll.h>
@@ -60,21 +61,36 @@ static int usage(FILE *stream, int status) {
  * Reaching the agent, or starting it
  */
 
-/* In the child, where we are root and the account is another's. */
+/* In the child, where we are root and the account is another's: nothing of ours is left to it. */
 static int become(const struct passwd *account) {
         char runtime[64];
 
-        if (initgroups(account->pw_name, account->pw_gid) < 0 || setgid(account->pw_gid) < 0 ||
-            setuid(account->pw_uid) < 0)
-                return -errno;
         snprintf(runtime, sizeof(runtime), "/run/user/%u", (unsigned)account->pw_uid);
-        if (setenv("XDG_RUNTIME_DIR", runtime, true) < 0 || unsetenv("DBUS_SESSION_BUS_ADDRESS") < 0)
+        if (initgroups(account->pw_name, account->pw_gid) < 0 || setgid(account->pw_gid) < 0 ||
+            setuid(account->pw_uid) < 0 || clearenv() != 0 || setenv("PATH", "/usr/bin:/bin", true) < 0 ||
+            setenv("HOME", account->pw_dir, true) < 0 || setenv("XDG_RUNTIME_DIR", runtime, true) < 0)
                 return -errno;
         return 0;
 }
 
+/*
+ * The agent's descriptors: our end of its socket pair as 3, and no terminal. It may run as the account of a domain, which
+ * must not be able to read what is typed here, or to write over what is asked.
+ */
+static int leave(int fd) {
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        if (null_fd < 0 || setsid() < 0 || chdir("/") < 0)
+                return -errno;
+        for (int standard = 0; standard < 3; ++standard)
+                if (dup2(null_fd, standard) < 0)
+                        return -errno;
+        if (fd == 3 ? fd_set_cloexec(fd, false) < 0 : dup2(fd, 3) < 0)
+                return -errno;
+        return close_range(4, ~0u, 0) < 0 ? -errno : 0;
+}
+
 static int start_agent(const struct passwd *account, int *ret_fd) {
-        bool other = geteuid() != account->pw_uid;
         int fds[2];
         pid_t pid;
 
@@ -84,13 +100,9 @@ static int start_agent(const struct passwd *account, int *ret_fd) {
         if (pid < 0)
                 return error_origin(-errno);
         if (pid == 0) {
-                char option[64];
-
-                snprintf(option, sizeof(option), "--front-end-fd=%d", fds[1]);
-                if (setsid() < 0 || chdir("/") < 0 || (other && become(account) < 0) ||
-                    fd_set_cloexec(fds[1], false) < 0)
+                if (leave(fds[1]) < 0 || (geteuid() != account->pw_uid && become(account) < 0))
                         _exit(EXIT_FAILED);
-                execl(QAIR_LIBEXECDIR "/qrexec-policy-agent", "qrexec-policy-agent", option,
+                execl(QAIR_LIBEXECDIR "/qrexec-policy-agent", "qrexec-policy-agent", "--front-end-fd=3",
                       "--window=", "--until-idle", NULL);
                 _exit(EXIT_FAILED);
         }

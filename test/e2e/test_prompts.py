@@ -173,6 +173,13 @@ def test_root_answers_for_a_domain(host):
     terminal = attach(host, "root", "desktop")
     (agent,) = processes.running(AGENT)
     assert os.stat("/proc/%d" % agent.pid).st_uid == pwd.getpwnam("desktop").pw_uid
+    # Nothing of root's is left to it: no terminal, no file, no setting.
+    opened = {os.readlink("/proc/%d/fd/%s" % (agent.pid, fd)) for fd in os.listdir("/proc/%d/fd" % agent.pid)}
+    assert all(path == "/dev/null" or path.startswith(("socket:", "anon_inode:")) or path.endswith("policy-agent.lock")
+               for path in opened), opened
+    with open("/proc/%d/environ" % agent.pid, "rb") as file:
+        names = {entry.split(b"=")[0] for entry in file.read().split(b"\0") if entry}
+    assert names == {b"PATH", b"HOME", b"XDG_RUNTIME_DIR"}
     call = host.start_call("work", "vault", "my.Echo")
     answer(terminal, "y")
     assert call.communicate(b"x", wire.TIMEOUT_SEC)[0] == b"x"
