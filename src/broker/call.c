@@ -282,22 +282,23 @@ static int call_notify(const CallRequest *request, const ConfigDecision *decisio
         if (!decision->is_notify)
                 return 0;
         guivm = config_guivm(broker->config, source);
-        return error_trace(notify_person(broker, &(NotifyEvent){ .resolution = decision->allowed ? "allow" : "deny",
-                                                          .service = request->service,
-                                                          .source = source,
-                                                          .target = decision->allowed ? decision->allowed_to.text
-                                                                                      : request->requested_target->text,
-                                                          .guivm = &guivm }));
+        return error_trace(
+                notify_person(broker, &(NotifyEvent){ .resolution = decision->allowed ? "allow" : "deny",
+                                                      .service = request->service,
+                                                      .source = source,
+                                                      .target = decision->allowed ? decision->allowed_to.text
+                                                                                  : request->requested_target->text,
+                                                      .guivm = &guivm }));
 }
 
 static int call_notify_failed(const Call *call) {
         DomainName guivm = config_guivm(call->broker->config, &call->source_name);
 
         return error_trace(notify_person(call->broker, &(NotifyEvent){ .resolution = "fail",
-                                                                .service = call->service,
-                                                                .source = &call->source_name,
-                                                                .target = call_target_text(call),
-                                                                .guivm = &guivm }));
+                                                                       .service = call->service,
+                                                                       .source = &call->source_name,
+                                                                       .target = call_target_text(call),
+                                                                       .guivm = &guivm }));
 }
 
 /* The end of a call that never ran: its origin is told first, so that nobody waits for a record. */

@@ -602,7 +602,7 @@ bool config_fingerprint(const Config *config, const char *domain, char ret_hash[
         for (unsigned property = 0; property < _PROPERTY_N; ++property) {
                 const PropertyValue *value = known->effective[property];
 
-                if (value)
+                if (value && value->text)
                         sha256_text(value->text, strlen(value->text), hashes[property]);
         }
         sha256_text(known->name.text, strlen(known->name.text), hashes[_PROPERTY_N]);

@@ -13,6 +13,7 @@
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/dbpeer.h"
+#include "broker/grant.h"
 #include "broker/link.h"
 #include "broker/listener.h"
 
@@ -169,6 +170,7 @@ int domain_remove(Domain *domain) {
         domain_ref(domain);
         domain->is_gone = true;
         domain_table_remove(&domain->broker->domains, domain);
+        grant_on_domain_removed(domain->broker, &domain->name);
         r = lifecycle_on_removed(domain);
         if (!domain->keeps_calls)
                 r = r ?: call_table_end_domain(calls, domain);

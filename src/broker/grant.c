@@ -176,6 +176,19 @@ size_t grant_revoke(Broker *broker, uint32_t id) {
         return n;
 }
 
+void grant_on_domain_removed(Broker *broker, const DomainName *domain) {
+        if (!broker->grants)
+                return;
+        for (Grant **place = &broker->grants->first; *place;) {
+                if (strcmp((*place)->caller.text, domain->text) == 0 ||
+                    strcmp((*place)->source.text, domain->text) == 0 ||
+                    strcmp(grant_target((*place)->choice), domain->text) == 0)
+                        grant_drop(place, "a domain of it is gone");
+                else
+                        place = &(*place)->next;
+        }
+}
+
 /*
  * Making and using them
  */

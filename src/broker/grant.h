@@ -71,6 +71,9 @@ int grant_first(Broker *broker, const Grant **ret_grant);
 /** grant_revoke() - @id 0: all. Return: how many */
 size_t grant_revoke(Broker *broker, uint32_t id);
 
+/** grant_on_domain_removed() - the account of this domain is no longer what it was: grants about it end */
+void grant_on_domain_removed(Broker *broker, const DomainName *domain);
+
 /** grant_config() - ask.conf as it is now; if it is broken, the defaults. Return: borrowed until the next call */
 const AskConfig *grant_config(Broker *broker);
 

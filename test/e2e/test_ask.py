@@ -363,9 +363,11 @@ def test_a_grant_is_about_one_question(host, target, service):
                   host.write("/etc/qubes/domains.d/vault.conf",
                              "[domain]\nuser = vault\nguivm = desktop\nlabel = black\n")),
     lambda host: (host.set_policy("nonsense"), ask(host, "qair.Grants"), host.set_policy(POLICY)),
+    lambda host: (host.accounts.add("vault2"), host.write("/etc/qubes/domains.d/vault.conf",
+                  "[domain]\nuser = vault2\nguivm = desktop\nlabel = black\n"), host.reload()),
     lambda host: host.restart_broker(),
     lambda host: host.qair("grants", "revoke", "all"),
-], ids=["rule", "rule's argument", "source", "target", "target gone", "policy broken", "broker", "revoked"])
+], ids=["rule", "rule's argument", "source", "target", "target gone", "policy broken", "account", "broker", "revoked"])
 def test_what_ends_a_grant(host, change):
     host.write("/etc/qubes/ask.conf", ASK_CONF)
     host.start()
@@ -562,12 +564,14 @@ def test_what_was_asked_and_fails_is_told(host):
 
 def test_a_flood_is_two_notifications(host):
     start_with_notify(host, "my.Echo * work vault deny")
+    began = time.monotonic()
     for _ in range(200):
         with wire.connect_as("work", wire.SHARED) as connection:
             connection.sendall(wire.trigger("vault", "my.Echo"))
             connection.recv(12)
-    wait_for(lambda: sorted(entry.get("count", 1) for entry in told()) == [1, 199])
-    assert len(host.audit(event="start", service="policy.Notify")) == 2
+    took = time.monotonic() - began  # a fraction of a second, unless the machine is busy
+    wait_for(lambda: sum(entry.get("count", 1) for entry in told()) == 200)
+    assert 2 <= len(told()) <= 2 + took / 5
 
 
 def test_nobody_is_started_to_be_told(host):
