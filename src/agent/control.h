@@ -22,9 +22,10 @@
 
 #include "agent/daemonorder.h"
 #include "vchan/endpoint.h"
+#include "vchan/messages.h"
 
-/** Largest message from a daemon. */
-#define CONTROL_MESSAGE_MAX (WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE + EXEC_COMMAND_MAX)
+/** Payload of the largest message from a daemon. */
+#define CONTROL_PAYLOAD_MAX (EXEC_PARAMS_SIZE + EXEC_COMMAND_MAX)
 
 enum {
         _CONTROL_E_SUCCESS,
@@ -45,12 +46,8 @@ typedef struct Control {
         const VchanPlace *place; /* not owned */
         ControlState state;
         VchanListener listener; /* LISTENING */
-        int fd;                 /* HELLO, UP; else -1 */
+        Messages messages;      /* HELLO, UP */
         uint32_t version;       /* UP: the effective version */
-        size_t n_in, n_used;    /* bytes received; those of them that were handed out */
-        uint8_t in[CONTROL_MESSAGE_MAX];
-        uint8_t *out;
-        size_t n_out, n_sent, n_out_max;
 } Control;
 
 /** control_init() - nothing is opened yet. @place must outlive it */
@@ -64,12 +61,12 @@ int control_listen(Control *control);
 
 /** control_poll_fd() - what to wait for: a new descriptor after control_listen() and control_accept() */
 static inline int control_poll_fd(const Control *control) {
-        return control->state == CONTROL_STATE_LISTENING ? control->listener.fd : control->fd;
+        return control->state == CONTROL_STATE_LISTENING ? control->listener.fd : control->messages.fd;
 }
 
 /** control_is_flushed() - is nothing left to send? Otherwise wait for room, and for nothing else */
 static inline bool control_is_flushed(const Control *control) {
-        return control->n_out == 0;
+        return messages_is_flushed(&control->messages);
 }
 
 /** control_accept() - LISTENING to HELLO, if the daemon is there. Return: 0, CONTROL_E_AGAIN, or a negative error */

@@ -149,7 +149,7 @@ static int vchan_agent_on_hello(VchanAgent *agent) {
 static int vchan_agent_on_lost(VchanAgent *agent) {
         log_warning("the daemon went away");
         local_clients_close(&agent->clients);
-        (void)epoll_ctl(agent->epoll_fd, EPOLL_CTL_DEL, agent->control.fd, NULL);
+        (void)epoll_ctl(agent->epoll_fd, EPOLL_CTL_DEL, control_poll_fd(&agent->control), NULL);
         return vchan_agent_listen(agent);
 }
 
