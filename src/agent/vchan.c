@@ -22,7 +22,7 @@
 #include "base/log.h"
 #include "wire/trigger.h"
 
-/** Orders taken from the daemon before other events are looked at again. */
+/** Orders taken from the daemon before other events are looked at again; and what came with the last of them. */
 #define VCHAN_AGENT_ORDERS_MAX 64
 
 struct VchanAgent {
@@ -317,9 +317,11 @@ static int vchan_agent_on_control(VchanAgent *agent) {
         if (agent->control.state == CONTROL_STATE_LISTENING)
                 return vchan_agent_on_dialled(agent);
         r = control_flush(&agent->control);
-        for (unsigned i = 0; !r && i < VCHAN_AGENT_ORDERS_MAX && control_is_flushed(&agent->control); ++i) {
+        for (unsigned i = 0; !r && control_is_flushed(&agent->control); ++i) {
                 DaemonOrder order;
 
+                if (i >= VCHAN_AGENT_ORDERS_MAX && !messages_is_pending(&agent->control.messages))
+                        return 0;
                 r = control_receive(&agent->control, &order);
                 switch (r) {
                 case 0:

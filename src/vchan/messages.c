@@ -79,6 +79,14 @@ int messages_receive(Messages *messages, MessagesCheck *check, const void *userd
         }
 }
 
+bool messages_is_pending(const Messages *messages) {
+        size_t n = messages->n_in - messages->n_used;
+        WireHeader header;
+
+        return wire_header_decode(messages->in + messages->n_used, n, &header) == 0 &&
+               n - WIRE_HEADER_SIZE >= header.length;
+}
+
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
 static int messages_grow(Messages *messages, size_t n) {

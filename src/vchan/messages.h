@@ -63,6 +63,11 @@ int messages_receive(Messages *messages, MessagesCheck *check, const void *userd
                      uint8_t **ret_payload);
 
 /**
+ * messages_is_pending() - has a whole message been received that was not handed out? No event will tell of it
+ */
+bool messages_is_pending(const Messages *messages);
+
+/**
  * messages_send() - send a whole message, or several, now or as soon as there is room
  *
  * A peer that is gone is learned of by messages_receive(). Return: 0 or a negative error.

@@ -87,8 +87,11 @@ static void test_pieces(void **state) {
         expect_error(world, MESSAGES_E_AGAIN);
         say(world, data, sizeof(data) - 1);
         expect(world, 1, "abc");
+        assert_true(messages_is_pending(&world->messages));
         expect(world, 2, "");
+        assert_true(messages_is_pending(&world->messages));
         expect(world, 3, "x");
+        assert_false(messages_is_pending(&world->messages));
         world->peer_fd = fd_close(world->peer_fd);
         expect_error(world, MESSAGES_E_END);
         expect_error(world, MESSAGES_E_END);
@@ -110,8 +113,10 @@ static void test_limits(void **state) {
 
         say(world, MESSAGE("\x01", "\x64", ""), 8); /* 100 bytes */
         say(world, zeros, sizeof(zeros));
+        assert_false(messages_is_pending(&world->messages));
         assert_int_equal(messages_receive(&world->messages, check, NULL, &header, &data), 0);
         assert_int_equal(header.length, 100);
+        assert_false(messages_is_pending(&world->messages));
         /* Judged by its header alone. */
         say(world, MESSAGE("\x01", "\x65", ""), 8);
         expect_error(world, MESSAGES_E_REFUSED);

@@ -344,6 +344,18 @@ def test_messages_in_pieces_and_together(agent):
         assert caller.outcome()[:3] == (b"call %d" % i, b"", 0)
 
 
+def test_many_messages_at_once(agent):
+    """What came in one piece is taken in one, with no event for the rest of it."""
+    listener = agent.listen(OTHER, OWN, PORT)
+    agent.daemon.send_raw(
+        message(SERVICE_REFUSED, b"x".ljust(32, b"\0")) * 1000
+        + message(EXEC_CMDLINE, params(OTHER, PORT, b"%s:echo last\0" % ACCOUNT.encode()))
+    )
+    caller = agent.accept(listener)
+    caller.hello()
+    assert caller.outcome()[:3] == (b"last\n", b"", 0)
+
+
 @pytest.mark.parametrize(
     "text",
     [
