@@ -30,6 +30,11 @@ static int session_open_stdin(const Service *service, int *ret_fd) {
         _cleanup_fd_ int read_fd = -1, write_fd = -1;
         int fds[2], r;
 
+        /* On the host nobody says whose session (6.11). */
+        if (!service->settings->account) {
+                *ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+                return *ret_fd < 0 ? -errno : 0;
+        }
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
         read_fd = fds[0];
@@ -65,8 +70,9 @@ static int session_start(Session *session, const Service *call) {
         Service service;
         int r;
 
-        if (asprintf(&text, "%s:QUBESRPC " SESSION_SERVICE " %.*s", session->settings->account,
-                     (int)call->command.source.n, call->command.source.text) < 0) {
+        if (asprintf(&text, "%s%sQUBESRPC " SESSION_SERVICE " %.*s", session->settings->account ?: "",
+                     session->settings->account ? ":" : "", (int)call->command.source.n,
+                     call->command.source.text) < 0) {
                 text = NULL;
                 return SERVICE_E_FAILED;
         }

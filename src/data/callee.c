@@ -345,7 +345,7 @@ int data_callee_run(DataCallee *options, DataOutcome *ret_outcome) {
 }
 
 /* One look at the caller of a service that was not started; its end and its faults are marked in the stream. */
-static int answer_step(DataStream *stream, bool *answered, int status, bool with_ends) {
+static int answer_step(DataStream *stream, bool *answered, int status, const WireType *ends, size_t n_ends) {
         struct pollfd poll_fd = { .fd = stream->fd, .events = data_stream_wants(stream) };
         FrameEvent event;
         int r;
@@ -364,10 +364,8 @@ static int answer_step(DataStream *stream, bool *answered, int status, bool with
                 if (event.kind != FRAME_KIND_HELLO)
                         continue;
                 *answered = true;
-                if (with_ends)
-                        r = data_stream_end(stream, WIRE_TYPE_DATA_STDOUT);
-                if (!r && with_ends)
-                        r = data_stream_end(stream, WIRE_TYPE_DATA_STDERR);
+                for (size_t i = 0; i < n_ends && !r; ++i)
+                        r = data_stream_end(stream, ends[i]);
                 if (!r)
                         r = data_stream_exit(stream, status);
                 if (r)
@@ -380,21 +378,30 @@ static int answer_step(DataStream *stream, bool *answered, int status, bool with
         return 0;
 }
 
-static int answer_run(int stream_fd, int status, bool with_ends) {
+/* @ends: the end-of-files that go before the status */
+static int answer_run(int stream_fd, int status, const WireType *ends, size_t n_ends) {
         _cleanup_(data_stream_freep) DataStream *stream = NULL;
         bool answered = false;
         int r;
 
         r = data_stream_new(stream_fd, &stream);
         while (!r && !stream->ended && !stream->broken && !(answered && data_stream_is_flushed(stream)))
-                r = answer_step(stream, &answered, status, with_ends);
+                r = answer_step(stream, &answered, status, ends, n_ends);
         return error_trace(r);
 }
 
 int data_callee_fail(int stream_fd, int status) {
-        return error_trace(answer_run(stream_fd, status, true));
+        static const WireType ends[] = { WIRE_TYPE_DATA_STDOUT, WIRE_TYPE_DATA_STDERR };
+
+        return error_trace(answer_run(stream_fd, status, ends, ARRAY_SIZE(ends)));
+}
+
+int data_callee_fail_host(int stream_fd, int status) {
+        static const WireType ends[] = { WIRE_TYPE_DATA_STDERR, WIRE_TYPE_DATA_STDOUT };
+
+        return error_trace(answer_run(stream_fd, status, ends, ARRAY_SIZE(ends)));
 }
 
 int data_callee_detached(int stream_fd, int status) {
-        return error_trace(answer_run(stream_fd, status, false));
+        return error_trace(answer_run(stream_fd, status, NULL, 0));
 }

@@ -83,5 +83,8 @@ int data_callee_run(DataCallee *callee, DataOutcome *ret_outcome);
  */
 int data_callee_fail(int stream_fd, int status);
 
+/** data_callee_fail_host() - the same in the order that a host has: stderr ends first (5.10) */
+int data_callee_fail_host(int stream_fd, int status);
+
 /** data_callee_detached() - answer JUST_EXEC (5.9): the status and nothing else; otherwise as data_callee_fail() */
 int data_callee_detached(int stream_fd, int status);
