@@ -34,7 +34,7 @@ enum {
 
 /** How this agent was started: the same for all its calls. Nothing of it is owned. */
 typedef struct ServiceSettings {
-        const char *account; /* whom USER of a command must name; NULL: it names nobody (fork server) */
+        const char *account; /* whom USER of a command must name; NULL: it names nobody (fork server, host) */
         const char *home;    /* working directory of programs; NULL: the agent's */
         const char *service_path, *config_path; /* colon lists, agent/lookup.h */
         const char *journal, *syslog;           /* agent/servicelog.h */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/name.h"
+#include "daemon/peer.h"
+#include "daemon/policyquery.h"
+#include "wire/command.h"
+#include "wire/exec.h"
+#include "wire/header.h"
+
+#define WORKER_DISPVM    "@dispvm:"
+#define WORKER_HOST_UUID "uuid:00000000-0000-0000-0000-000000000000"
+
+typedef struct Worker {
+        const DaemonSettings *settings;
+        const Trigger *trigger;
+        PolicyAnswer answer;
+        const char *source, *service; /* as the policy has them */
+} Worker;
+
+/* --- the source's side ------------------------------------------------------------------------------------------ */
+
+/* Tell our own daemon that the request is allowed. @ret_port: for a call to the host; NULL: the port is known */
+static int worker_connect_source(const Worker *worker, const ExecParams *params, uint32_t *ret_port) {
+        _cleanup_fd_ int fd = -1;
+        ExecParams answer;
+        char id[16];
+        int r;
+
+        (void)snprintf(id, sizeof(id), "%u", worker->settings->domain);
+        r = peer_connect_daemon(id, &fd);
+        if (!r)
+                r = peer_command(fd, WIRE_TYPE_SERVICE_CONNECT, params, worker->trigger->ident.text, IDENT_SIZE,
+                                 ret_port ? &answer : NULL);
+        if (!r && ret_port)
+                *ret_port = answer.connect_port;
+        return r;
+}
+
+/* --- calls to the host ------------------------------------------------------------------------------------------ */
+
+static bool worker_target_is_host(const Worker *worker) {
+        const char *target = worker->answer.target;
+
+        return strcmp(target, DOM0_NAME) == 0 || strcmp(target, "@adminvm") == 0 ||
+               strcmp(target, WORKER_HOST_UUID) == 0;
+}
+
+static int worker_call_host(const Worker *worker) {
+        const char *requested = worker->answer.requested_target;
+        bool keyword = requested[0] == '@';
+        _cleanup_free_ char *command = NULL;
+        char id[16], port_text[16];
+        uint32_t port;
+
+        command = malloc(EXEC_COMMAND_MAX);
+        if (!command || command_format(command, EXEC_COMMAND_MAX, NULL, worker->service, worker->source,
+                                       keyword ? "keyword" : "name", requested + keyword) < 0)
+                return WORKER_STATUS_FAILED;
+        if (worker_connect_source(worker, &(ExecParams){ 0 }, &port))
+                return WORKER_STATUS_FAILED;
+
+        (void)snprintf(id, sizeof(id), "%u", worker->settings->domain);
+        (void)snprintf(port_text, sizeof(port_text), "%u", port);
+        (void)execl(worker->settings->host_call, "qrexec-host-call", id, port_text, command, NULL);
+        log_error("cannot run %s: %s", worker->settings->host_call, strerror(errno));
+        return WORKER_STATUS_FAILED;
+}
+
+/* --- calls to domains ------------------------------------------------------------------------------------------- */
+
+/* Connect to the target's daemon, and start the target if it does not run. */
+static int worker_connect_target(const Worker *worker, const char *destination, bool may_run, int *ret_fd) {
+        int r = PEER_E_ABSENT;
+
+        if (may_run)
+                r = peer_connect_daemon(destination, ret_fd);
+        if (r != PEER_E_ABSENT)
+                return r;
+        if (!worker->answer.autostart) {
+                log_notice("%s does not run, and the policy does not start it", destination);
+                return PEER_E_FAILED;
+        }
+        r = peer_admin("admin.vm.Start", destination, "", "QubesVMNotHaltedError", NULL);
+        if (!r)
+                r = peer_connect_daemon(destination, ret_fd);
+        if (r == PEER_E_ABSENT)
+                log_error("%s was started, and its daemon is not there", destination);
+        return r;
+}
+
+/* @ret_fd: the connection to the target's daemon, which closes it at the end of the call */
+static int worker_connect(const Worker *worker, const char *destination, bool may_run, int *ret_fd) {
+        _cleanup_free_ char *command = NULL;
+        _cleanup_fd_ int fd = -1;
+        ExecParams params;
+        int n, r;
+
+        command = malloc(EXEC_COMMAND_MAX);
+        if (!command)
+                return PEER_E_FAILED;
+        n = command_format(command, EXEC_COMMAND_MAX, worker->answer.user, worker->service, worker->source, NULL, NULL);
+        if (n < 0)
+                return PEER_E_FAILED;
+        r = worker_connect_target(worker, destination, may_run, &fd);
+        if (!r)
+                r = peer_command(fd, WIRE_TYPE_EXEC_CMDLINE, &(ExecParams){ worker->settings->domain, 0 }, command,
+                                 (size_t)n + 1, &params);
+        if (!r)
+                r = worker_connect_source(worker, &params, NULL);
+        if (r)
+                return r;
+        *ret_fd = fd_steal(&fd);
+        return 0;
+}
+
+/* A disposable is gone with its call, and with every failure after it was made. */
+static int worker_call_disposable(const Worker *worker, const char *base) {
+        char disposable[PEER_ADMIN_ANSWER_MAX + 1];
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        if (!worker->answer.autostart) {
+                log_notice("no disposable of %s is made: the policy does not start it", base);
+                return WORKER_STATUS_FAILED;
+        }
+        if (peer_admin("admin.vm.CreateDisposable", base, strncmp(base, "uuid:", 5) == 0 ? "uuid" : "", NULL,
+                       disposable))
+                return WORKER_STATUS_FAILED;
+        r = worker_connect(worker, disposable, false, &fd);
+        if (!r)
+                peer_wait(fd);
+        (void)peer_admin("admin.vm.Kill", disposable, "", NULL, NULL);
+        return r ? WORKER_STATUS_FAILED : WORKER_STATUS_DONE;
+}
+
+static int worker_call_domain(const Worker *worker) {
+        const char *destination = worker->answer.target_uuid ? worker->answer.target_uuid : worker->answer.target;
+        _cleanup_fd_ int fd = -1;
+
+        if (strncmp(destination, WORKER_DISPVM, strlen(WORKER_DISPVM)) == 0)
+                return worker_call_disposable(worker, destination + strlen(WORKER_DISPVM));
+        return worker_connect(worker, destination, true, &fd) ? WORKER_STATUS_FAILED : WORKER_STATUS_DONE;
+}
+
+int worker_run(const DaemonSettings *settings, const Trigger *trigger) {
+        static Worker worker;
+
+        worker.settings = settings;
+        worker.trigger = trigger;
+        switch (policy_query(settings, trigger, &worker.answer)) {
+        case 0:
+                break;
+        case POLICY_QUERY_E_DENIED:
+                return WORKER_STATUS_DENIED;
+        default:
+                return WORKER_STATUS_FAILED;
+        }
+        worker.source = worker.answer.policy_source ? worker.answer.policy_source : settings->name;
+        worker.service = worker.answer.service ? worker.answer.service : trigger->service;
+        return worker_target_is_host(&worker) ? worker_call_host(&worker) : worker_call_domain(&worker);
+}
