@@ -41,6 +41,7 @@ typedef struct Monitor {
         pid_t child;
         int child_pidfd;
         int signal_fd;
+        bool was_told; /* to stop */
 } Monitor;
 
 #define MONITOR_INIT(_options) \
@@ -242,6 +243,45 @@ static void monitor_signal(Monitor *monitor, int number) {
                 (void)pidfd_send_signal(monitor->child_pidfd, number, NULL, 0);
 }
 
+/*
+ * bwrap would take everything in the sandbox with it. The agent in it is told instead, and takes its time, as outside; but
+ * by a process with the domain's own rights, since what its number means the domain could change under us.
+ */
+static bool monitor_tell_sandbox(Monitor *monitor) {
+        pid_t agent = sandbox_find_agent(monitor->child), helper;
+
+        if (agent <= 0)
+                return false;
+        helper = fork();
+        if (helper == 0) {
+                const struct passwd *account = monitor->account;
+
+                if (account && (setresgid(account->pw_gid, account->pw_gid, account->pw_gid) < 0 ||
+                                setresuid(account->pw_uid, account->pw_uid, account->pw_uid) < 0))
+                        _exit(MONITOR_EXIT_FAILED);
+                _exit(kill(agent, SIGTERM) < 0 ? MONITOR_EXIT_FAILED : 0);
+        }
+        if (helper < 0)
+                return false;
+        for (;;) {
+                int status;
+
+                if (waitpid(helper, &status, 0) == helper)
+                        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+                if (errno != EINTR)
+                        return false;
+        }
+}
+
+/* Told once, an agent ends with the last of its calls; told again, at once. */
+static void monitor_stop(Monitor *monitor) {
+        bool is_again = monitor->was_told;
+
+        monitor->was_told = true;
+        if (!monitor->options->sandbox || is_again || !monitor_tell_sandbox(monitor))
+                monitor_signal(monitor, SIGTERM);
+}
+
 /* When the time is up: first told to end, then killed. Return: when to come again, or 0 for never. */
 static uint64_t monitor_on_late(Monitor *monitor, bool *was_told) {
         if (*was_told) {
@@ -287,7 +327,7 @@ static int monitor_wait(Monitor *monitor) {
                 if (fds[2].revents && !relay_read(&monitor->relay))
                         fds[2].fd = -1;
                 if (fds[1].revents && monitor_take_signal(monitor))
-                        monitor_signal(monitor, SIGTERM);
+                        monitor_stop(monitor);
                 if (fds[0].revents) {
                         siginfo_t info = {};
 

@@ -2,6 +2,7 @@
 #include "monitor/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -170,6 +171,24 @@ int sandbox_wrap(const Sandbox *sandbox, char *const *command, char ***ret_comma
                 return error_origin(-ENOMEM);
         *ret_command = arguments.argv;
         return 0;
+}
+
+/* The first of the children of @pid, which the kernel lists in the order in which they were made; 0: none. */
+static pid_t sandbox_first_child(pid_t pid) {
+        char path[64], children[32] = "";
+        _cleanup_fd_ int fd = -1;
+
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read(fd, children, sizeof(children) - 1) <= 0)
+                return 0;
+        return (pid_t)strtol(children, NULL, 10); /* the kernel's own: a number and a blank */
+}
+
+pid_t sandbox_find_agent(pid_t bwrap) {
+        pid_t init = sandbox_first_child(bwrap);
+
+        return init > 0 ? sandbox_first_child(init) : 0;
 }
 
 int sandbox_environment(const Sandbox *sandbox, char *const *outside, char ***ret_environment) {

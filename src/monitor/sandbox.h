@@ -39,5 +39,14 @@ typedef struct Sandbox {
  */
 int sandbox_wrap(const Sandbox *sandbox, char *const *command, char ***ret_command);
 
+/**
+ * sandbox_find_agent() - the agent in a sandbox, as the kernel tells it: bwrap's child's child
+ * @bwrap: our child that became bwrap, not waited for
+ *
+ * A number, which may be another process's by the time that it is used: signal it with no more rights than the domain
+ * has. Return: 0 if it is not there (any more).
+ */
+pid_t sandbox_find_agent(pid_t bwrap);
+
 /** sandbox_environment() - what is in the environment inside; all else would be of the host. Return: 0 or a negative error */
 int sandbox_environment(const Sandbox *sandbox, char *const *outside, char ***ret_environment);

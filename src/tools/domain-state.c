@@ -88,7 +88,8 @@ static int change_state(const DomainOptions *options, const char *service_name) 
         n_calls = ask_number(answer, "calls_here");
         printf("%s is %s\n", options->name, ask_text(answer, "state"));
         if (n_calls > 0 && strcmp(ask_text(answer, "state"), "halted") == 0)
-                printf("%llu calls still run there: 'qair calls' lists them\n", (unsigned long long)n_calls);
+                printf("%llu call%s there: 'qair calls' lists what is open\n", (unsigned long long)n_calls,
+                       n_calls == 1 ? " still runs" : "s still run");
         return COMMAND_STATUS_DONE;
 }
 
