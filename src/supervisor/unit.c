@@ -195,12 +195,12 @@ int unit_stop(Unit *unit) {
                 unit->agent = NULL; /* waited for, and no longer in the way */
                 if (!domain || !domain->stop)
                         return 0; /* its exit tells */
-        } else if (domain && domain->start && !domain->stop) {
-                log_error("domain %s cannot be stopped: it has a start command and no stop command", unit->name.text);
+        } else if (!domain || !domain->stop) {
+                log_error("domain %s cannot be stopped: %s", unit->name.text,
+                          domain && domain->start ? "it has a start command and no stop command"
+                                                  : "an earlier supervisor has started its agent: end that by hand");
                 return error_trace(unit_tell(unit, SUPERVISE_TYPE_STOPPED, UNIT_STATUS_FAILED));
         }
-        if (!domain || !domain->stop)
-                return error_trace(unit_tell(unit, SUPERVISE_TYPE_STOPPED, 0));
         log_info("domain %s: running its stop command", unit->name.text);
         return error_trace(unit_run(unit, domain, UNIT_RUN_STOP, domain->stop, &unit->command));
 }

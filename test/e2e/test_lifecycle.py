@@ -261,7 +261,36 @@ def test_a_stop_while_it_starts(host):
     assert not [process for process in processes.others() if "sleep 1000" in process.command]
 
 
+def test_an_agent_of_an_earlier_supervisor(host):
+    """It serves on, and it is said at once that it cannot be stopped: nobody waits for that."""
+    host.start()
+    assert host.call("work", "vault", "my.Hello").returncode == 0
+    (agent,) = processes.running(AGENT)
+    host.supervisor.kill()
+    host.supervisor.wait()
+    host.supervisor = None
+    host.start()
+    assert host.call("work", "vault", "my.Hello").returncode == 0
+    result = host.qair("domain", "stop", "vault")
+    assert result.returncode == 1 and "vault is running: there is no way to stop it" in result.stderr, result
+    host.wait_log("domain vault cannot be stopped: an earlier supervisor has started its agent")
+    assert host.call("work", "vault", "my.Hello").returncode == 0
+    agent.kill()
+    assert agent.wait(20)
+
+
 # The inventory
+
+
+def test_qair_domain_is_in_force_at_once(host):
+    host.start()
+    host.add_account("third")
+    assert host.qair("domain", "add", "third", "user=third").returncode == 0
+    host.wait_log("serving 4 domains")
+    assert host.call("work", "third", "my.Hello").stdout.startswith(b"hello work\n")
+    mark = host.logfile.mark()
+    assert host.qair("domain", "remove", "third").returncode == 0
+    host.wait_log("serving 3 domains", mark=mark)
 
 
 def test_new_domains_need_no_reload(host):

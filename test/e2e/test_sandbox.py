@@ -129,8 +129,8 @@ def test_stopping_it_leaves_nothing(host):
     stdout, _ = call.communicate(b"y", timeout=20)
     assert (call.returncode, stdout) == (0, b"y")
     host.wait_log("domain box stopped")
-    left = [str(process) for process in processes.others() if "sleep 1000" in process.command or process.program == BWRAP]
-    assert not left
+    left = [process for process in processes.others() if "sleep 1000" in process.command or process.program == BWRAP]
+    assert all(process.wait(5) for process in left), left
     # and it starts again
     assert host.call("work", "box", "my.Hello").returncode == 0
 
