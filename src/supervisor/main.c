@@ -72,8 +72,7 @@ int main(int argc, char **argv) {
         if (is_user == (geteuid() == 0)) {
                 log_error(is_user ? "--user is for ordinary users, and root is none"
                                   : "this has to run as root: it starts domains under their accounts (--user: "
-                                    "sandboxes of "
-                                    "your own)");
+                                    "sandboxes of your own)");
                 return 1;
         }
         umask(022);

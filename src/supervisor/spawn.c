@@ -88,7 +88,7 @@ static void spawn_raise_files(void) {
         (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* Who is nobody's parent has no other account to become: its broker confines itself all the same. */
+/* A user's broker stays that user, who has no other account to give; it confines itself all the same. */
 static int spawn_become_account(uid_t uid, gid_t gid) {
         if (uid != geteuid())
                 return spawn_drop(uid, gid);
