@@ -77,6 +77,8 @@ def host(world):
         ("qair policy explain work vault qubes.G", ["qubes.GetDate"]),
         ("qair policy lint --in", ["--inventory="]),
         ("qair domain s", ["set", "show", "start", "stop"]),
+        ("qair --user domain s", ["set", "show", "start", "stop"]),
+        ("qair --user do", ["doctor", "domain"]),
         ("qair domain show v", ["vault", "vault-2"]),
         ("qair domain show d", ["dom0"]),
         ("qair domain remove d", []),
