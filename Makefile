@@ -8,6 +8,8 @@ FUZZ_SECONDS = 60
 FUZZ =
 # Benchmark to run, by name; all if empty.
 BENCH =
+# Calls of `make soak`.
+CALLS = 1000000
 DESTDIR =
 PACKAGE = build-package
 # Where check-package keeps the system that it boots.
@@ -18,7 +20,7 @@ ENTER = test/world/enter
 # A Python that happens to come first in PATH may lack pytest; the distribution's has it.
 PYTHON = /usr/bin/python3
 
-.PHONY: help deps demo demo-shell demo-rootless check bench fuzz package check-package install clean build build-deps check-deps bench-deps
+.PHONY: help deps demo demo-shell demo-rootless check bench soak fuzz package check-package install clean build build-deps check-deps bench-deps
 
 help:
 	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
@@ -27,6 +29,7 @@ help:
 	@echo 'make check       build, test, test again under sanitizers; ends with: N passed, N failed (root)'
 	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
 	@echo 'make bench       measure calls, streams and memory beside other tools (root); BENCH=name for one part'
+	@echo 'make soak        make CALLS ($(CALLS)) calls of every kind: do memory and descriptors stay flat? (root, an hour)'
 	@echo 'make install     install what make build has built, below DESTDIR if set'
 	@echo 'make package     build the Debian package, in $(PACKAGE)'
 	@echo 'make check-package  build it, boot a Debian 12 in a container (root), install it there, call, boot again, purge'
@@ -82,6 +85,10 @@ package:
 # Not a part of `make check`: it downloads a system, once, to CACHE.
 check-package:
 	@CACHE='$(CACHE)' test/package/check.sh $(DEB)
+
+# Not a part of `make check` either: it takes its time.
+soak: build
+	@$(ENTER) $(BUILD) $(PYTHON) test/bench/soak.py $(CALLS)
 
 install:
 	@[ -f $(BUILD)/build.ninja ] || { echo 'install: nothing is built yet. Run: make build' >&2; exit 1; }
