@@ -111,6 +111,8 @@ static int runner_carry_on(Runner *runner) {
         int r;
 
         r = watch_set_init(&watches);
+        /* Whoever forked us holds copies of all descriptors for a moment. */
+        watches.n_forked = 1;
         if (!r)
                 r = direct_table_resume(&runner->direct, &watches);
         if (r)

@@ -39,8 +39,9 @@ static inline bool watch_is_carriers(const Watch *watch) {
 typedef struct WatchSet {
         int epoll_fd;
         /*
-         * Processes that were forked and live. One that was just forked may hold a copy of any descriptor of ours; while a
-         * copy is open, epoll goes on to report what we have closed. Programs that are started (agent/spawn.h) never do.
+         * Living processes that were forked from this one, or that this one was forked from. For a moment after that they may
+         * hold a copy of any descriptor of ours; while a copy is open, epoll goes on to report what we have closed. Programs
+         * that are started (agent/spawn.h) never hold one.
          */
         size_t n_forked;
 } WatchSet;
