@@ -2,6 +2,7 @@
 #include "policy-tools/execute.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,10 +150,20 @@ int policy_execution_prepare(const PolicyExecution *execution, const char *answe
 }
 
 int policy_execution_run(const PolicyExecutionCommand *command) {
+        posix_spawnattr_t attributes;
+        sigset_t defaults;
         int status, r;
         pid_t pid;
 
-        r = posix_spawn(&pid, command->words[0], NULL, NULL, command->words, environ);
+        r = posix_spawnattr_init(&attributes);
+        if (r != 0)
+                return error_origin(-r);
+        sigemptyset(&defaults);
+        sigaddset(&defaults, SIGPIPE); /* which programs of ours ignore */
+        r = posix_spawnattr_setsigdefault(&attributes, &defaults);
+        r = r ?: posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+        r = r ?: posix_spawn(&pid, command->words[0], NULL, &attributes, command->words, environ);
+        posix_spawnattr_destroy(&attributes);
         if (r != 0)
                 return error_origin(-r);
         while (waitpid(pid, &status, 0) < 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "policy-tools/agentcall.h"
 #include "policy/evaluate.h"
 #include "policy/question.h"
 #include "policy/quote.h"
@@ -118,6 +119,51 @@ static int handling_log_warnings(const Handling *handling, unsigned warnings) {
 }
 
 /*
+ * Telling a person (5.8)
+ */
+
+/* A notification that fails is logged, and otherwise ignored. @about: whose windows are where the person is */
+static int handling_notify(const Handling *handling, const PolicyDomain *about, const PolicyNotice *notice) {
+        _cleanup_free_ char *params = NULL, *answer = NULL;
+        int r;
+
+        if (!handling->handler->call_agent || handling->request->just_evaluate || !about || !about->guivm ||
+            about->guivm->n == 0)
+                return 0;
+        r = policy_agent_notice(notice, &params);
+        r = r ?: handling->handler->call_agent(about->guivm->text, "policy.Notify", params, &answer);
+        if (r > 0)
+                r = handling_log(handling, POLICY_LOGGER_POLICY, "error calling qrexec-policy-agent in %s",
+                                 about->guivm->text);
+        return r < 0 ? error_trace(r) : 0;
+}
+
+/* Of a refusal: who and what as received. */
+static int handling_notify_refused(const Handling *handling) {
+        const PolicyRequest *request = &handling->request->request;
+        const char *plus = request->service.n > 0 ? memchr(request->service.text, '+', request->service.n) : NULL;
+        PolicyNotice notice = { "deny", request->service, POLICY_SLICE("+"), request->source, request->target };
+
+        if (plus) {
+                notice.service.n = (size_t)(plus - request->service.text);
+                notice.argument = policy_slice_skip(request->service, notice.service.n);
+        }
+        return handling_notify(handling, policy_facts_lookup(handling->system->facts, request->source), &notice);
+}
+
+static int handling_notify_allowed(const Handling *handling) {
+        const PolicyResolution *resolution = &handling->resolution;
+        char target[POLICY_MESSAGE_MAX] = "";
+        PolicyNotice notice = { "allow", resolution->service, resolution->argument, resolution->source.text, {} };
+
+        if (!resolution->notify)
+                return 0;
+        (void)policy_target_format(&resolution->target, target, sizeof(target));
+        notice.target = policy_slice(target);
+        return handling_notify(handling, resolution->source.domain, &notice);
+}
+
+/*
  * Loading
  */
 
@@ -145,6 +191,7 @@ static int handling_load_policy(Handling *handling) {
         const PolicyHandler *handler = handling->handler;
         _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         _cleanup_free_ char *text = NULL;
+        bool is_load;
         int r;
 
         r = policy_load(&(PolicySources){ .directories = handler->directories,
@@ -157,7 +204,10 @@ static int handling_load_policy(Handling *handling) {
                 text = diagnostic_format(&diagnostics.entries[0]);
                 if (!text)
                         return error_origin(-ENOMEM);
-                r = handling_log_refusal(handling, r == POLICY_E_SYNTAX ? "error loading policy: " : "denied: ", text);
+                is_load = r == POLICY_E_LOAD;
+                r = handling_log_refusal(handling, is_load ? "denied: " : "error loading policy: ", text);
+                if (r == 0 && is_load)
+                        r = handling_notify_refused(handling);
                 return r < 0 ? r : HANDLING_E_REFUSED;
         }
         for (size_t i = 0; i < handling->policy->warnings.n_entries && r == 0; ++i)
@@ -169,10 +219,49 @@ static int handling_load_policy(Handling *handling) {
  * Deciding
  */
 
-/* Nobody can be asked: what the question comes to without a person (5.11, 5.4). */
+/* The answer of a person, or of the agent instead (5.4). */
+static int handling_take_answer(Handling *handling, const char *answer) {
+        static const char prefix[] = "allow:";
+        PolicyResolution *resolution = &handling->resolution;
+
+        if (strcmp(answer, "deny") == 0) {
+                policy_question_refuse(handling->question, POLICY_REASON_USER, resolution);
+                return 0;
+        }
+        if (strncmp(answer, prefix, strlen(prefix)) == 0) {
+                snprintf(handling->choice, sizeof(handling->choice), "%s", answer + strlen(prefix));
+                policy_question_answer(handling->question, policy_slice(handling->choice), resolution);
+                return 0;
+        }
+        policy_question_refuse(handling->question, POLICY_REASON_BAD_ANSWER, resolution);
+        return handling_log(handling, POLICY_LOGGER_POLICY, "invalid ask response for %.*s: %s",
+                            SLICE_ARGUMENTS(resolution->service), answer);
+}
+
+static int handling_ask(Handling *handling, const char *guivm) {
+        _cleanup_free_ char *params = NULL, *answer = NULL;
+        int r;
+
+        if (!handling->handler->call_agent) {
+                policy_resolution_fault(&handling->resolution, "there is no agent to ask");
+                return 0;
+        }
+        r = policy_agent_question(handling->question, &params);
+        r = r ?: handling->handler->call_agent(guivm, "policy.Ask", params, &answer);
+        if (r < 0)
+                return error_trace(r);
+        if (r > 0) {
+                policy_resolution_fault(&handling->resolution, "the agent that asks cannot be reached, or has failed");
+                return 0;
+        }
+        return handling_take_answer(handling, answer ?: "");
+}
+
+/* What the question comes to, with a person or without (5.11, 5.4). */
 static int handling_answer_question(Handling *handling) {
         PolicyResolution *resolution = &handling->resolution;
         const PolicySlice source = resolution->source.text, service = resolution->service;
+        const PolicyDomain *domain = resolution->source.domain;
         int r;
 
         if (handling->request->assume_yes_for_ask) {
@@ -185,10 +274,8 @@ static int handling_answer_question(Handling *handling) {
                 handling->is_silent = true;
                 return 0;
         }
-        if (resolution->source.domain && resolution->source.domain->guivm) {
-                policy_resolution_fault(resolution, "there is no agent to ask");
-                return 0;
-        }
+        if (domain && domain->guivm && domain->guivm->n > 0)
+                return handling_ask(handling, domain->guivm->text);
         r = handling_log(handling, POLICY_LOGGER_POLICY,
                          "%.*s not allowed from %.*s: the resolution was \"ask\", but source domain has no GuiVM",
                          SLICE_ARGUMENTS(service), SLICE_ARGUMENTS(source));
@@ -219,11 +306,14 @@ static int handling_decide(Handling *handling) {
                 return r;
         if (resolution->outcome == POLICY_OUTCOME_ALLOW && !handling->request->just_evaluate) {
                 r = handling_log_allowed(handling);
+                r = r ?: handling_notify_allowed(handling);
                 policy_route(handling->system->facts, resolution);
                 r = r ?: handling_log_warnings(handling, resolution->warnings & ~warnings);
         }
         if (r == 0 && resolution->outcome == POLICY_OUTCOME_DENY && !handling->is_silent)
                 r = handling_log_denied(handling);
+        if (r == 0 && resolution->outcome == POLICY_OUTCOME_DENY && resolution->notify)
+                r = handling_notify_refused(handling);
         return r;
 }
 

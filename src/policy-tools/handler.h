@@ -3,7 +3,7 @@
  * Answering a policy request from beginning to end: read the domains and the policy, decide, log, and say it in the
  * words of the policy socket (policy specification, 5.8 to 5.13).
  *
- * There is no agent to ask a person: a question is refused, as it is when the agent cannot be reached (5.4, 5.9).
+ * Where there is a way to a person, questions are put to one, and one is told of what a rule says notify= about.
  */
 #pragma once
 
@@ -25,6 +25,12 @@ typedef struct PolicyHandler {
         const char *system_info;                            /* a file or a socket; NULL: the inventory */
         const char *inventory;                              /* a folder */
         void (*log)(PolicyLogger logger, const char *text); /* @text is printable ASCII */
+
+        /**
+         * Calls policy.Ask or policy.Notify of the agent in @guivm, and waits for the answer, which is freed. Return: 0, a
+         * positive code if that failed, or a negative error. NULL: nobody is asked, as if that failed, nor told.
+         */
+        int (*call_agent)(const char *guivm, const char *service, const char *params, char **ret_answer);
 } PolicyHandler;
 
 /**

@@ -27,6 +27,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "policy-tools/agentcall.h"
 #include "policy-tools/handler.h"
 
 #define DIRECTORIES_MAX 16
@@ -74,6 +75,12 @@ static void log_text(PolicyLogger logger, const char *text) {
                 line = NULL;
         else
                 (void)fd_write_full(STDERR_FILENO, line, (size_t)n);
+}
+
+static int call_agent(const char *guivm, const char *service, const char *params, char **ret_answer) {
+        static const PolicyAgentPaths paths = { QAIR_RPCDIR, QAIR_CLIENT_HOST, QAIR_CLIENT };
+
+        return policy_agent_call(&paths, guivm, service, params, ret_answer);
 }
 
 /*
@@ -324,7 +331,7 @@ static int parse_options(int argc, char **argv, Daemon *daemon) {
 int main(int argc, char **argv) {
         Daemon daemon = {
                 .directories = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" },
-                .handler = { .inventory = QAIR_CONFDIR "/domains.d", .log = log_text },
+                .handler = { .inventory = QAIR_CONFDIR "/domains.d", .log = log_text, .call_agent = call_agent },
                 .paths = { "/var/run/qubes/policy.sock", QAIR_RPCDIR "/policy.EvalSimple",
                            QAIR_RPCDIR "/policy.EvalGUI" },
                 .fds = { -1, -1, -1 },

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* qrexec-policy-exec: ask what policy says to one call (policy specification, 5.13 and 9.1). */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "policy-tools/agentcall.h"
 #include "policy-tools/execute.h"
 #include "policy-tools/handler.h"
 #include "policy-tools/qubesd.h"
@@ -29,6 +31,12 @@ static void log_text(PolicyLogger logger, const char *text) {
                 syslog(LOG_INFO, "%s", text);
         else
                 fprintf(stderr, "%s\n", text);
+}
+
+static int call_agent(const char *guivm, const char *service, const char *params, char **ret_answer) {
+        static const PolicyAgentPaths paths = { QAIR_RPCDIR, QAIR_CLIENT_HOST, QAIR_CLIENT };
+
+        return policy_agent_call(&paths, guivm, service, params, ret_answer);
 }
 
 static int complain(const char *text, const char *about) {
@@ -111,7 +119,10 @@ static int run(int argc, char **argv) {
                 {},
         };
         const char *directories[DIRECTORIES_MAX] = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" };
-        PolicyHandler handler = { .directories = directories, .inventory = QAIR_CONFDIR "/domains.d", .log = log_text };
+        PolicyHandler handler = { .directories = directories,
+                                  .inventory = QAIR_CONFDIR "/domains.d",
+                                  .log = log_text,
+                                  .call_agent = call_agent };
         PolicyExecution execution = { .qubesd = QUBESD_SOCKET, .client = QAIR_LIBEXECDIR "/qrexec-client" };
         PolicySocketRequest request = {};
         char number[64];
@@ -163,6 +174,7 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
         log_open("qrexec-policy-exec", false);
+        signal(SIGPIPE, SIG_IGN);
         if (fd_ensure_standard() < 0)
                 return STATUS_REFUSED;
         return run(argc, argv);

@@ -253,6 +253,16 @@ void case_make_facts(Case *c, struct json_object *inventories) {
         c->facts = c->system->facts;
 }
 
+void case_write_information(const Case *c, struct json_object *inventories, char path[static PATH_MAX + 16]) {
+        struct json_object *information = fact_information(member(inventories, text(c->object, "inventory") ?: "house"),
+                                                           member(c->object, "patch"));
+
+        snprintf(path, PATH_MAX + 16, "%s/system.json", c->root);
+        if (json_object_to_file(path, information) < 0)
+                die(path);
+        json_object_put(information);
+}
+
 int case_load(Case *c, Diagnostics *reterr) {
         int r = policy_load(&(PolicySources){ .directories = (const char *[]){ c->run, c->etc },
                                               .n_directories = 2,

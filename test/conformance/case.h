@@ -53,6 +53,9 @@ bool is_ascii(const char *string);
 /** case_make_files() - make the directories, files and links of a case */
 void case_make_files(Case *c);
 
+/** case_check_wire() - the whole request handler, with an agent that says what the case says */
+void case_check_wire(Case *c, struct json_object *inventories);
+
 /** case_remove_files() - and everything that was made beside them */
 void case_remove_files(const Case *c);
 
@@ -61,6 +64,9 @@ void case_make_facts(Case *c, struct json_object *inventories);
 
 /** fact_information() - an inventory, patched, as system information; the caller puts it */
 struct json_object *fact_information(struct json_object *inventory, struct json_object *patches);
+
+/** case_write_information() - that of the case, in a file of its directory; @path is where */
+void case_write_information(const Case *c, struct json_object *inventories, char path[static PATH_MAX + 16]);
 
 /** case_load() - load the policy. Return: 0 or POLICY_E_… */
 int case_load(Case *c, Diagnostics *reterr);

@@ -89,37 +89,6 @@ static void case_check_modes(Case *c, const PolicyResolution *resolution, Policy
         case_check_mode(c, "both", assumed, true, modes);
 }
 
-/* What the policy socket would answer (5.8 to 5.11), with an agent that says what the case says. */
-static void case_check_reply(Case *c, PolicyResolution resolution, PolicyQuestion *question) {
-        struct json_object *wire = member(c->object, "wire");
-        const char *want = text(member(c->object, "expect_wire"), "reply") ?: "result=deny";
-        const char *agent = text(wire, "agent") ?: "deny";
-        bool just_evaluate = json_object_get_boolean(member(wire, "just_evaluate"));
-        char got[POLICY_RESPONSE_MAX] = "result=deny";
-
-        if (json_object_get_boolean(member(wire, "assume_yes_for_ask")))
-                case_assume_yes(question, &resolution);
-        else if (question && !just_evaluate && (!resolution.source.domain || !resolution.source.domain->guivm))
-                policy_question_refuse(question, POLICY_REASON_USER, &resolution);
-        else if (question && !just_evaluate && json_object_get_boolean(member(wire, "agent_fails")))
-                policy_resolution_fault(&resolution, "the agent does not answer");
-        else if (question && !just_evaluate && strncmp(agent, "allow:", 6) == 0)
-                policy_question_answer(question, policy_slice(agent + 6), &resolution);
-        else if (question && !just_evaluate)
-                policy_question_refuse(question,
-                                       strcmp(agent, "deny") == 0 ? POLICY_REASON_USER : POLICY_REASON_BAD_ANSWER,
-                                       &resolution);
-
-        if (just_evaluate) {
-                snprintf(got, sizeof(got), "result=%s", resolution.outcome == POLICY_OUTCOME_ALLOW ? "allow" : "deny");
-        } else {
-                policy_route(c->facts, &resolution);
-                if (policy_resolution_response(&resolution, got, sizeof(got)) != 0)
-                        die("policy_resolution_response");
-        }
-        case_same(c, "reply", got, want);
-}
-
 static void case_evaluate(Case *c) {
         struct json_object *expect = member(c->object, "expect");
         const char *outcome = text(expect, "outcome");
@@ -140,8 +109,6 @@ static void case_evaluate(Case *c) {
         else
                 case_check_resolution(c, "outcome", resolution, expect);
         case_check_modes(c, &resolution, question, member(expect, "modes"));
-        if (member(c->object, "wire"))
-                case_check_reply(c, resolution, question);
 }
 
 static void case_check_error(Case *c, int r, const Diagnostics *diagnostics) {
@@ -188,6 +155,8 @@ bool case_run(struct json_object *object, struct json_object *inventories) {
                 case_fail(&c, "loaded, want \"%s\"", text(member(object, "expect"), "message"));
         else
                 case_evaluate(&c);
+        if (member(object, "wire"))
+                case_check_wire(&c, inventories);
         policy_unref(c.policy);
         policy_system_free(c.system);
         case_remove_files(&c);

@@ -105,16 +105,6 @@ static Output run_program(const char *const *arguments, const char *input, size_
         return output;
 }
 
-static void case_write_information(Case *c, struct json_object *inventories, char path[static PATH_MAX + 16]) {
-        struct json_object *information = fact_information(member(inventories, text(c->object, "inventory") ?: "house"),
-                                                           member(c->object, "patch"));
-
-        snprintf(path, PATH_MAX + 16, "%s/system.json", c->root);
-        if (json_object_to_file(path, information) < 0)
-                die(path);
-        json_object_put(information);
-}
-
 /* A.5: the graph tool. */
 bool case_run_graph(struct json_object *object, struct json_object *inventories) {
         Case c = { .id = text(object, "id"), .object = object };

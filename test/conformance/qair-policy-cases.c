@@ -5,7 +5,8 @@
  * from it (the three ways to ask without asking, every answer to a question, the answer on the policy socket).
  *
  * The checker is run on a text; the graph tool, the Admin API and the daemon's sockets as the programs that are
- * installed. Not looked at: of the cases about the whole request handler, `calls` to the agent and the `log`.
+ * installed; cases about the whole request handler with an agent that says what they say. Not looked at: the levels of
+ * what is logged.
  *
  * Usage: qair-policy-cases FILE [ID…]
  *        qair-policy-cases --lines [FILE]

@@ -2,12 +2,14 @@
 """qrexec-policy-daemon as root starts it: its sockets, whom it serves, and what it runs as."""
 
 import grp
+import json
 import os
 import pwd
 import signal
 import socket
 import stat
 import subprocess
+import threading
 
 import pytest
 
@@ -80,6 +82,66 @@ def test_answers(daemon):
     assert ask(SOCKETS[1], evaluate) == b"result=allow\n"
     assert ask(SOCKETS[2], evaluate.replace(b"Simple", b"GUI")) == b"result=allow\n"
     assert ask(SOCKETS[2], evaluate) == b""
+
+
+class Agent:
+    """A policy agent in dom0: gives one answer to each question, keeps what it was told."""
+
+    def __init__(self, service, answer):
+        self.path, self.answer, self.told = "/etc/qubes-rpc/" + service, answer, []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.socket.listen()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rb") as stream:
+                header, _, params = stream.read().partition(b"\0")
+                self.told.append((header.decode(), json.loads(params)))
+                peer.sendall(self.answer)
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join(20)
+        os.unlink(self.path)
+
+
+def test_a_person_is_asked_and_told(daemon, world):
+    world.add_domain("home", guivm="dom0")
+    world.set_policy("my.Go * home vault ask user=keys\nmy.Tell * home vault allow notify=yes\n")
+    asking, telling = Agent("policy.Ask", b"allow:vault"), Agent("policy.Notify", b"")
+    try:
+        request = REQUEST.replace(b"source=work", b"source=home")
+        assert ask(SOCKETS[0], request).startswith(b"user=keys\nresult=allow\ntarget=vault\n")
+        ((header, question),) = asking.told
+        assert header == "policy.Ask dom0 name dom0"
+        assert (question["source"], question["service"], question["argument"]) == ("home", "my.Go", "+x")
+        assert question["targets"] == ["vault"]
+        assert telling.told == []
+
+        asking.answer = b"deny"
+        assert ask(SOCKETS[0], request) == b"result=deny"
+        assert telling.told == []  # who has said no need not be told
+
+        asking.answer = b"allow:work"
+        assert ask(SOCKETS[0], request) == b"result=deny"
+        assert [notice["resolution"] for _, notice in telling.told] == ["deny"]
+        assert b"result=allow" in ask(SOCKETS[0], request.replace(b"my.Go+x", b"my.Tell"))
+        assert telling.told[1][1] == {
+            "resolution": "allow", "service": "my.Tell", "argument": "+", "source": "home", "target": "vault"
+        }
+    finally:
+        asking.close()
+        telling.close()
+    assert ask(SOCKETS[0], request) == b"result=deny"  # nobody is there to ask
 
 
 def test_one_who_is_silent_keeps_nobody_waiting(daemon):
