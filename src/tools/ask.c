@@ -157,7 +157,6 @@ static void ask_limit(pid_t pid, int fd) {
 }
 
 int ask_agent(const char *domain, bool *ret_answers) {
-        _cleanup_free_ char *text = NULL;
         _cleanup_fd_ int fd = -1;
         int status, r;
         pid_t pid;
