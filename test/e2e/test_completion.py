@@ -107,7 +107,7 @@ def host(world):
         ("qrexec-policy-exec --path /etc/qubes/pol", ["/etc/qubes/policy.d"]),
         ("qrexec-policy-exec --assume", ["--assume-yes-for-ask"]),
         ("qrexec-policy-graph --source work v", ["vault", "vault-2"]),
-        ("qrexec-policy-graph --service q", ["qubes.GetDate"]),
+        ("qrexec-policy-graph --service my.", ["my.Open", "my.Open+one"]),
         ("qrexec-policy-graph --format s", ["svg"]),
         ("qrexec-policy-graph --skip-labels v", []),
         ("qrexec-policy-graph --full", ["--full-output"]),

@@ -90,6 +90,8 @@ class Agent:
     def __init__(self, service, answer):
         self.path, self.answer, self.told = "/etc/qubes-rpc/" + service, answer, []
         self.socket = socket.socket(socket.AF_UNIX)
+        if os.path.islink(self.path):
+            os.unlink(self.path)  # to the socket of the agent that comes with us
         self.socket.bind(self.path)
         os.chmod(self.path, 0o666)
         self.socket.listen()
