@@ -44,7 +44,8 @@ struct Config {
         uint64_t inventory_generation; /* counts the inventories */
         unsigned generation;           /* how often */
 
-        /* what the last decision's texts point into */
+        /* what the last decision's texts, and the last resolution, point into */
+        RequestName speaks_for;
         char service[SERVICE_DESCRIPTOR_MAX + 1];
         char user[256];
 };
@@ -458,7 +459,6 @@ static int config_take(Config *config, PolicyResolution *resolution, ConfigDecis
 static int config_evaluate(Config *config, const DomainName *source, const RequestName *requested_source,
                            const RequestName *requested_target, const char *service, ConfigDecision *decision,
                            PolicyResolution *resolution, bool *ret_usable) {
-        RequestName speaks_for = *requested_source;
         const InventoryDomain *relay;
         PolicyRequest request;
         int r;
@@ -482,7 +482,9 @@ static int config_evaluate(Config *config, const DomainName *source, const Reque
                               "the caller is no longer in the inventory: reload the configuration");
                 return 0;
         }
-        if (speaks_for.text[0] != '\0' && remote_find_source(config->inventory, relay, requested_source, &speaks_for)) {
+        config->speaks_for = *requested_source;
+        if (requested_source->text[0] != '\0' &&
+            remote_find_source(config->inventory, relay, requested_source, &config->speaks_for)) {
                 strcpy(decision->why, "denied: two RemoteVMs behind this relay have the requested source's name, one "
                                       "here and one over there: give each remote_name once");
                 return 0;
@@ -490,7 +492,7 @@ static int config_evaluate(Config *config, const DomainName *source, const Reque
 
         request = (PolicyRequest){
                 .source = policy_slice(source->text),
-                .requested_source = policy_slice(speaks_for.text),
+                .requested_source = policy_slice(config->speaks_for.text),
                 .target = policy_slice(requested_target->text),
                 .service = policy_slice(service),
         };
