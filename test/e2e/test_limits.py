@@ -11,7 +11,7 @@ import wire
 from world import BROKER
 
 # A broker that may have so many descriptors, and cannot have more: less than one domain may have in connections.
-FEW = 96
+FEW = 160
 FEW_DESCRIPTORS = (
     "/usr/bin/prlimit", "--nofile=%d:%d" % (FEW, FEW), "/usr/bin/setpriv", "--bounding-set=-sys_resource"
 )
@@ -77,7 +77,7 @@ def test_few_descriptors_and_an_agent_that_does_not_read(host, same_broker):
     host.start(under=FEW_DESCRIPTORS)
     assert_served(host)
     with wire.Agent("evil", "evil"), contextlib.ExitStack() as held:
-        for number in range(40):
+        for number in range(60):
             connection = held.enter_context(wire.connect_as("work", wire.SHARED))
             connection.sendall(wire.trigger("evil", "my.Echo"))
             host.wait_audit(n=number + 1, event="start", source="work", target="evil")
