@@ -261,7 +261,10 @@ int lifecycle_on_ended(Domain *domain, unsigned status) {
 int lifecycle_on_stopped(Domain *domain, unsigned status) {
         char problem[LIFECYCLE_PROBLEM_MAX];
 
-        /* That it halts, its link's end says; this says that no agent is left to report how calls ended. */
+        /* That it halts, its link's end says, which may be on its way; without one nobody is left to say how calls ended. */
+        if (status == 0 && domain->state == DOMAIN_STATE_STOPPING)
+                return error_trace(lifecycle_arm(domain, &domain->lifecycle.deadline, LIFECYCLE_STOPPED_USEC,
+                                                 lifecycle_on_stop_deadline));
         if (status == 0) {
                 if (!domain->link)
                         call_table_on_agent_ended(&domain->broker->calls, domain);

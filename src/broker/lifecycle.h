@@ -28,6 +28,8 @@ typedef struct Served Served;
 #define LIFECYCLE_START_USEC (UINT64_C(60) * 1000000)
 /** How long it may take to stop: the supervisor's limit for a command, and some time to tell. */
 #define LIFECYCLE_STOP_USEC (UINT64_C(65) * 1000000)
+/** How long its link may still be up when that is done: a command may have left it to the container to end. */
+#define LIFECYCLE_STOPPED_USEC (UINT64_C(15) * 1000000)
 /** After a failed start, doubled with each that follows. */
 #define LIFECYCLE_BACKOFF_MIN_USEC (UINT64_C(1) * 1000000)
 #define LIFECYCLE_BACKOFF_MAX_USEC (UINT64_C(60) * 1000000)

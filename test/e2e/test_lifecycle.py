@@ -269,7 +269,9 @@ def test_an_agent_of_an_earlier_supervisor(host):
     host.supervisor.kill()
     host.supervisor.wait()
     host.supervisor = None
+    mark = host.logfile.mark()
     host.start()
+    host.wait_log("vault: .*the link is up", mark=mark)
     assert host.call("work", "vault", "my.Hello").returncode == 0
     result = host.qair("domain", "stop", "vault")
     assert result.returncode == 1 and "vault is running: there is no way to stop it" in result.stderr, result
