@@ -48,6 +48,7 @@ static void test_command(void **state) {
         char *command[] = { (char *)"/usr/lib/qubes/qrexec-agent", (char *)"--link=/run/qubes/link", NULL };
         char **argv = NULL, text[256];
         size_t end, n_writable = 0;
+        bool knows_itself = false;
         ssize_t n;
 
         if (access(SANDBOX_PROGRAM, X_OK) < 0)
@@ -85,9 +86,10 @@ static void test_command(void **state) {
                 text[n] = '\0';
                 assert_string_equal(text, "vault:x:30001:30002::/home/vault:/bin/sh\n"
                                           "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
-                return;
+                knows_itself = true;
         }
-        fail_msg("there is no /etc/passwd");
+        assert_true(knows_itself);
+        environment_free(argv); /* the same kind of array */
 }
 
 static void test_environment(void **state) {
