@@ -152,7 +152,7 @@ def test_container_is_started_by_a_call_and_stopped_by_hand(host):
     assert record["status"] == 0
     stop_box(host)
     assert state(host, "box") == "halted"
-    assert not [process for process in processes.running(AGENT)]
+    assert all(process.wait(5) for process in processes.running(AGENT))
 
 
 def test_container_calls_as_what_it_is(host):
