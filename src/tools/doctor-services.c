@@ -82,10 +82,15 @@ static bool is_callable(const Policy *policy, const char *file_name) {
         return false;
 }
 
-/* A link to a program of ours came with Qair: that nobody may call it is how it is meant to begin. */
+/* What came with Qair, scripts by name and links by their program: that nobody may call it is how it is meant to begin. */
 static bool is_shipped(const char *path) {
+        static const char *const scripts[] = { "qubes.VMRootShell", "qubes.VMShell", "qubes.WaitForSession" };
+        const char *slash = strrchr(path, '/');
         char target[sizeof(QAIR_LIBEXECDIR)];
 
+        for (size_t i = 0; slash && i < ARRAY_SIZE(scripts); ++i)
+                if (strcmp(slash + 1, scripts[i]) == 0)
+                        return true;
         return readlink(path, target, sizeof(target)) == (ssize_t)sizeof(target) &&
                memcmp(target, QAIR_LIBEXECDIR "/", sizeof(target)) == 0;
 }
