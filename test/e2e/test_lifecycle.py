@@ -246,7 +246,9 @@ def test_container_without_a_stop_command(host):
     assert host.call("work", "box", "my.Hello").returncode == 0
     result = host.qair("domain", "stop", "box")
     assert result.returncode == 1 and "no way to stop it" in result.stderr, result
+    mark = host.logfile.mark()
     add_box(host)
+    host.wait_log("serving 4 domains", mark=mark)
     stop_box(host)
 
 
