@@ -19,25 +19,28 @@ enum {
         STATUS_OK = 0,
         STATUS_FAILED = 1,
         STATUS_ABSENT = 2,
+        STATUS_BOOL_FAILED = 3,
 };
 
-static const char usage[] = "Usage: qubesdb-COMMAND [OPTION]… ARGUMENT…\n"
-                            "       qubesdb-cmd -c COMMAND [OPTION]… ARGUMENT…\n"
-                            "\n"
-                            "  read PATH…         print values            multiread PREFIX…  print entries below it\n"
-                            "  list PREFIX        print paths below it    watch PATH…        wait for changes\n"
-                            "  write PATH VALUE…  change entries          rm PATH…           remove them\n"
-                            "\n"
-                            "  -d DOMAIN   the entries of DOMAIN (on the host)\n"
-                            "  -f          print full paths\n"
-                            "  -r          print raw values\n"
-                            "  -q          no error messages\n"
-                            "  -w          read: wait until the entry exists\n"
-                            "  -x          read: remove the entry after reading\n"
-                            "  -e VALUE, --default=VALUE\n"
-                            "              read: print VALUE if the entry does not exist\n"
-                            "  -n N        watch: end after N changes (1); negative: never\n"
-                            "  -h          show this help\n";
+static const char usage[] =
+        "Usage: qubesdb-COMMAND [OPTION]… ARGUMENT…\n"
+        "       qubesdb-cmd -c COMMAND [OPTION]… ARGUMENT…\n"
+        "\n"
+        "  read PATH…         print values            multiread PREFIX…  print entries below it\n"
+        "  list PREFIX        print paths below it    watch PATH…        wait for changes\n"
+        "  write PATH VALUE…  change entries          rm PATH…           remove them\n"
+        "  read-bool PATH [N] say nothing: status 0 if the value is not empty, 1 if it is, N (2) if there is none\n"
+        "\n"
+        "  -d DOMAIN   the entries of DOMAIN (on the host)\n"
+        "  -f          print full paths\n"
+        "  -r          print raw values\n"
+        "  -q          no error messages\n"
+        "  -w          read: wait until the entry exists\n"
+        "  -x          read: remove the entry after reading\n"
+        "  -e VALUE, --default=VALUE\n"
+        "              read: print VALUE if the entry does not exist\n"
+        "  -n N        watch: end after N changes (1); negative: never\n"
+        "  -h          show this help\n";
 
 static const char *arg_domain, *arg_default;
 static bool arg_full, arg_raw, arg_quiet, arg_wait, arg_remove;
@@ -220,11 +223,26 @@ static int do_watch(QubesdbClient *client, int argc, char **argv) {
         return STATUS_OK;
 }
 
+/* No output: the status is the value. The name that the specification gives it has two dashes. */
+static int do_bool(QubesdbClient *client, int argc, char **argv) {
+        _cleanup_free_ char *value = NULL;
+        uint64_t absent = STATUS_ABSENT;
+        size_t n;
+        int r;
+
+        if (argc < 1 || argc > 2 || (argc == 2 && number_parse(argv[1], strlen(argv[1]), 0, 255, &absent)))
+                return STATUS_BOOL_FAILED;
+        r = qubesdb_client_read(client, argv[0], &value, &n);
+        if (r)
+                return r == QUBESDB_CLIENT_E_NONE ? (int)absent : STATUS_BOOL_FAILED;
+        return n > 0 ? STATUS_OK : STATUS_FAILED;
+}
+
 static const struct Command {
         const char *name;
         int (*run)(QubesdbClient *client, int argc, char **argv);
 } commands[] = {
-        { "read", do_read },   { "multiread", do_multiread }, { "list", do_list },
+        { "read", do_read },   { "multiread", do_multiread }, { "list", do_list },   { "bool", do_bool },
         { "write", do_write }, { "rm", do_remove },           { "watch", do_watch },
 };
 
@@ -314,7 +332,7 @@ static int run(const struct Command *command, int argc, char **argv) {
         }
         if (qubesdb_client_open(arg_domain, &client)) {
                 complain("Failed connect to %s daemon: %s", arg_domain ?: "local", strerror(errno));
-                return STATUS_FAILED;
+                return command->run == do_bool ? STATUS_BOOL_FAILED : STATUS_FAILED;
         }
         status = command->run(client, argc, argv);
         return fflush(stdout) == 0 ? status : STATUS_FAILED;
@@ -334,7 +352,7 @@ int main(int argc, char **argv) {
         }
         if (!command || argc < 2) {
                 fputs(usage, stderr);
-                return STATUS_OK;
+                return command && command->run == do_bool ? STATUS_BOOL_FAILED : STATUS_OK;
         }
         return run(command, argc, argv);
 }

@@ -111,6 +111,13 @@ def test_tools(host):
     assert tool(host, "work", "read", "-q", "/u/a")[0] == 2
 
 
+def test_read_bool(host):
+    tool(host, "root", "write", "-d", "work", "/yes", "0", "/no", "")
+    cases = [(["/yes"], 0), (["/no"], 1), (["/absent"], 2), (["/absent", "0"], 0), (["/absent", "x"], 3), ([], 3)]
+    for arguments, status in cases:
+        assert tool(host, "work", "read-bool", *arguments)[:2] == (status, ""), arguments
+
+
 def test_wait_and_watch(host):
     waiting = host.popen_as("work", ["/usr/bin/qubesdb-read", "-w", "/later"])
     watching = host.popen_as("work", ["/usr/bin/qubesdb-watch", "-n", "2", "/w/"])
