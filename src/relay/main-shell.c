@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
         openlog("qrexec-relay-shell", LOG_PID, LOG_AUTHPRIV);
         if (!untrusted_text && argc == 3 && strcmp(argv[1], "-c") == 0)
                 untrusted_text = argv[2];
-        if (!untrusted_text)
+        if (!untrusted_text || strcmp(untrusted_text, RELAY_SHELL) == 0) /* the forced command, with none behind it */
                 return refuse("a shell");
         if (relay_command_parse(untrusted_text, &command))
                 return refuse(untrusted_text);

@@ -12,11 +12,13 @@ Ethernet: host number N has the address 10.77.0.N, and every host knows the othe
 
 import os
 import pickle
+import queue
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import traceback
 
 import processes
@@ -38,6 +40,10 @@ MaxStartups 200
 LogLevel VERBOSE
 Include /etc/ssh/sshd_config.d/*.conf
 """
+
+# A /dev of its own, so that it can have a /dev/log.
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "pts", "shm")
+DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
 
 # What an overlay cannot give: each host its own, and empty.
 EMPTY = ("/run", "/tmp", "/home", "/root", "/var/log", "/var/tmp")
@@ -162,6 +168,7 @@ def _become_host(name, connection):
     os.makedirs("/run/world/installed")
     run("mount", "--bind", "/mnt/installed", "/run/world/installed")
     os.makedirs("/run/sshd")
+    _make_devices()
     socket.sethostname(name)
     run("ip", "link", "set", "lo", "up")
     with open("/proc/self/stat") as file:
@@ -181,12 +188,43 @@ def _become_host(name, connection):
             _send(connection, ("error", traceback.format_exc() + "\n" + world.log()[-2000:] + world.sshd_log()[-2000:]))
 
 
+def _make_devices():
+    run("mount", "-t", "tmpfs", "-o", "mode=0755", "host", "/mnt", "--make-private")
+    for name in DEVICES:
+        path = "/mnt/" + name
+        if os.path.isdir("/dev/" + name):
+            os.mkdir(path)
+        else:
+            open(path, "w").close()
+        run("mount", "--rbind", "/dev/" + name, path)
+    for name, target in DEVICE_LINKS.items():
+        os.symlink(target, "/mnt/" + name)
+    run("mount", "--move", "/mnt", "/dev")
+
+
 class HostWorld(World):
     """What a host does besides."""
 
     def __init__(self):
         super().__init__()
         self._sshd = None
+        # The system's log (syslog(3)); read all the time, for whoever writes waits until there is room.
+        log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        log.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        self._lines = queue.SimpleQueue()
+        threading.Thread(target=self._read_syslog, args=(log,), daemon=True).start()
+
+    def _read_syslog(self, log):
+        while True:
+            self._lines.put(log.recv(8192).decode(errors="replace"))
+
+    def wait_syslog(self, part):
+        """Wait for the next line with PART in it; what comes before it is forgotten."""
+        while True:
+            line = self._lines.get(timeout=20)
+            if part in line:
+                return line
 
     def wait_log(self, *arguments, **named):
         """As World's, without what it found."""

@@ -40,6 +40,8 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason=
         ("/etc/qubes/policy.d/include/admin-policy-ro", 0o644),
         ("/etc/qubes/policy.d/include/admin-policy-rwx", 0o644),
         ("/etc/qubes-rpc/policy/include", 0o755),
+        ("/etc/qubes/relay", 0o755),
+        ("/etc/qubes/relay/ssh_config", 0o644),
         ("/etc/qubes/rpc-config", 0o755),
         ("/etc/qubes-rpc", 0o755),
         ("/etc/qubes-rpc/qubes.GetDate", 0o755),
