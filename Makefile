@@ -20,13 +20,14 @@ ENTER = test/world/enter
 # A Python that happens to come first in PATH may lack pytest; the distribution's has it.
 PYTHON = /usr/bin/python3
 
-.PHONY: help deps demo demo-shell demo-rootless check bench soak fuzz package check-package install clean build build-deps check-deps bench-deps
+.PHONY: help deps demo demo-shell demo-rootless check bench soak fuzz package check-package install clean build build-deps check-remote check-deps bench-deps
 
 help:
 	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
 	@echo 'make demo-shell  the same, then a shell as the domain work'
 	@echo 'make demo-rootless  sandboxes of an ordinary user call each other (run it as one; no root)'
 	@echo 'make check       build, test, test again under sanitizers; ends with: N passed, N failed (root)'
+	@echo 'make check-remote  the tests of other hosts, with 1 GiB each way (root)'
 	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
 	@echo 'make bench       measure calls, streams and memory beside other tools (root); BENCH=name for one part'
 	@echo 'make soak        make CALLS ($(CALLS)) calls of every kind: do memory and descriptors stay flat? (root, an hour)'
@@ -74,6 +75,10 @@ fuzz: check-deps
 		-Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true >/dev/null
 	@ninja -C $(SANITIZER_BUILD) -j $(JOBS) --quiet
 	@test/fuzz/run.sh $(SANITIZER_BUILD) $(FUZZ_SECONDS) $(FUZZ)
+
+# As in `make check`, with streams of 1 GiB each way.
+check-remote: build check-deps
+	@QAIR_REMOTE_BYTES=1073741824 $(ENTER) $(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider test/e2e/test_remote.py
 
 bench: build bench-deps
 	@case '$(BENCH)' in ''|policy) meson test -C $(BUILD) --no-rebuild --benchmark --verbose ;; esac
