@@ -958,6 +958,7 @@ void call_table_abandon(CallTable *table) {
 int call_table_end_domain(CallTable *table, Domain *domain) {
         for (size_t bucket = 0; bucket < table->n_buckets; ++bucket) {
                 for (Call *call = table->buckets[bucket], *next; call; call = next) {
+                        CallState state = call->state;
                         int r;
 
                         next = call->next;
@@ -966,6 +967,9 @@ int call_table_end_domain(CallTable *table, Domain *domain) {
                         r = call_kill(call);
                         if (r < 0)
                                 return error_trace(r);
+                        /* One that had not begun is gone, and perhaps our own call with it that asked a person. */
+                        if (state != CALL_STATE_RUNNING)
+                                next = table->buckets[bucket];
                         /* CALL_KILL_E_AWAY: the end of its agent is what we will hear of. */
                 }
         }

@@ -455,6 +455,16 @@ static int config_take(Config *config, PolicyResolution *resolution, ConfigDecis
         return 0;
 }
 
+/* Does the relay's `unknown_source` stand for somebody that has no name here? */
+static bool config_is_unknown(const InventoryDomain *relay, const RequestName *requested,
+                              const RequestName *speaks_for) {
+        const InventoryDomain *unknown = relay->unknown_source;
+
+        return unknown && strcmp(speaks_for->text, unknown->name.text) == 0 &&
+               strcmp(requested->text, unknown->name.text) != 0 &&
+               strcmp(requested->text, unknown->remote_name.text) != 0;
+}
+
 /* *@ret_usable: there is a resolution; else @decision refuses. */
 static int config_evaluate(Config *config, const DomainName *source, const RequestName *requested_source,
                            const RequestName *requested_target, const char *service, ConfigDecision *decision,
@@ -465,6 +475,7 @@ static int config_evaluate(Config *config, const DomainName *source, const Reque
 
         *decision = (ConfigDecision){ .source = *source, .requested_target = *requested_target };
         *ret_usable = false;
+        *speaks_for = *requested_source;
         r = config_refresh(config);
         if (r)
                 return error_trace(r);
@@ -490,6 +501,7 @@ static int config_evaluate(Config *config, const DomainName *source, const Reque
                 return 0;
         }
 
+        decision->is_unknown_source = config_is_unknown(relay, requested_source, &config->speaks_for);
         request = (PolicyRequest){
                 .source = policy_slice(source->text),
                 .requested_source = policy_slice(config->speaks_for.text),
@@ -577,7 +589,7 @@ int config_decide_chosen(Config *config, const DomainName *source, const Request
 }
 
 bool config_reach(const Config *config, const DomainName *domain, const char *service, DomainName *ret_via,
-                  char *ret_service, size_t n_service) {
+                  char ret_service[static SERVICE_DESCRIPTOR_MAX + 1]) {
         const InventoryDomain *known = config->inventory ? inventory_lookup(config->inventory, domain->text) : NULL;
         int n;
 
@@ -585,14 +597,15 @@ bool config_reach(const Config *config, const DomainName *domain, const char *se
                 return false;
         if (known->type != DOMAIN_TYPE_REMOTEVM) {
                 *ret_via = known->name;
-                n = snprintf(ret_service, n_service, "%s", service);
-        } else {
-                if (!known->relayvm || !known->transport_rpc)
-                        return false;
-                *ret_via = known->relayvm->name;
-                n = snprintf(ret_service, n_service, "%s+%s+%s+", known->transport_rpc, known->name.text, service);
+                n = snprintf(ret_service, SERVICE_DESCRIPTOR_MAX + 1, "%s", service);
+                return n > 0 && n <= SERVICE_DESCRIPTOR_MAX;
         }
-        return n > 0 && (size_t)n < n_service;
+        if (!known->relayvm || !known->transport_rpc)
+                return false;
+        *ret_via = known->relayvm->name;
+        n = snprintf(ret_service, SERVICE_DESCRIPTOR_MAX + 1, "%s+%s+%s+", known->transport_rpc, known->name.text,
+                     service);
+        return n > 0 && n <= SERVICE_DESCRIPTOR_MAX && !remote_wrap(config->inventory, ret_via, ret_service);
 }
 
 bool config_fingerprint(const Config *config, const char *domain, char ret_hash[static SHA256_TEXT_SIZE]) {

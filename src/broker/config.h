@@ -46,6 +46,7 @@ struct ConfigDecision {
         bool is_ask;   /* not allowed yet: a person is to be asked */
         bool autostart;
         bool is_relayed;              /* the caller speaks for the source */
+        bool is_unknown_source;       /* … which has no name here: the relay\'s `unknown_source` stands for it */
         bool is_remote;               /* the target is on another host, and @target is its relay */
         DomainName source;            /* the caller, or the remote domain that it speaks for */
         DomainName target;            /* if allowed: where the service runs; for a remote target, its relay */
@@ -109,13 +110,13 @@ int config_decide_chosen(Config *config, const DomainName *source, const Request
 
 /**
  * config_reach() - where a call to @domain goes that is not decided by policy
- * @ret_via:     the domain that has an account here: itself, or its relay
+ * @ret_via:     the domain that has an account here: itself, or the relay on the way to it
  * @ret_service: what is called there
  *
  * Return: whether there is such a domain, and a way to it.
  */
 bool config_reach(const Config *config, const DomainName *domain, const char *service, DomainName *ret_via,
-                  char *ret_service, size_t n_service);
+                  char ret_service[static SERVICE_DESCRIPTOR_MAX + 1]);
 
 /**
  * config_fingerprint() - all that inventory says of a domain, as a hash: it changes when any of that does

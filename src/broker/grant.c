@@ -203,6 +203,9 @@ static bool grant_fits(const Grant *grant, const CallRequest *request, const Con
         if (strcmp(grant->caller.text, request->source->name.text) != 0 ||
             strcmp(grant->source.text, asked->source.text) != 0)
                 return false;
+        /* Whoever that is: it is somebody else each time. */
+        if (grant->allow && asked->is_unknown_source)
+                return false;
         if (!grant->allow)
                 return strlen(grant->service) == n_service && memcmp(grant->service, request->service, n_service) == 0;
         return strcmp(grant->service, request->service) == 0 && strcmp(grant->asks, asked->asks) == 0 &&

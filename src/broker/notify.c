@@ -69,13 +69,13 @@ static int notify_on_end(void *userdata, const OwnCallEnd *end) {
 }
 
 static bool notify_can_be_told(const Notify *notify) {
-        char service[sizeof(NOTIFY_SERVICE) + 256];
+        char service[SERVICE_DESCRIPTOR_MAX + 1];
         DomainName via;
         const Domain *domain = NULL;
 
         if (clock_now() < notify->muted_usec)
                 return false;
-        if (config_reach(notify->broker->config, &notify->guivm, NOTIFY_SERVICE, &via, service, sizeof(service)))
+        if (config_reach(notify->broker->config, &notify->guivm, NOTIFY_SERVICE, &via, service))
                 domain = domain_table_find(&notify->broker->domains, via.text);
         return domain && domain->state == DOMAIN_STATE_RUNNING;
 }

@@ -281,7 +281,7 @@ int own_call_new(Broker *broker, const DomainName *target, const char *service, 
         Call *call;
         int r;
 
-        if (!dom0 || !config_reach(broker->config, target, service, &via_name, wrapped, sizeof(wrapped)))
+        if (!dom0 || !config_reach(broker->config, target, service, &via_name, wrapped))
                 return OWN_CALL_E_NOWHERE;
         via = domain_table_find(&broker->domains, via_name.text);
         if (!via)

@@ -337,7 +337,8 @@ static int prompt_start(Prompt *prompt) {
         decision->was_asked = true;
         prompt->timeout_sec = config->timeout_sec;
         prompt->quiet_for = config->quiet_for;
-        prompt->allow_for = ask_config_allow_for(config, prompt->service);
+        prompt->allow_for =
+                decision->is_unknown_source ? (AskDurations){} : ask_config_allow_for(config, prompt->service);
         prompt_make_name(prompt->name);
         r = prompt_request_format(&(PromptRequest){ .question = question,
                                                     .prompt = prompt->name,

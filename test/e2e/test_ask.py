@@ -633,3 +633,25 @@ def test_a_remote_source_asks_the_person_of_its_relay(host):
     assert asked()[0]["source"] == "far"
     (start,) = host.wait_audit(event="start", service="my.Echo")
     assert (start["asked"], start["source"], start["relay"]) == ("desktop", "far", "net")
+
+
+def test_nothing_is_granted_to_who_has_no_name_here(host):
+    """The relay's unknown_source stands for ever somebody else."""
+    host.add_domain("net", guivm="desktop", unknown_source="stranger")
+    host.write("/etc/qubes/domains.d/stranger.conf",
+               "[domain]\ntype = RemoteVM\nrelayvm = net\ntransport_rpc = net.Carry\n")
+    host.write("/etc/qubes/ask.conf", ASK_CONF)
+    host.set_policy("my.Echo * stranger vault ask")
+    host.start()
+
+    def call(claimed, text):
+        started = host.start_call("net", "vault", "my.Echo", options=["--source-qube=" + claimed])
+        answer(text)
+        started.communicate(timeout=wire.TIMEOUT_SEC)
+        return started.returncode
+
+    assert call("stranger", "allow-for:60:vault") == 0  # by its own name it is one
+    assert call("somebody", "allow:vault") == 0
+    assert [question["allow_for"] for question in asked()] in ([[60, 3600], []], [[], [60, 3600]])
+    assert call("somebody", "allow-for:60:vault") == REFUSED
+    assert host.call("net", "vault", "my.Echo", input=b"x", options=["--source-qube=stranger"]).stdout == b"x"
