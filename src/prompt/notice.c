@@ -8,14 +8,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "prompt/json.h"
 
 #define NOTICE_TEXT_MAX (256 * 1024)
-
-static struct json_object *notice_unref(struct json_object *object) {
-        json_object_put(object);
-        return NULL;
-}
-DEFINE_CLEANUP(struct json_object *, notice_unref)
 
 Notice *notice_free(Notice *notice) {
         if (!notice)
@@ -28,36 +23,10 @@ Notice *notice_free(Notice *notice) {
         return NULL;
 }
 
-static int notice_parse(const char *untrusted_text, size_t n, struct json_object **ret_object) {
-        struct json_tokener *tokener = n <= NOTICE_TEXT_MAX ? json_tokener_new_ex(4) : NULL;
-        struct json_object *object;
-        bool done;
-
-        if (!tokener)
-                return n <= NOTICE_TEXT_MAX ? error_origin(-ENOMEM) : NOTICE_E_MALFORMED;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        object = json_tokener_parse_ex(tokener, untrusted_text, (int)n);
-        done = json_tokener_get_error(tokener) == json_tokener_success && json_object_is_type(object, json_type_object);
-        json_tokener_free(tokener);
-        if (!done) {
-                json_object_put(object);
-                return NOTICE_E_MALFORMED;
-        }
-        *ret_object = object;
-        return 0;
-}
-
 static int notice_take(struct json_object *object, const char *key, char **ret_text) {
-        struct json_object *value;
-        const char *text;
+        int r = json_take_text(object, key, ret_text);
 
-        if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
-                return NOTICE_E_MALFORMED;
-        text = json_object_get_string(value);
-        if (strlen(text) != (size_t)json_object_get_string_len(value))
-                return NOTICE_E_MALFORMED;
-        *ret_text = strdup(text);
-        return *ret_text ? 0 : error_origin(-ENOMEM);
+        return r == JSON_E_MALFORMED ? NOTICE_E_MALFORMED : error_fold(r);
 }
 
 static int notice_take_resolution(struct json_object *object, NoticeResolution *ret_resolution) {
@@ -96,13 +65,13 @@ static int notice_take_count(struct json_object *object, uint32_t *ret_count) {
 }
 
 int notice_decode(const char *untrusted_text, size_t n, Notice **ret_notice) {
-        _cleanup_(notice_unrefp) struct json_object *object = NULL;
+        _cleanup_json_ object = NULL;
         _cleanup_(notice_freep) Notice *notice = NULL;
         int r;
 
-        r = notice_parse(untrusted_text, n, &object);
+        r = json_parse(untrusted_text, n, NOTICE_TEXT_MAX, &object);
         if (r)
-                return r;
+                return r == JSON_E_MALFORMED ? NOTICE_E_MALFORMED : error_fold(r);
         notice = calloc(1, sizeof(*notice));
         if (!notice)
                 return error_origin(-ENOMEM);

@@ -8,16 +8,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "prompt/json.h"
 
 #define QUESTION_DISPOSABLE "@dispvm:"
-/* Of json-c: an object in an object is what there is; a little more is harmless. */
-#define QUESTION_DEPTH_MAX 8
-
-static struct json_object *question_unref(struct json_object *object) {
-        json_object_put(object);
-        return NULL;
-}
-DEFINE_CLEANUP(struct json_object *, question_unref)
 
 Question *question_free(Question *question) {
         if (!question)
@@ -42,46 +35,10 @@ Question *question_free(Question *question) {
  * Reading JSON
  */
 
-static int question_parse_json(const char *untrusted_text, size_t n, struct json_object **ret_object) {
-        struct json_tokener *tokener;
-        struct json_object *object;
-        enum json_tokener_error error;
-
-        if (n > QUESTION_TEXT_MAX)
-                return QUESTION_E_MALFORMED;
-        tokener = json_tokener_new_ex(QUESTION_DEPTH_MAX);
-        if (!tokener)
-                return error_origin(-ENOMEM);
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        object = json_tokener_parse_ex(tokener, untrusted_text, (int)n);
-        error = json_tokener_get_error(tokener);
-        json_tokener_free(tokener);
-        if (error != json_tokener_success || !json_object_is_type(object, json_type_object)) {
-                json_object_put(object);
-                return QUESTION_E_MALFORMED;
-        }
-        *ret_object = object;
-        return 0;
-}
-
-/* A text without NUL, which JSON can say and nobody means. */
-static const char *question_text(struct json_object *value) {
-        const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
-
-        return text && strlen(text) == (size_t)json_object_get_string_len(value) ? text : NULL;
-}
-
 static int question_take_text(struct json_object *object, const char *key, char **ret_text) {
-        struct json_object *value;
-        const char *text;
+        int r = json_take_text(object, key, ret_text);
 
-        if (!json_object_object_get_ex(object, key, &value))
-                return QUESTION_E_MALFORMED;
-        text = question_text(value);
-        if (!text)
-                return QUESTION_E_MALFORMED;
-        *ret_text = strdup(text);
-        return *ret_text ? 0 : error_origin(-ENOMEM);
+        return r == JSON_E_MALFORMED ? QUESTION_E_MALFORMED : error_fold(r);
 }
 
 static bool question_is_name(const char *text, const char *more) {
@@ -153,7 +110,7 @@ static int question_take_targets(struct json_object *object, const char ***ret_t
         if (!targets)
                 return error_origin(-ENOMEM);
         for (size_t i = 0; i < n; ++i) {
-                targets[i] = question_text(json_object_array_get_idx(value, i));
+                targets[i] = json_text(json_object_array_get_idx(value, i));
                 if (!targets[i])
                         return QUESTION_E_MALFORMED;
         }
@@ -191,7 +148,7 @@ static int question_take_entries(Question *question, struct json_object *object)
         if (!question->entries)
                 return error_origin(-ENOMEM);
         json_object_object_foreach(icons, key, value) {
-                const char *icon = question_text(value);
+                const char *icon = json_text(value);
 
                 if (!icon || !question_is_name(question_base(key) ?: key, ""))
                         return QUESTION_E_MALFORMED;
@@ -252,13 +209,13 @@ static int question_take_more(Question *question, struct json_object *object) {
 }
 
 int question_decode(const char *untrusted_text, size_t n, Question **ret_question) {
-        _cleanup_(question_unrefp) struct json_object *object = NULL;
+        _cleanup_json_ object = NULL;
         _cleanup_(question_freep) Question *question = NULL;
         int r;
 
-        r = question_parse_json(untrusted_text, n, &object);
+        r = json_parse(untrusted_text, n, QUESTION_TEXT_MAX, &object);
         if (r)
-                return r;
+                return r == JSON_E_MALFORMED ? QUESTION_E_MALFORMED : error_fold(r);
         question = calloc(1, sizeof(*question));
         if (!question)
                 return error_origin(-ENOMEM);
@@ -278,15 +235,16 @@ int question_decode(const char *untrusted_text, size_t n, Question **ret_questio
 
 int question_count_decode(const char *untrusted_text, size_t n, char ret_name[static QUESTION_NAME_MAX + 1],
                           uint32_t *ret_count) {
-        _cleanup_(question_unrefp) struct json_object *object = NULL;
+        _cleanup_json_ object = NULL;
         struct json_object *name, *requests;
         const char *text;
         int64_t count;
 
-        if (question_parse_json(untrusted_text, n, &object) || !json_object_object_get_ex(object, "prompt", &name) ||
+        if (json_parse(untrusted_text, n, QUESTION_TEXT_MAX, &object) ||
+            !json_object_object_get_ex(object, "prompt", &name) ||
             !json_object_object_get_ex(object, "requests", &requests) || !json_object_is_type(requests, json_type_int))
                 return QUESTION_E_MALFORMED;
-        text = question_text(name);
+        text = json_text(name);
         count = json_object_get_int64(requests);
         if (!text || text[0] == '\0' || strlen(text) > QUESTION_NAME_MAX || !question_is_name(text, "") || count < 1 ||
             count > UINT32_MAX)
@@ -362,7 +320,7 @@ static const char *question_default(const Question *question, char **ret_text) {
 }
 
 int question_encode(const Question *question, char **ret_line) {
-        _cleanup_(question_unrefp) struct json_object *object = json_object_new_object();
+        _cleanup_json_ object = json_object_new_object();
         _cleanup_free_ char *text = NULL;
         const char *target = question_default(question, &text), *line;
         int r;
