@@ -6,27 +6,17 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "policy/lexer.h"
 
-/* One character of UTF-8. What is none is shown as such; policy files and names are checked long before. */
+/* The first character. What is no UTF-8 is shown as such; policy files and names are checked long before. */
 static uint32_t request_decode(PolicySlice text, size_t *ret_n) {
-        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        unsigned char first = (unsigned char)text.text[0];
-        size_t n = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
         uint32_t character;
 
+        *ret_n = policy_utf8_decode(text, &character);
+        if (*ret_n > 0)
+                return character;
         *ret_n = 1;
-        if (n == 0 || n > text.n)
-                return 0xfffd;
-        character = n == 1 ? first : first & (0x7fu >> n);
-        for (size_t i = 1; i < n; ++i) {
-                if (((unsigned char)text.text[i] & 0xc0) != 0x80)
-                        return 0xfffd;
-                character = character << 6 | ((unsigned char)text.text[i] & 0x3f);
-        }
-        if (character < least[n] || character > 0x10ffff || (character >= 0xd800 && character < 0xe000))
-                return 0xfffd;
-        *ret_n = n;
-        return character;
+        return 0xfffd;
 }
 
 static void request_put_character(FILE *stream, uint32_t character) {
