@@ -198,6 +198,8 @@ static int prompt_allow(Prompt *prompt, const Answer *answer) {
                 decision.was_asked = true;
                 if (decision.allowed && answer->sec > 0 && grant == 0)
                         r = grant_add(prompt->broker, &request, &prompt->decision, choice, answer->sec, &grant);
+                if (grant != 0)
+                        n_last = UINT32_MAX; /* said for all that will come, so for those that have come, too */
                 decision.grant = grant;
                 r = r ?: call_on_answer(prompt->first, &request, &decision);
         }

@@ -463,6 +463,19 @@ def test_a_yes_holds_for_what_the_window_said(host):
     assert len(host.audit(event="start", service="policy.Ask")) == 3
 
 
+def test_a_yes_for_a_while_holds_for_all(host):
+    """Also for those that came while the person thought, whatever the window said."""
+    host.write("/etc/qubes/ask.conf", ASK_CONF)
+    host.start()
+    calls = [host.start_call("work", "vault", "my.Echo") for _ in range(3)]
+    wait_asking(host, 3)
+    answer("allow-for:60:vault")
+    for call in calls:
+        assert call.communicate(b"x", wire.TIMEOUT_SEC)[0] == b"x"
+    assert len(host.audit(event="start", service="policy.Ask")) == 1
+    assert [record["grant"] for record in host.audit(event="start", service="my.Echo")] == [1, 1, 1]
+
+
 def test_questions_of_one_domain_are_few(host):
     """A domain that asks about ever something else gets its last windows, not the whole screen."""
     host.start()
