@@ -390,3 +390,37 @@ def test_another_account_is_not_served(host):
         os.chmod(path, 0o666)
         with host.popen_as("work", ["socat", "-", "UNIX-CONNECT:" + path]) as client:
             assert client.communicate(b"policy.Ask dom0\0" + UPSTREAM, wire.TIMEOUT_SEC)[0] == b""
+
+
+# How it is started
+
+
+def test_what_a_session_starts(host):
+    with open("/etc/xdg/autostart/qrexec-policy-agent.desktop") as file:
+        (program,) = [line.partition("=")[2].strip() for line in file if line.startswith("Exec=")]
+    assert program == AGENT and os.access(program, os.X_OK)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="systemd-socket-activate is not installed")
+def test_socket_activation(host):
+    """With the sockets that the unit names, in its order."""
+    with open("/usr/lib/systemd/user/qrexec-policy-agent.socket") as file:
+        names = [line.partition("=")[2].strip() for line in file if line.startswith("ListenStream=")]
+    runtime = "/run/user/%d" % pwd.getpwnam("desktop").pw_uid
+    paths = [name.replace("%t", runtime) for name in names]
+    with host.popen_as("desktop", ["mkdir", "-m", "0700", runtime + "/qubes"]) as process:
+        assert process.wait(wire.TIMEOUT_SEC) == 0
+    command = ["systemd-socket-activate"] + ["--listen=" + path for path in paths] + [AGENT, "--window="]
+    with host.popen_as("desktop", command) as activator:
+        try:
+            deadline = time.monotonic() + wire.TIMEOUT_SEC
+            while not all(map(os.path.exists, paths)):
+                assert time.monotonic() < deadline, "nobody listens"
+            host.start()
+            call = host.start_call("work", "vault", "my.Echo")  # waits: no terminal is attached yet
+            host.wait_audit(event="start", service="policy.Ask")
+            terminal = attach(host)
+            answer(terminal, "y")
+            assert call.communicate(b"x", wire.TIMEOUT_SEC)[0] == b"x"
+        finally:
+            activator.terminate()
