@@ -2,6 +2,7 @@
 #include "daemon/clients.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,14 @@
 int clients_init(Clients *clients, const DaemonSettings *settings) {
         *clients = (Clients){ .settings = settings, .fd = -1 };
         clients->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        return clients->epoll_fd < 0 ? error_origin(-errno) : 0;
+        clients->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        return clients->epoll_fd < 0 || clients->spare_fd < 0 ? error_origin(-errno) : 0;
 }
 
 void clients_deinit(Clients *clients) {
         clients_close(clients);
         clients->epoll_fd = fd_close(clients->epoll_fd);
+        clients->spare_fd = fd_close(clients->spare_fd);
 }
 
 static int clients_watch(Clients *clients, int fd, void *data) {
@@ -156,17 +159,35 @@ static int clients_add(Clients *clients, int client_fd) {
         return r;
 }
 
+/* There is no descriptor for one who came: it is closed rather than kept waiting. */
+static void clients_refuse(Clients *clients) {
+        clients->spare_fd = fd_close(clients->spare_fd);
+        fd_close(accept4(clients->fd, NULL, NULL, SOCK_CLOEXEC));
+        clients->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 int clients_accept(Clients *clients) {
         for (;;) {
                 int fd, r;
 
                 fd = accept4(clients->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-                if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
-                        continue;
-                if (fd < 0 && errno == EAGAIN)
-                        return 0;
-                if (fd < 0)
-                        return error_origin(-errno);
+                if (fd < 0) {
+                        switch (errno) {
+                        case EAGAIN:
+                                return 0;
+                        case EINTR:
+                        case ECONNABORTED:
+                                continue;
+                        case EMFILE:
+                        case ENFILE:
+                        case ENOBUFS:
+                        case ENOMEM:
+                                clients_refuse(clients);
+                                return 0;
+                        default:
+                                return error_origin(-errno);
+                        }
+                }
                 r = clients_add(clients, fd);
                 if (r)
                         return r;

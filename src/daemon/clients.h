@@ -45,6 +45,7 @@ typedef struct Clients {
         const DaemonSettings *settings; /* not owned */
         int epoll_fd;                   /* readable when a client or the socket is; part of the daemon's own epoll */
         int fd;                         /* -1: there is no agent */
+        int spare_fd;                   /* given up for a moment when descriptors run out, to refuse instead of spin */
         Client *first;
         size_t n;
 } Clients;

@@ -60,6 +60,7 @@ struct Daemon {
         uint64_t deadline_usec; /* DIALLING: when it is too late; UINT64_MAX: never */
         uint64_t retry_usec, retry_at_usec;
         bool clients_are_watched; /* while the agent takes what it is told */
+        uint32_t agent_events;    /* what the agent is watched for */
         bool stopping;
         uint8_t message[DAEMON_MESSAGE_MAX];
 };
@@ -113,7 +114,7 @@ int daemon_new(const DaemonSettings *settings, void (*on_up)(void *userdata), vo
         daemon->agent = MESSAGES_INIT;
         daemon->ports = PORTS_INIT(settings->domain);
         daemon->signal_fd = -1;
-        daemon->clients.fd = daemon->clients.epoll_fd = -1;
+        daemon->clients.fd = daemon->clients.epoll_fd = daemon->clients.spare_fd = -1;
         daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (daemon->epoll_fd < 0)
                 return error_origin(-errno);
@@ -164,6 +165,7 @@ static int daemon_dial(Daemon *daemon) {
         if (r)
                 return r;
         daemon->state = DAEMON_STATE_HELLO;
+        daemon->agent_events = EPOLLIN;
         return daemon_watch(daemon, EPOLL_CTL_ADD, daemon->agent.fd, EPOLLIN, &daemon->agent);
 }
 
@@ -497,15 +499,16 @@ static int daemon_on_event(Daemon *daemon, void *about) {
 /* While the agent does not take what it is told, clients wait; the agent is heard all the same (3.6). */
 static int daemon_watch_all(Daemon *daemon) {
         bool flushed = daemon->state == DAEMON_STATE_UP && messages_is_flushed(&daemon->agent);
+        uint32_t events = messages_is_flushed(&daemon->agent) ? EPOLLIN : EPOLLIN | EPOLLOUT;
         int r = 0;
 
         if (flushed != daemon->clients_are_watched)
                 r = daemon_watch(daemon, flushed ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, daemon->clients.epoll_fd, EPOLLIN,
                                  &daemon->clients);
         daemon->clients_are_watched = flushed;
-        if (!r && daemon->state != DAEMON_STATE_DIALLING)
-                r = daemon_watch(daemon, EPOLL_CTL_MOD, daemon->agent.fd,
-                                 messages_is_flushed(&daemon->agent) ? EPOLLIN : EPOLLIN | EPOLLOUT, &daemon->agent);
+        if (!r && daemon->state != DAEMON_STATE_DIALLING && events != daemon->agent_events)
+                r = daemon_watch(daemon, EPOLL_CTL_MOD, daemon->agent.fd, events, &daemon->agent);
+        daemon->agent_events = events;
         return r;
 }
 

@@ -79,12 +79,12 @@ class Daemon(Folder):
     def asked(self):
         return (self.path / "policy.asked").read_text().splitlines()
 
-    def spawn(self, *options, **environment):
+    def spawn(self, *options, limit=None):
         self.listener = self.listen(OWN, HOST, CONTROL)
         self.process = self.start(
             DAEMON, "--uuid=" + UUID, "--socket-dir=%s" % self.sockets, "--policy-program=%s" % self.policy_path,
             "--host-call-program=%s" % os.path.abspath(os.path.join(BUILD, "src/agent/qrexec-host-call")),
-            *(options or ("--direct",)), OWN, "domain_name", "fake_user", domain=HOST, environment=environment)
+            *(options or ("--direct",)), OWN, "domain_name", "fake_user", domain=HOST, limit=limit)
 
     def handshake(self, version=4, expect=None):
         self.agent = self.accept(self.listener)
@@ -595,6 +595,40 @@ def test_more_clients_than_may_be(daemon):
     extra.assert_closed()
     clients.pop().close()
     wait_for(lambda: daemon.connect(daemon.sockets / "qrexec.42").next() is not None, "room for another client")
+
+
+def test_no_descriptors_are_left(daemon):
+    """Who comes then is closed; those who are there, and the agent, do not notice."""
+    n = len(os.listdir("/proc/%d/fd" % daemon.process.pid))
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(LIMIT) == 0
+    daemon.agent.close()
+    daemon.spawn("--direct", limit=n + 1)
+    daemon.handshake()
+    client = daemon.client()
+    for _ in range(5):
+        daemon.connect(daemon.sockets / "qrexec.42").assert_closed()
+    client.send(EXEC_CMDLINE, params(HOST, 0, b"x\0"))
+    client.expect(EXEC_CMDLINE, params(OWN, 513))
+    daemon.agent.expect(EXEC_CMDLINE, params(HOST, 513, b"x\0"))
+    daemon.trigger()  # no descriptor for its worker, either
+    daemon.assert_refused()
+    client.close()
+    wait_for(lambda: daemon.connect(daemon.sockets / "qrexec.42").next() is not None, "room for another client")
+
+
+def test_much_that_the_agent_does_not_read(daemon):
+    """Clients wait, requests are still heard, and nothing is lost."""
+    text = b"x" * 60000 + b"\0"
+    clients = [daemon.client() for _ in range(40)]
+    for i, client in enumerate(clients):
+        client.send(EXEC_CMDLINE, params(HOST, 600 + i, text))
+    for _ in range(3):
+        daemon.trigger()
+    seen = [daemon.agent.next() for _ in range(43)]
+    assert sorted(payload[4:8] for kind, payload in seen if kind == EXEC_CMDLINE) == sorted(
+        struct.pack("<I", 600 + i) for i in range(40))
+    assert [kind for kind, _ in seen].count(SERVICE_REFUSED) == 3
 
 
 def test_A34_an_ident_is_connected_once(daemon):

@@ -155,9 +155,12 @@ class Folder:
             **more,
         }
 
-    def start(self, program, *arguments, domain=OWN, environment=None, **options):
-        """Start a program of ours as the unprivileged user; its standard error is the log unless said otherwise."""
+    def start(self, program, *arguments, domain=OWN, environment=None, limit=None, **options):
+        """Start a program of ours as the unprivileged user, perhaps with a LIMIT of descriptors; its standard error is the
+        log unless said otherwise."""
         command = [os.path.abspath(os.path.join(BUILD, program)), *map(str, arguments)]
+        if limit:
+            command = ["prlimit", "--nofile=%d:%d" % (limit, limit), *command]
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=%d" % UID, "--regid=%d" % UID, "--clear-groups", *command]
         with open(self.log_path, "ab") as log:
