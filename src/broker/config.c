@@ -475,7 +475,6 @@ static int config_evaluate(Config *config, const DomainName *source, const Reque
 
         *decision = (ConfigDecision){ .source = *source, .requested_target = *requested_target };
         *ret_usable = false;
-        *speaks_for = *requested_source;
         r = config_refresh(config);
         if (r)
                 return error_trace(r);
