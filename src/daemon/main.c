@@ -21,6 +21,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/name.h"
 #include "base/number.h"
 #include "daemon/daemon.h"
 
@@ -32,7 +33,9 @@ enum {
 };
 
 #define STARTUP_SEC 60
-#define LOG_FOLDER  "/var/log/qubes"
+/** A domain's name, or that of its helper domain, NAME-dm (protocol specification, 1.1). */
+#define DAEMON_NAME_MAX (DOMAIN_NAME_MAX + 3)
+#define LOG_FOLDER      "/var/log/qubes"
 
 static const char *arg_uuid;
 static const char *arg_socket_dir = DAEMON_SOCKET_DIRECTORY;
@@ -126,7 +129,7 @@ static int make_settings(char **words, DaemonSettings *ret_settings) {
                 log_error("the domain's id, \"%s\", is no number above 0", ESCAPED(words[0], strlen(words[0])));
                 return STATUS_FAILED;
         }
-        if (check_word("domain's name", words[1], 31) || check_word("uuid", arg_uuid, 36) ||
+        if (check_word("domain's name", words[1], DAEMON_NAME_MAX) || check_word("uuid", arg_uuid, 36) ||
             (words[2] && check_word("default user", words[2], 200)))
                 return STATUS_FAILED;
         if (timeout && number_parse(timeout, strlen(timeout), 1, INT_MAX, &seconds))

@@ -704,6 +704,8 @@ def test_the_limit_of_time(idle):
     (["-u", UUID, "0", "name"], "no number above 0"),
     (["-u", UUID, "x", "name"], "no number above 0"),
     (["-u", UUID, "42", "../name"], "the domain's name"),
+    (["-u", UUID, "42", "n" * 35], "the domain's name"),
+    (["-D", "-u", UUID, "--socket-dir=/nonexistent", "42", "n" * 31 + "-dm"], "/nonexistent"),
     (["-u", "a/b", "42", "name"], "the uuid"),
     (["-u", UUID, "42", "name", "a:b"], "the default user"),
     (["-D", "-u", UUID, "--socket-dir=/nonexistent", "42", "name"], "/nonexistent"),
