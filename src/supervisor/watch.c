@@ -25,14 +25,21 @@ struct Watch {
         char parent[PATH_MAX];
         sd_event_source *folder_source, *parent_source;
         sd_event_source *pause;
-        uint64_t told_usec;
+        uint64_t told_usec, pause_usec; /* when it was told last, and how long it rests from then on */
         int (*on_change)(void *userdata);
         void *userdata;
 };
 
 static int watch_tell(Watch *watch) {
+        uint64_t began_usec = clock_now();
+        int r;
+
+        r = watch->on_change(watch->userdata);
         watch->told_usec = clock_now();
-        return error_trace(watch->on_change(watch->userdata));
+        watch->pause_usec = 4 * (watch->told_usec - began_usec);
+        if (watch->pause_usec < WATCH_PAUSE_USEC)
+                watch->pause_usec = WATCH_PAUSE_USEC;
+        return error_trace(r);
 }
 
 static int watch_on_pause(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -47,9 +54,9 @@ static int watch_note(Watch *watch) {
 
         if (watch->pause)
                 return 0;
-        if (clock_now() - watch->told_usec >= WATCH_PAUSE_USEC)
+        if (clock_now() - watch->told_usec >= watch->pause_usec)
                 return watch_tell(watch);
-        r = sd_event_add_time_relative(watch->event, &watch->pause, CLOCK_MONOTONIC, WATCH_PAUSE_USEC, 1,
+        r = sd_event_add_time_relative(watch->event, &watch->pause, CLOCK_MONOTONIC, watch->pause_usec, 1,
                                        watch_on_pause, watch);
         if (r >= 0)
                 r = sd_event_source_set_exit_on_failure(watch->pause, true);

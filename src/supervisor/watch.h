@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A watch over a folder of configuration: tells when what is in it, or the folder itself, may have changed. A burst of
- * changes is told twice at most: at its first, so that a saved file is in force at once, and WATCH_PAUSE_USEC later.
+ * changes is told at its first, so that a saved file is in force at once, and then with pauses: WATCH_PAUSE_USEC, or four times
+ * what the last telling took, if that is longer.
  *
  * The folder may come and go: its parent is watched too.
  */
@@ -11,8 +12,8 @@
 
 #include "base/cleanup.h"
 
-/** Between two tellings: reading a whole inventory must not become all that we do. */
-#define WATCH_PAUSE_USEC (UINT64_C(100) * 1000)
+/** Between two tellings: reading a whole inventory must not become all that we do, and who waits for it does so briefly. */
+#define WATCH_PAUSE_USEC (UINT64_C(10) * 1000)
 
 typedef struct Watch Watch;
 

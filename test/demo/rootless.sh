@@ -108,6 +108,9 @@ for name in work vault; do
         [ "$status" -eq 0 ] || wrong 'this should have succeeded'
 done
 
+# A saved file is in force within milliseconds; under load, some more.
+timeout 20 /bin/sh -c 'until qair --user status | grep -q "^vault"; do sleep 0.05; done' || wrong 'they are not served'
+
 say 'Who may call what'
 tell "$config/policy.d/30-user.policy" 0600 <<'POLICY'
 demo.WhoAmI   *  work   vault  allow
