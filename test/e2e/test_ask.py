@@ -497,8 +497,7 @@ def test_a_thousand_at_once(host):
     host.start()
     connections = []
     for source in ("work", "work2", "work3"):
-        for _ in range(334):
-            connection = wire.connect_as(source, wire.SHARED)
+        for connection in wire.connect_all_as(source, wire.SHARED, 334):
             connection.sendall(wire.trigger("vault", "my.Echo"))
             connections.append(connection)
     wait_asking(host, 1002)

@@ -75,11 +75,18 @@ def parse_exec(packet):
 def connect_as(account, path, kind=socket.SOCK_STREAM):
     """A socket that was connected by ACCOUNT (a name or a number), as the kernel will attest; raises OSError if it
     could not be."""
+    (connection,) = connect_all_as(account, path, 1, kind)
+    return connection
+
+
+def connect_all_as(account, path, count, kind=socket.SOCK_STREAM):
+    """COUNT sockets that were connected by ACCOUNT, by one process of its."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     child = os.fork()
     if child == 0:
         status = 255  # whatever is no error of the system's
         try:
+            ours.close()
             if isinstance(account, str):
                 entry = pwd.getpwnam(account)
                 os.initgroups(account, entry.pw_gid)
@@ -87,25 +94,33 @@ def connect_as(account, path, kind=socket.SOCK_STREAM):
                 account = entry.pw_uid
             if account != 0:
                 os.setresuid(account, account, account)
-            connection = socket.socket(socket.AF_UNIX, kind)
-            connection.connect(path)
-            socket.send_fds(theirs, [b"x"], [connection.fileno()])
+            for _ in range(count):
+                with socket.socket(socket.AF_UNIX, kind) as connection:
+                    connection.connect(path)
+                    socket.send_fds(theirs, [b"x"], [connection.fileno()])
             status = 0
         except OSError as error:
             status = error.errno
         finally:
             os._exit(status)
     theirs.close()
+    connections = []
     with ours:
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        assert code != 255, "cannot become %s here" % account
-        if code != 0:
-            raise OSError(code, os.strerror(code), path)
-        _, (fd,), _, _ = socket.recv_fds(ours, 1, 1)
-    connection = socket.socket(fileno=fd)
-    connection.settimeout(TIMEOUT_SEC)
-    return connection
+        while len(connections) < count:
+            data, fds, _, _ = socket.recv_fds(ours, 1, 1)
+            if not data:
+                break
+            connections.append(socket.socket(fileno=fds[0]))
+            connections[-1].settimeout(TIMEOUT_SEC)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code != 0:
+        for connection in connections:
+            connection.close()
+    assert code != 255, "cannot become %s here" % account
+    if code != 0:
+        raise OSError(code, os.strerror(code), path)
+    return connections
 
 
 def receive_all(connection):

@@ -89,6 +89,7 @@ class World:
         self.supervisor = None
         self._calls = []
         self._n_killed_brokers = 0
+        self._audit_inode, self._audit_size, self._audit_records = None, 0, []  # what was read of it so far
         self._account_of = {"dom0": "root"}
         self._reset()
         self.logfile = LogFile("/run/test/log")
@@ -266,13 +267,18 @@ class World:
         deadline = time.monotonic() + LOG_TIMEOUT_SEC
         while True:
             with open(AUDIT, "rb") as file:
-                lines = file.read().split(b"\n")
-            if lines.pop() == b"":
+                if self._audit_inode != os.fstat(file.fileno()).st_ino:
+                    self._audit_inode, self._audit_size, self._audit_records = os.fstat(file.fileno()).st_ino, 0, []
+                file.seek(self._audit_size)
+                new = file.read()
+            whole = new[:new.rfind(b"\n") + 1]
+            self._audit_records += [json.loads(line) for line in whole.splitlines()]
+            self._audit_size += len(whole)
+            if whole == new:
                 break  # else it is being written just now
             assert time.monotonic() < deadline, "the last record is not complete"
             self.auditfile.wait_change(deadline)
-        records = [json.loads(line) for line in lines]
-        return [record for record in records if fields.items() <= record.items()]
+        return [dict(record) for record in self._audit_records if fields.items() <= record.items()]
 
     def wait_audit(self, n=1, timeout=LOG_TIMEOUT_SEC, **fields):
         """Wait until N audit records have all of FIELDS; return them. Woken by the log, which has a line for each."""
