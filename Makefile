@@ -20,7 +20,7 @@ ENTER = test/world/enter
 # A Python that happens to come first in PATH may lack pytest; the distribution's has it.
 PYTHON = /usr/bin/python3
 
-.PHONY: help deps demo demo-shell demo-rootless check bench soak fuzz package check-package install clean build build-deps check-remote check-deps bench-deps
+.PHONY: help deps demo demo-shell demo-rootless check bench soak fuzz package check-package install clean build build-deps check-remote cross-aarch64 check-deps bench-deps
 
 help:
 	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
@@ -28,6 +28,7 @@ help:
 	@echo 'make demo-rootless  sandboxes of an ordinary user call each other (run it as one; no root)'
 	@echo 'make check       build, test, test again under sanitizers; ends with: N passed, N failed (root)'
 	@echo 'make check-remote  the tests of other hosts, with 1 GiB each way (root)'
+	@echo 'make cross-aarch64  build for 64-bit ARM, and run the unit tests under emulation (Debian, root)'
 	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
 	@echo 'make bench       measure calls, streams and memory beside other tools (root); BENCH=name for one part'
 	@echo 'make soak        make CALLS ($(CALLS)) calls of every kind: do memory and descriptors stay flat? (root, an hour)'
@@ -79,6 +80,11 @@ fuzz: check-deps
 # As in `make check`, with streams of 1 GiB each way.
 check-remote: build check-deps
 	@QAIR_REMOTE_BYTES=1073741824 $(ENTER) $(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider test/e2e/test_remote.py
+
+# For a Raspberry Pi and the like; the unit tests run under qemu's user-mode emulation.
+cross-aarch64:
+	@test/deps.sh cross
+	@JOBS=$(JOBS) test/cross/aarch64.sh build-aarch64 $(CACHE)-aarch64
 
 bench: build bench-deps
 	@case '$(BENCH)' in ''|policy) meson test -C $(BUILD) --no-rebuild --benchmark --verbose ;; esac

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [--check] [demo|bench] - install what building and testing need, if anything is missing (Debian)
+# deps.sh [--check] [demo|bench|cross] - install what building and testing need, if anything is missing (Debian)
 #
 # With `demo`, only what building and showing need; with `bench`, what the benchmarks measure beside us. With --check,
 # install nothing: the status is 1 if something is missing. Without anything missing it touches no network and takes a
@@ -28,8 +28,9 @@ case ${1-} in
 '') wanted="$build $world $check $person" ;;
 demo) wanted="$build $world" ;;
 bench) wanted="$bench" ;;
+cross) wanted="meson ninja-build pkg-config gcc-aarch64-linux-gnu qemu-user-static debootstrap" ;;
 *)
-        echo 'usage: deps.sh [--check] [demo|bench]' >&2
+        echo 'usage: deps.sh [--check] [demo|bench|cross]' >&2
         exit 2
         ;;
 esac
