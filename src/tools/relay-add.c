@@ -17,7 +17,6 @@
 
 #define SSH        "/usr/bin/ssh"
 #define SSH_KEYGEN "/usr/bin/ssh-keygen"
-#define SSH_CONFIG QAIR_CONFDIR "/relay/ssh_config"
 /* What an account that carries calls says to anything that is none (relay/main-shell.c). */
 #define STATUS_RELAY_REFUSED 126
 
@@ -62,12 +61,10 @@ static int ensure_key(const struct passwd *account, RelayKey *ret_key) {
 
 /*
  * ssh itself shows the host key and asks, at the terminal, with the relay's own configuration: so jump hosts and aliases are
- * what they will be. Whether we are let in yet does not matter.
+ * what they will be, and a jump host that is not known yet is asked about too. Whether we are let in yet does not matter.
  */
 static int confirm_host(const struct passwd *account, const char *host) {
         const char *const ask[] = { SSH,
-                                    "-F",
-                                    SSH_CONFIG,
                                     "-o",
                                     "StrictHostKeyChecking=ask",
                                     "-o",

@@ -467,12 +467,16 @@ def test_a_jump_host(three):
     c.run(add_jump_account, a.public_key("net-relay"))
     config = QUICK + "Host b-by-c\n    HostName b\n    HostKeyAlias b\n    User a-relay\n    ProxyJump jump@c\n"
     a.write_as("net-relay", "/home/net-relay/.ssh/config", config)
+    # Its key is checked as strictly as that of the host behind it. (What the ssh to it says, ours keeps to itself.)
+    result = a.call("work", "jumped", "my.Who")
+    assert result.returncode == 125 and "cannot reach b-by-c" in result.stderr, result
+    assert "for jump" not in c.sshd_log()
     a.write_as("net-relay", "/home/net-relay/.ssh/known_hosts", known(b) + known(c))
     result = a.call("work", "jumped", "my.Who")
     a.write_as("net-relay", "/home/net-relay/.ssh/config", QUICK)
     a.write_as("net-relay", "/home/net-relay/.ssh/known_hosts", known(b))
     assert result.stdout == b"a-work my.Who+ vault\n", result
-    assert "jump" in c.sshd_log()
+    assert "Accepted publickey for jump" in c.sshd_log()
     a.run(drop_connections)
 
 
