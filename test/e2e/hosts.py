@@ -242,10 +242,6 @@ class HostWorld(World):
         with open(path + ".pub") as file:
             return " ".join(file.read().split()[:2])
 
-    def new_host_key(self):
-        os.unlink("/mnt/host-key")
-        return self.host_key()
-
     def start_sshd(self):
         self.host_key()
         self.write("/etc/ssh/sshd_config", SSHD_CONFIG)
