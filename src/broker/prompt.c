@@ -23,6 +23,8 @@
 
 #define PROMPT_SERVICE       "policy.Ask"
 #define PROMPT_COUNT_SERVICE "policy.AskCount"
+/* Between two messages of how many wait: each is a call, and a thousand requests are not to be a thousand of them. */
+#define PROMPT_COUNT_USEC (USEC_PER_SEC / 4)
 
 struct Prompt {
         Prompt *next, **place;
@@ -44,8 +46,10 @@ struct Prompt {
         bool is_answering;   /* its calls leave one by one */
 
         OwnCall *ask;
-        OwnCall *count; /* telling the window how many wait; NULL: nothing to tell */
-        bool no_count;  /* there is nobody who understands */
+        OwnCall *count;         /* telling the window how many wait; NULL: nothing to tell */
+        bool no_count;          /* there is nobody who understands */
+        uint64_t count_usec;    /* when the last one was begun … */
+        sd_event_source *pause; /* … and what waits until the next may be; NULL: nothing does */
         sd_event_source *deadline;
 };
 
@@ -60,6 +64,7 @@ static Prompt *prompt_free(Prompt *prompt) {
         for (Call *call = prompt->first; call; call = call->asking.next)
                 call->asking.prompt = NULL;
         sd_event_source_disable_unref(prompt->deadline);
+        sd_event_source_disable_unref(prompt->pause);
         own_call_free(prompt->count);
         own_call_free(prompt->ask);
         domain_unref(prompt->source);
@@ -280,14 +285,34 @@ static int prompt_on_counted(void *userdata, const OwnCallEnd *end) {
         return error_trace(prompt_tell_count(prompt));
 }
 
+static int prompt_on_pause(sd_event_source *source, uint64_t usec, void *userdata) {
+        Prompt *prompt = userdata;
+
+        prompt->pause = sd_event_source_disable_unref(prompt->pause);
+        return error_trace(prompt_tell_count(prompt));
+}
+
+static int prompt_pause(Prompt *prompt, uint64_t usec) {
+        int r = sd_event_add_time_relative(prompt->broker->event, &prompt->pause, CLOCK_MONOTONIC, usec, 0,
+                                           prompt_on_pause, prompt);
+
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(prompt->pause, true);
+        return r < 0 ? error_origin(r) : 0;
+}
+
 /* One message at a time: while it is under way others may come, who are in the next. */
 static int prompt_tell_count(Prompt *prompt) {
+        uint64_t passed_usec = clock_now() - prompt->count_usec;
         char text[128];
         int n, r;
 
-        if (prompt->count || prompt->no_count ||
+        if (prompt->count || prompt->pause || prompt->no_count ||
             (prompt->n_said == prompt->n_joined && prompt->n_calls_said == prompt->n_calls))
                 return 0;
+        if (passed_usec < PROMPT_COUNT_USEC)
+                return error_trace(prompt_pause(prompt, PROMPT_COUNT_USEC - passed_usec));
+        prompt->count_usec = clock_now();
         n = snprintf(text, sizeof(text), "{\"prompt\": \"%s\", \"requests\": %zu}", prompt->name, prompt->n_calls);
         prompt->n_saying = prompt->n_joined;
         prompt->n_calls_said = prompt->n_calls;
