@@ -16,6 +16,7 @@
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/grant.h"
+#include "broker/parent.h"
 #include "broker/served.h"
 #include "broker/timing.h"
 
@@ -463,6 +464,30 @@ static int management_stop_domain(Broker *broker, const char *argument, Served *
         return error_trace(management_change_domain(broker, argument, served, true));
 }
 
+int management_on_reread(Broker *broker, Served *served) {
+        _cleanup_json_ answer = json_object_new_object();
+        int r;
+
+        if (!answer)
+                return error_origin(-ENOMEM);
+        r = management_problem(answer, "policy", config_policy_problem(broker->config));
+        r = r ?: management_problem(answer, "inventory", config_inventory_problem(broker->config));
+        return r ? error_trace(r) : error_trace(management_answer(served, answer, EXIT_DONE));
+}
+
+int management_on_reread_late(Served *served) {
+        return error_trace(
+                management_fail(served, "the supervisor has not read the inventory yet: see the log", EXIT_FAILED));
+}
+
+static int management_reload(Broker *broker, const char *argument, Served *served) {
+        int r = parent_reread(broker->parent, served);
+
+        if (r == PARENT_E_FULL)
+                return error_trace(management_fail(served, "too many wait for that already", EXIT_FAILED));
+        return error_trace(r);
+}
+
 // clang-format off
 static const struct {
         const char *name;
@@ -474,6 +499,7 @@ static const struct {
         { "qair.KeepCalls", management_keep },
         { "qair.DomainStart", management_start_domain },
         { "qair.DomainStop", management_stop_domain },
+        { "qair.Reload", management_reload },
         { "qair.Timing", management_timing },
         { "qair.Grants", management_grants },
         { "qair.Revoke", management_revoke },

@@ -9,6 +9,7 @@
  *   qair.Revoke+ID      end one; +all: end all
  *   qair.DomainStart+NAME, qair.DomainStop+NAME
  *                       start or stop a domain; the answer waits for the outcome
+ *   qair.Reload         read inventory and policy again; the answer comes when what was saved before is in force
  *   qair.Timing         where the time of calls goes, by service
  *
  * An answer that has "more": true is continued by the same question with the last NAME or ID. Who may ask is the
@@ -33,5 +34,10 @@ int management_on_call_ended(Served *served, unsigned call, const char *how, int
 
 /** management_on_domain() - the domain that @served waits for runs, or has halted; @problem: not as it wished. Return: 0 or a negative error */
 int management_on_domain(Served *served, const Domain *domain, const char *problem);
+/** management_on_reread() - what @served wanted to be in force is. Return: 0 or a negative error */
+int management_on_reread(Broker *broker, Served *served);
+/** management_on_reread_late() - … or not, and it has waited for long enough. Return: 0 or a negative error */
+int management_on_reread_late(Served *served);
+
 /** management_on_domain_late() - … or neither, and it has waited for long enough. Return: 0 or a negative error */
 int management_on_domain_late(Served *served);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <systemd/sd-event.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -15,13 +16,25 @@
 #include "broker/config.h"
 #include "broker/dbpeer.h"
 #include "broker/listener.h"
+#include "broker/management.h"
+#include "broker/served.h"
 #include "broker/watch.h"
 #include "wire/supervise.h"
+
+/* Reading takes milliseconds; a name service that has to be asked for accounts may be slow. */
+#define PARENT_REREAD_USEC (5 * USEC_PER_SEC)
+
+typedef struct ParentWaiter {
+        Served *served; /* NULL: none; also once it has hung up */
+        uint32_t request;
+} ParentWaiter;
 
 struct Parent {
         Broker *broker;
         int fd;
         sd_event_source *source;
+        uint32_t n_requests; /* of all REREAD, and the number of the last */
+        ParentWaiter waiters[PARENT_WAITERS_MAX];
 };
 
 static int parent_send(Parent *parent, const Supervise *message) {
@@ -57,6 +70,40 @@ int parent_ask_ids(Parent *parent) {
 
 int parent_reopen_audit(Parent *parent) {
         return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_REOPEN }));
+}
+
+int parent_reread(Parent *parent, Served *served) {
+        for (size_t i = 0; i < PARENT_WAITERS_MAX; ++i) {
+                ParentWaiter *waiter = &parent->waiters[i];
+                int r;
+
+                if (waiter->served)
+                        continue;
+                if (++parent->n_requests == 0) /* which would be no request */
+                        ++parent->n_requests;
+                waiter->request = parent->n_requests;
+                r = served_wait(served, &waiter->served, PARENT_REREAD_USEC, management_on_reread_late);
+                if (r)
+                        return error_trace(r);
+                return error_trace(
+                        parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_REREAD, .number = waiter->request }));
+        }
+        return PARENT_E_FULL;
+}
+
+static int parent_on_reload(Parent *parent, uint32_t request) {
+        Broker *broker = parent->broker;
+        int r;
+
+        r = config_reload(broker->config);
+        r = r ?: dbpeer_refresh_all(broker);
+        for (size_t i = 0; !r && i < broker->domains.n; ++i)
+                r = lifecycle_on_config(broker->domains.by_name[i]);
+        r = r ?: parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING });
+        for (size_t i = 0; !r && request != 0 && i < PARENT_WAITERS_MAX; ++i)
+                if (parent->waiters[i].served && parent->waiters[i].request == request)
+                        r = management_on_reread(broker, parent->waiters[i].served);
+        return error_trace(r);
 }
 
 /* Takes the three descriptors. A domain that we know already gets new sockets, and keeps its link and calls. */
@@ -153,13 +200,7 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
         case SUPERVISE_TYPE_STOPPED:
                 return domain ? error_trace(lifecycle_on_stopped(domain, message->number)) : 0;
         case SUPERVISE_TYPE_RELOAD:
-                r = config_reload(parent->broker->config);
-                r = r ?: dbpeer_refresh_all(parent->broker);
-                for (size_t i = 0; !r && i < parent->broker->domains.n; ++i)
-                        r = lifecycle_on_config(parent->broker->domains.by_name[i]);
-                if (r)
-                        return error_trace(r);
-                return error_trace(parent_send(parent, &(Supervise){ .type = SUPERVISE_TYPE_SERVING }));
+                return error_trace(parent_on_reload(parent, message->number));
         case SUPERVISE_TYPE_AUDIT:
                 if (message->number != SUPERVISE_AUDIT_JOURNAL && message->number != SUPERVISE_AUDIT_FILE)
                         break;
@@ -179,6 +220,7 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
         case SUPERVISE_TYPE_SERVING:
         case SUPERVISE_TYPE_MORE_IDS:
         case SUPERVISE_TYPE_REOPEN:
+        case SUPERVISE_TYPE_REREAD:
                 break; /* ours to send */
         }
         return error_origin(-EBADMSG);

@@ -62,6 +62,7 @@ struct Supervisor {
 };
 
 static int supervisor_start_broker(Supervisor *supervisor);
+static int supervisor_reread(Supervisor *supervisor, uint32_t request);
 
 static int supervisor_send(Supervisor *supervisor, const Supervise *message, const int *fds, size_t n_fds) {
         uint8_t data[SUPERVISE_SIZE];
@@ -148,6 +149,8 @@ static int supervisor_on_message(Supervisor *supervisor, const Supervise *messag
                 return error_trace(supervisor_send_ids(supervisor));
         case SUPERVISE_TYPE_REOPEN:
                 return error_trace(supervisor_send_audit(supervisor));
+        case SUPERVISE_TYPE_REREAD:
+                return error_trace(supervisor_reread(supervisor, message->number));
         case SUPERVISE_TYPE_SHARED:
         case SUPERVISE_TYPE_DOMAIN:
         case SUPERVISE_TYPE_GONE:
@@ -368,15 +371,18 @@ static int supervisor_load(Supervisor *supervisor) {
         return supervisor_apply(supervisor);
 }
 
+/* @request: of the broker, which waits for it; 0: of nobody */
+static int supervisor_reread(Supervisor *supervisor, uint32_t request) {
+        int r = supervisor_load(supervisor);
+
+        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_RELOAD, .number = request }, NULL, 0);
+        return error_trace(r);
+}
+
 /* Saved is in force: what a domain's file says now, its sockets follow. */
 static int supervisor_on_change(void *userdata) {
-        Supervisor *supervisor = userdata;
-        int r;
-
         log_debug("the inventory has changed");
-        r = supervisor_load(supervisor);
-        r = r ?: supervisor_send(supervisor, &(Supervise){ .type = SUPERVISE_TYPE_RELOAD }, NULL, 0);
-        return error_trace(r);
+        return error_trace(supervisor_reread(userdata, 0));
 }
 
 static int supervisor_on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {

@@ -18,12 +18,13 @@ static const struct {
         { SUPERVISE_TYPE_SHARED, false, false, false, 1 },   { SUPERVISE_TYPE_DOMAIN, true, true, false, 3 },
         { SUPERVISE_TYPE_FOLDER, false, true, false, 3 },    { SUPERVISE_TYPE_STOPPED, true, true, false, 0 },
         { SUPERVISE_TYPE_GONE, false, true, false, 0 },      { SUPERVISE_TYPE_READY, false, false, false, 0 },
-        { SUPERVISE_TYPE_ENDED, true, true, true, 0 },       { SUPERVISE_TYPE_RELOAD, false, false, false, 0 },
+        { SUPERVISE_TYPE_ENDED, true, true, true, 0 },       { SUPERVISE_TYPE_RELOAD, true, false, false, 0 },
         { SUPERVISE_TYPE_START, false, true, true, 0 },      { SUPERVISE_TYPE_STOP, false, true, true, 0 },
         { SUPERVISE_TYPE_SERVING, false, false, false, 0 },  { SUPERVISE_TYPE_AUDIT, true, false, false, 1 },
         { SUPERVISE_TYPE_IDS, true, false, false, 0 },       { SUPERVISE_TYPE_BOOK, false, false, false, 1 },
         { SUPERVISE_TYPE_MORE_IDS, false, false, false, 0 }, { SUPERVISE_TYPE_REOPEN, false, false, false, 0 },
         { SUPERVISE_TYPE_STORE, false, true, false, 2 },     { SUPERVISE_TYPE_STORES, false, false, false, 1 },
+        { SUPERVISE_TYPE_REREAD, true, false, false, 0 },
 };
 
 /* Return: whether the field is a domain's name or, if that is permitted, all NUL. */

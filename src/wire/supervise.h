@@ -12,7 +12,7 @@
  *     READY    everything was told        -        -        -          -
  *     ENDED    an agent ended, or failed  status   domain   instance   -
  *     STOPPED  it was told to, and has    status   domain   -          -   (answers STOP; else: why not)
- *     RELOAD   read the configuration     -        -        -          -
+ *     RELOAD   read the configuration     request  -        -          -   (0, or answers REREAD)
  *     AUDIT    where its records go       kind     -        -          1: see SuperviseAudit
  *     BOOK     memory for open calls       -        -        -          1: SUPERVISE_BOOK_SIZE bytes (broker/book.h)
  *     IDS      a block of call ids        first    -        -          -
@@ -24,6 +24,7 @@
  *     SERVING  all of that is in force    -        -        -          -   (answers READY and RELOAD)
  *     MORE_IDS half of a block is used up -        -        -          -   (answered by IDS)
  *     REOPEN   its records cannot be sent -        -        -          -   (answered by AUDIT)
+ *     REREAD   read what was saved        request  -        -          -   (answered by RELOAD; not 0)
  *
  * From the broker the supervisor takes these alone, and looks names up in root-owned configuration.
  */
@@ -55,6 +56,7 @@ typedef enum SuperviseType {
         SUPERVISE_TYPE_SERVING = 18,
         SUPERVISE_TYPE_MORE_IDS = 19,
         SUPERVISE_TYPE_REOPEN = 20,
+        SUPERVISE_TYPE_REREAD = 21,
 } SuperviseType;
 
 /**

@@ -212,6 +212,7 @@ static const struct {
         { SUPERVISE_TYPE_REOPEN, "reopen" },   { SUPERVISE_TYPE_BOOK, "book" },
         { SUPERVISE_TYPE_STORE, "store" },     { SUPERVISE_TYPE_STORES, "stores" },
         { SUPERVISE_TYPE_FOLDER, "folder" },   { SUPERVISE_TYPE_STOPPED, "stopped" },
+        { SUPERVISE_TYPE_REREAD, "reread" },
 };
 static bool supervise_seen[ARRAY_SIZE(supervise_names)];
 
@@ -510,6 +511,7 @@ static const struct {
         CONSTANT(SUPERVISE_TYPE_STORES),
         CONSTANT(SUPERVISE_TYPE_MORE_IDS),
         CONSTANT(SUPERVISE_TYPE_REOPEN),
+        CONSTANT(SUPERVISE_TYPE_REREAD),
         CONSTANT(SUPERVISE_AUDIT_JOURNAL),
         CONSTANT(SUPERVISE_AUDIT_FILE),
         CONSTANT(SUPERVISE_IDS_BLOCK),
