@@ -149,10 +149,10 @@ int ask_all(const char *service, const char *list, const char *last, struct json
 }
 
 /* Wait for the first byte, or the end; a client that takes too long is ended. */
-static void ask_limit(pid_t pid, int fd) {
+static void ask_limit(pid_t pid, int fd, int limit_msec) {
         struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
-        if (poll(&poll_fd, 1, ASK_QUIETLY_MSEC) <= 0)
+        if (poll(&poll_fd, 1, limit_msec) <= 0)
                 (void)kill(pid, SIGKILL);
 }
 
@@ -164,7 +164,7 @@ int ask_agent(const char *domain, bool *ret_answers) {
         r = ask_start(domain, ASK_NO_SERVICE, true, &pid, &fd);
         if (r)
                 return r;
-        ask_limit(pid, fd);
+        ask_limit(pid, fd, ASK_QUIETLY_MSEC);
         while (waitpid(pid, &status, 0) < 0)
                 if (errno != EINTR)
                         return error_origin(-errno);
@@ -172,7 +172,7 @@ int ask_agent(const char *domain, bool *ret_answers) {
         return 0;
 }
 
-int ask_quietly(const char *service, struct json_object **ret_answer) {
+int ask_quietly(const char *service, int limit_msec, struct json_object **ret_answer) {
         _cleanup_free_ char *text = NULL;
         _cleanup_fd_ int fd = -1;
         struct json_object *answer;
@@ -183,7 +183,7 @@ int ask_quietly(const char *service, struct json_object **ret_answer) {
         if (r)
                 return r;
         /* An answer comes in one piece: once it has begun, its end is not far. */
-        ask_limit(pid, fd);
+        ask_limit(pid, fd, limit_msec);
         r = ask_read(fd, &text);
         while (waitpid(pid, NULL, 0) < 0)
                 if (errno != EINTR)

@@ -48,15 +48,15 @@ int ask_all(const char *service, const char *list, const char *last, struct json
  */
 int ask_agent(const char *domain, bool *ret_answers);
 
-/** How long the quiet ones wait. */
+/** How long to wait for what is known at once. */
 #define ASK_QUIETLY_MSEC 2000
 
 /**
- * ask_quietly() - ask(), for what is nice to know: says nothing, and gives up soon
+ * ask_quietly() - ask(), for what is nice to know: says nothing, and gives up after @limit_msec
  *
  * Return: 0, ASK_E_REFUSED, or a negative error.
  */
-int ask_quietly(const char *service, struct json_object **ret_answer);
+int ask_quietly(const char *service, int limit_msec, struct json_object **ret_answer);
 
 /** ask_text(), ask_number(), ask_flag() - a member; "", 0 or false if there is none. Text is borrowed */
 const char *ask_text(struct json_object *object, const char *key);

@@ -239,7 +239,7 @@ static int edit_commit(Edit *edit, bool create, const char *done) {
         printf("%s: %s (%s)\n", options->name, done, domain->path);
         if (domain->account_fault == ACCOUNT_FAULT_MISSING)
                 print_missing_account(options, domain);
-        return COMMAND_STATUS_DONE;
+        return error_trace(domain_wait_in_force(options));
 }
 
 int domain_add(const DomainOptions *options) {
@@ -409,5 +409,5 @@ int domain_remove(const DomainOptions *options) {
                 printf("Its services are still in %s/%s\n", options->dir, services);
         if (account)
                 printf("Its account is still there: userdel %s\n", account);
-        return COMMAND_STATUS_DONE;
+        return error_trace(domain_wait_in_force(options));
 }

@@ -11,6 +11,8 @@
 #include "tools/command.h"
 #include "tools/domain.h"
 
+/* The broker itself gives up before that, and says so. */
+#define IN_FORCE_MSEC 8000
 /* "qair.Status+NAME" */
 #define STATE_SERVICE_MAX 64
 
@@ -33,11 +35,34 @@ static bool may_ask(void) {
         return command_paths()->is_user || geteuid() == 0;
 }
 
+/* Is there, as far as we may ask it, a broker for this folder? */
+static bool is_served(const DomainOptions *options) {
+        return may_ask() && strcmp(options->dir, command_paths()->domains_dir) == 0 &&
+               access(command_paths()->admin_socket, F_OK) == 0;
+}
+
+int domain_wait_in_force(const DomainOptions *options) {
+        _cleanup_json_ answer = NULL;
+        const char *problem = "no broker has answered: 'qair doctor' looks for what is wrong";
+        int r;
+
+        if (!is_served(options))
+                return 0;
+        r = ask_quietly("qair.Reload", IN_FORCE_MSEC, &answer);
+        if (r < 0)
+                return error_trace(r);
+        if (!r)
+                problem = ask_text(answer, "error");
+        if (problem[0] != '\0')
+                command_complain("%s: it is saved, but not in force yet: %s", options->name,
+                                 ESCAPED(problem, strlen(problem)));
+        return 0;
+}
+
 int domain_states(const DomainOptions *options, struct json_object **ret_states) {
         _cleanup_json_ states = json_object_new_object();
         char service[STATE_SERVICE_MAX] = "qair.Status";
-        bool more = may_ask() && strcmp(options->dir, command_paths()->domains_dir) == 0 &&
-                    access(command_paths()->admin_socket, F_OK) == 0;
+        bool more = is_served(options);
 
         if (!states)
                 return error_origin(-ENOMEM);
@@ -47,7 +72,7 @@ int domain_states(const DomainOptions *options, struct json_object **ret_states)
                 const char *last = NULL;
                 int r;
 
-                r = ask_quietly(service, &answer);
+                r = ask_quietly(service, ASK_QUIETLY_MSEC, &answer);
                 if (r < 0)
                         return error_trace(r);
                 if (r || !json_object_object_get_ex(answer, "domains", &domains) ||

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import signal
 import time
 
 import processes
@@ -290,11 +291,50 @@ def test_qair_domain_is_in_force_at_once(host):
     host.start()
     host.add_account("third")
     assert host.qair("domain", "add", "third", "user=third").returncode == 0
-    host.wait_log("serving 4 domains")
+    assert os.path.exists("/run/qubes/domains/third/qrexec-agent")
     assert host.call("work", "third", "my.Hello").stdout.startswith(b"hello work\n")
-    mark = host.logfile.mark()
+    host.set_policy(POLICY + "my.Hello * @tag:new third allow\n")
+    host.assert_refused(host.call("vault", "third", "my.Hello"))
+    assert host.qair("domain", "set", "vault", "tags=new").returncode == 0
+    assert host.call("vault", "third", "my.Hello").stdout.startswith(b"hello vault\n")
     assert host.qair("domain", "remove", "third").returncode == 0
-    host.wait_log("serving 3 domains", mark=mark)
+    assert not os.path.exists("/run/qubes/domains/third")
+    assert "serving 3 domains" in host.log()
+
+
+def test_qair_domain_waits_for_the_supervisor(host):
+    """However long it takes: here until it may go on."""
+    host.start()
+    host.add_account("third")
+    host.supervisor.send_signal(signal.SIGSTOP)
+    try:
+        add = host.popen_as("root", ["/usr/bin/qair", "domain", "add", "third", "user=third"])
+        host.wait_audit(event="start", service="qair.Reload")
+        assert add.poll() is None and not os.path.exists("/run/qubes/domains/third")
+    finally:
+        host.supervisor.send_signal(signal.SIGCONT)
+    assert add.wait(20) == 0
+    assert os.path.exists("/run/qubes/domains/third/qrexec-agent")
+
+
+def test_qair_domain_does_not_wait_for_ever(host):
+    """What it saved stands, and it says what it does not know."""
+    host.start()
+    host.supervisor.send_signal(signal.SIGSTOP)
+    try:
+        result = host.qair("domain", "add", "lab", "start=/bin/true")
+    finally:
+        host.supervisor.send_signal(signal.SIGCONT)
+    assert result.returncode == 0 and b"lab: added" in result.stdout, result
+    assert result.stderr == "qair: lab: it is saved, but not in force yet: the supervisor has not read the inventory yet: see the log\n"
+    host.wait_log("serving 4 domains")
+
+
+def test_qair_domain_needs_no_broker(host):
+    result = host.qair("domain", "add", "lab", "start=/bin/true")
+    assert (result.returncode, result.stderr) == (0, ""), result
+    host.start()
+    assert state(host, "lab") == "halted"
 
 
 def test_new_domains_need_no_reload(host):
