@@ -43,9 +43,7 @@ deb=${1-}
 if [ -z "$deb" ]; then
         echo '== build'
         deb=$("$here/build.sh" "$work/package")
-        # The project has no mail address to give yet.
-        lintian --allow-root --fail-on error --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
-                "$work"/package/*.changes
+        lintian --allow-root --fail-on error "$work"/package/*.changes
 fi
 
 rootfs=$CACHE/bookworm
