@@ -87,6 +87,33 @@ def test_start_and_stop(host):
     assert host.call("work", "vault", "my.Hello").stdout.startswith(b"hello work\n")
 
 
+def test_stop_and_start_while_a_call_runs(host):
+    """Its agent drains; another takes its place, as often as anybody likes, and each call ends with its own exit code."""
+    host.add_service("my.Wait", "echo started; read line; exit 7")
+    host.start()
+    calls = []
+    for n in range(3):
+        assert host.qair("domain", "start", "vault").stdout == b"vault is running\n"
+        calls.append(host.start_call("work", "vault", "my.Wait"))
+        assert calls[-1].stdout.readline() == b"started\n"
+        result = host.qair("domain", "stop", "vault")
+        still = b"1 call still runs" if n == 0 else b"%d calls still run" % (n + 1)
+        assert (result.returncode, result.stdout.splitlines()[0]) == (0, b"vault is halted"), result
+        assert result.stdout.splitlines()[1].startswith(still + b" there"), result
+        assert len(processes.running(AGENT)) == n + 1
+    assert host.qair("domain", "start", "vault").returncode == 0
+    assert host.call("work", "vault", "my.Hello").stdout.startswith(b"hello work\n")
+    agents = processes.running(AGENT)
+    assert len(agents) == 4
+    for call in calls:
+        call.communicate(b"go on\n", timeout=20)
+        assert call.returncode == 7
+    host.wait_audit(event="end", service="my.Wait", how="exited", status=7, n=3)
+    assert state(host, "vault") == "running"
+    assert host.qair("domain", "stop", "vault").returncode == 0
+    assert all(agent.wait(20) for agent in agents)
+
+
 def test_list_says_what_runs(host):
     host.start()
     host.qair("domain", "start", "vault")
