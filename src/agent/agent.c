@@ -26,6 +26,8 @@ struct Agent {
         bool link_full;                 /* it takes no more: room is waited for */
         const char *notify;             /* NULL once READY=1 was sent */
         bool draining;                  /* no more calls are taken */
+        uint64_t stop_usec;             /* how long that may last; 0: as long as it takes */
+        uint64_t kill_usec;             /* when what runs is ended; UINT64_MAX: never */
         uint64_t drained_usec;          /* since when none runs; 0: some do */
         uint8_t packet[ORDER_SIZE_MAX]; /* the order in hand; also the CALL_LIST being sent */
 };
@@ -40,7 +42,8 @@ Agent *agent_free(Agent *agent) {
 }
 DEFINE_CLEANUP(Agent *, agent_free)
 
-int agent_new(const ServiceSettings *settings, const char *link_path, const char *notify, Agent **ret_agent) {
+int agent_new(const ServiceSettings *settings, const char *link_path, uint64_t stop_usec, const char *notify,
+              Agent **ret_agent) {
         _cleanup_(agent_freep) Agent *agent = NULL;
         int r;
 
@@ -51,6 +54,8 @@ int agent_new(const ServiceSettings *settings, const char *link_path, const char
         agent->notify = notify;
         agent->draining = agent->link_full = false;
         agent->drained_usec = 0;
+        agent->stop_usec = stop_usec;
+        agent->kill_usec = UINT64_MAX;
         link_init(&agent->link, link_path);
         r = runner_init(&agent->runner, settings);
         if (r)
@@ -299,6 +304,8 @@ static int agent_on_signal(Agent *agent) {
         agent->draining = true;
         if (r || agent->runner.calls.n_calls == 0)
                 return r;
+        if (agent->stop_usec > 0)
+                agent->kill_usec = clock_now() + agent->stop_usec;
         log_notice("told to stop: %zu calls still run here, and end first; a second signal ends this at once",
                    agent->runner.calls.n_calls);
         if (agent->link.state == LINK_STATE_HELLO) {
@@ -318,6 +325,13 @@ static int agent_on_signal(Agent *agent) {
 static int agent_on_deadline(Agent *agent) {
         uint64_t now = clock_now();
 
+        if (agent->kill_usec <= now) {
+                agent->kill_usec = UINT64_MAX;
+                log_notice("told to stop %u s ago: ending what still runs here",
+                           (unsigned)(agent->stop_usec / USEC_PER_SEC));
+                return error_trace(runner_kill_all(&agent->runner));
+        }
+
         if (agent->link.deadline_usec > now)
                 return 0;
         switch (agent->link.state) {
@@ -333,9 +347,9 @@ static int agent_on_deadline(Agent *agent) {
 }
 
 static uint64_t agent_deadline(const Agent *agent) {
-        uint64_t tell_usec = agent->drained_usec > 0 ? agent->drained_usec + AGENT_TELL_USEC : UINT64_MAX;
+        uint64_t deadline_usec = agent->drained_usec > 0 ? agent->drained_usec + AGENT_TELL_USEC : agent->kill_usec;
 
-        return tell_usec < agent->link.deadline_usec ? tell_usec : agent->link.deadline_usec;
+        return deadline_usec < agent->link.deadline_usec ? deadline_usec : agent->link.deadline_usec;
 }
 
 static int agent_on_event(Agent *agent, const struct epoll_event *event) {

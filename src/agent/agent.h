@@ -7,7 +7,8 @@
  * so one call cannot hold up another. Calls outlive the link.
  *
  * Told to stop, it takes no more calls, says so to the broker (CALL_DRAIN), and ends with the last of those that run here, so
- * that each caller gets its exit code; told twice, it ends at once.
+ * that each caller gets its exit code; if they were given a time limit, it ends those that run for longer. Told twice, it
+ * ends at once.
  */
 #pragma once
 
@@ -19,12 +20,14 @@ typedef struct Agent Agent;
  * agent_new() - make an agent
  * @settings:  for its handlers; must outlive it
  * @link_path: the socket to connect to; must outlive it
+ * @stop_usec: how long calls may run on when it is told to stop; 0: as long as they like
  * @notify:    where to say READY=1 when the link is up for the first time (agent/notify.h); NULL: nowhere
  *
  * Blocks SIGTERM and SIGINT, which end agent_run().
  * Return: 0 or a negative error.
  */
-int agent_new(const ServiceSettings *settings, const char *link_path, const char *notify, Agent **ret_agent);
+int agent_new(const ServiceSettings *settings, const char *link_path, uint64_t stop_usec, const char *notify,
+              Agent **ret_agent);
 
 /** agent_free() - accepts NULL. Running handlers and services are left alone. Return: NULL */
 Agent *agent_free(Agent *agent);

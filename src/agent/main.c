@@ -18,16 +18,21 @@
 #include "agent/servicelog.h"
 #include "agent/vchan.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "base/number.h"
 #include "base/socket.h"
 
 #define AGENT_LINK_DIRECTORY "/run/qubes/domains"
 /** Where a sandbox or container finds its own run directory mounted. */
 #define AGENT_LINK_SANDBOX "/run/qubes/link"
+
+/* A year: what the inventory takes at most. */
+#define AGENT_STOP_SEC_MAX (365 * 24 * 60 * 60)
 
 enum {
         EXIT_USAGE = 2,
@@ -39,6 +44,7 @@ static const char *arg_link;
 static const char *arg_agent_socket;
 static const char *arg_fork_server; /* a pattern; "": none */
 static bool arg_shell;
+static uint64_t arg_stop_sec; /* 0: no limit */
 static bool arg_debug;
 
 static void usage(void) {
@@ -50,6 +56,8 @@ static void usage(void) {
                         "      --link=PATH       the broker's socket (default without a domain:\n"
                         "                        " AGENT_LINK_SANDBOX ")\n"
                         "      --shell           allow shell commands, not only services\n"
+                        "      --stop-timeout=SEC\n"
+                        "                        when told to stop, end calls that still run after that\n"
                         "      --debug           log more\n"
                         "  -s, --fork-server-socket=PATTERN\n"
                         "                        where qrexec-fork-server is; %%s is the account\n"
@@ -66,11 +74,12 @@ static void usage(void) {
 
 /* Return: 0, or what main() returns. */
 static int parse_arguments(int argc, char **argv) {
-        enum { OPTION_DOMAIN = 256, OPTION_LINK, OPTION_SHELL, OPTION_DEBUG };
+        enum { OPTION_DOMAIN = 256, OPTION_LINK, OPTION_SHELL, OPTION_STOP_TIMEOUT, OPTION_DEBUG };
         static const struct option options[] = {
                 { "domain", required_argument, NULL, OPTION_DOMAIN },
                 { "link", required_argument, NULL, OPTION_LINK },
                 { "shell", no_argument, NULL, OPTION_SHELL },
+                { "stop-timeout", required_argument, NULL, OPTION_STOP_TIMEOUT },
                 { "debug", no_argument, NULL, OPTION_DEBUG },
                 { "agent-socket", required_argument, NULL, 'a' },
                 { "fork-server-socket", required_argument, NULL, 's' },
@@ -90,6 +99,12 @@ static int parse_arguments(int argc, char **argv) {
                         break;
                 case OPTION_SHELL:
                         arg_shell = true;
+                        break;
+                case OPTION_STOP_TIMEOUT:
+                        if (number_parse(optarg, strlen(optarg), 0, AGENT_STOP_SEC_MAX, &arg_stop_sec)) {
+                                fprintf(stderr, "qrexec-agent: --stop-timeout: a number of seconds is wanted\n");
+                                return EXIT_USAGE;
+                        }
                         break;
                 case OPTION_DEBUG:
                         arg_debug = true;
@@ -173,7 +188,7 @@ static int run_local(const ServiceSettings *settings, const char *link_path, con
         Agent *agent = NULL;
         int r;
 
-        r = agent_new(settings, link_path, notify, &agent);
+        r = agent_new(settings, link_path, arg_stop_sec * USEC_PER_SEC, notify, &agent);
         if (!r)
                 r = agent_run(agent);
         agent = agent_free(agent);

@@ -433,6 +433,15 @@ int runner_kill(Runner *runner, uint32_t call_id) {
         return 0;
 }
 
+int runner_kill_all(Runner *runner) {
+        int r = 0;
+
+        for (size_t i = 0; !r && i < runner->calls.n_buckets; ++i)
+                for (Call *call = runner->calls.buckets[i]; !r && call; call = call->next_same_bucket)
+                        r = runner_kill(runner, call->id);
+        return error_trace(r);
+}
+
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
 static void runner_take_report(Runner *runner, const RunnerReport *report) {

@@ -78,6 +78,8 @@ int runner_start(Runner *runner, const ServiceSettings *settings, const Order *o
 
 /** runner_kill() - CALL_KILL: nothing if the call has ended. Return: 0 or a negative error */
 int runner_kill(Runner *runner, uint32_t call_id);
+/** runner_kill_all() - the same, for every call that runs. Return: 0 or a negative error */
+int runner_kill_all(Runner *runner);
 
 /** runner_settle() - after all events that were taken together: do what is due, forget what is over */
 void runner_settle(Runner *runner);

@@ -79,6 +79,7 @@ struct InventoryDomain {
         DomainLink link;
         uint32_t vsock_cid;
         uint64_t idle_timeout_usec; /* 0: never */
+        unsigned stop_timeout_sec;  /* 0: calls that run there are waited for */
         unsigned max_calls;
         bool template_for_dispvms;
         bool autostart;

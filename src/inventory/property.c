@@ -124,6 +124,8 @@ static const PropertyInfo properties[_PROPERTY_N] = {
                 "how its agent is reached: local, vchan, vsock:CID" },
         [PROPERTY_IDLE_TIMEOUT] = { "idle_timeout", PROPERTY_KIND_SECONDS, LOCAL, true, "0",
                 "stop it after so many seconds without a call; 0: never" },
+        [PROPERTY_STOP_TIMEOUT] = { "stop_timeout", PROPERTY_KIND_SECONDS, LOCAL | ADMIN, true, "0",
+                "when stopped: end calls that still run there after so long; 0: wait" },
         [PROPERTY_MAX_CALLS] = { "max_calls", PROPERTY_KIND_COUNT, LOCAL | REMOTE | ADMIN, true,
                 TEXT(DOMAIN_MAX_CALLS_DEFAULT),
                 "how many calls it may have open at once" },
@@ -403,7 +405,7 @@ static int parse_kind(PropertyKind kind, ValueParse *parse) {
         case PROPERTY_KIND_COMMAND:
                 return parse_command(parse);
         case PROPERTY_KIND_SECONDS:
-                return parse_number(parse, "number of seconds", 0, DOMAIN_IDLE_TIMEOUT_MAX);
+                return parse_number(parse, "number of seconds", 0, DOMAIN_SECONDS_MAX);
         case PROPERTY_KIND_COUNT:
                 return parse_number(parse, "number", 1, DOMAIN_MAX_CALLS_MAX);
         }

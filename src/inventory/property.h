@@ -75,6 +75,7 @@ typedef enum Property {
         PROPERTY_SANDBOX,
         PROPERTY_LINK,
         PROPERTY_IDLE_TIMEOUT,
+        PROPERTY_STOP_TIMEOUT,
         PROPERTY_MAX_CALLS,
         PROPERTY_INTERNAL,
         PROPERTY_SHELL,
@@ -131,7 +132,7 @@ const char *property_nearest(const char *untrusted_key);
 /** An SSH destination: a host name has at most 253 bytes. */
 #define DOMAIN_HOST_MAX 180
 /** A year: a longer wait is a mistake, and no multiplication with it can overflow. */
-#define DOMAIN_IDLE_TIMEOUT_MAX (365 * 24 * 60 * 60)
+#define DOMAIN_SECONDS_MAX (365 * 24 * 60 * 60)
 /** Calls of one domain at once: each can hold pipes of 2 MiB, and an agent lists at most 16000 (wire/call.h). */
 #define DOMAIN_MAX_CALLS_MAX     16000
 #define DOMAIN_MAX_CALLS_DEFAULT 512

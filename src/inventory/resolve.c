@@ -220,6 +220,7 @@ static void resolve_values(InventoryDomain *domain) {
         domain->template_for_dispvms = get_number(domain, PROPERTY_TEMPLATE_FOR_DISPVMS, false);
         domain->autostart = get_number(domain, PROPERTY_AUTOSTART, false);
         domain->internal = get_number(domain, PROPERTY_INTERNAL, false);
+        domain->stop_timeout_sec = (unsigned)get_number(domain, PROPERTY_STOP_TIMEOUT, 0);
         domain->shell = get_number(domain, PROPERTY_SHELL, false);
 }
 

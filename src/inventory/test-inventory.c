@@ -113,6 +113,8 @@ static void describe(FILE *stream, const InventoryDomain *domain) {
                 fprintf(stream, " sandbox=%s", domain_sandbox_text(domain->sandbox));
         if (domain->idle_timeout_usec > 0)
                 fprintf(stream, " idle=%ju", (uintmax_t)(domain->idle_timeout_usec / 1000000));
+        if (domain->stop_timeout_sec > 0)
+                fprintf(stream, " stopping=%u", domain->stop_timeout_sec);
         if (domain->link == DOMAIN_LINK_VSOCK)
                 fprintf(stream, " link=vsock:%u", (unsigned)domain->vsock_cid);
         else if (domain->link != DOMAIN_LINK_LOCAL)

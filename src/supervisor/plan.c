@@ -114,6 +114,7 @@ static int plan_add(Plan *plan, const Paths *paths, const Inventory *inventory, 
                 .is_folder = !is_dom0 && domain->user.text[0] == '\0',
                 .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP && !domain->start,
                 .autostart = domain->autostart,
+                .stop_sec = domain->stop_timeout_sec,
                 .shell = domain->shell,
         };
         planned->has_agent = has_account || (paths->is_user && (is_dom0 || planned->is_sandboxed));

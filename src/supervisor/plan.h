@@ -22,6 +22,7 @@ typedef struct PlanDomain {
         bool is_sandboxed;  /* its agent runs in a sandbox */
         bool has_agent;     /* we start its agent: as its account, or as ourselves in a sandbox */
         bool autostart;     /* start it with the host */
+        unsigned stop_sec;  /* how long its calls may run on when it is stopped; 0: as long as they like */
         bool shell;         /* its agent may run shell commands of the host */
         char *start, *stop; /* commands that do it (base/words.h); NULL: none */
         char *service_path; /* where its agent looks for services */

@@ -206,6 +206,8 @@ static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomai
         spawn_add_format(&arguments, "--link=%s/link", domain->is_sandboxed ? SPAWN_RUN_DIR_INSIDE : folder);
         if (domain->shell)
                 spawn_add(&arguments, "--shell");
+        if (domain->stop_sec > 0)
+                spawn_add_format(&arguments, "--stop-timeout=%u", domain->stop_sec);
         /* A user's dom0 is his session. What goes into a sandbox, the monitor says. */
         spawn_become_monitor(paths, &arguments, paths->where->is_user ? environ : environment);
 }

@@ -114,6 +114,22 @@ def test_stop_and_start_while_a_call_runs(host):
     assert all(agent.wait(20) for agent in agents)
 
 
+def test_stop_timeout_ends_what_still_runs(host):
+    """A call that would run for ever ends, and so does its agent; it does not hold up the stop, or the next start."""
+    host.add_domain("brief", stop_timeout=1)
+    host.start()
+    call = host.start_call("work", "brief", "my.Wait")
+    assert call.stdout.readline() == b"started\n"
+    (agent,) = processes.running(AGENT)
+    assert host.qair("domain", "stop", "brief").returncode == 0
+    assert host.call("work", "brief", "my.Hello").stdout.startswith(b"hello work\n")
+    assert call.wait(20) == 128 + signal.SIGTERM
+    host.wait_log("told to stop 1 s ago: ending what still runs here")
+    host.wait_audit(event="end", service="my.Wait", how="killed")
+    assert agent.wait(20)
+    assert state(host, "brief") == "running"
+
+
 def test_list_says_what_runs(host):
     host.start()
     host.qair("domain", "start", "vault")
