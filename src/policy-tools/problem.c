@@ -117,8 +117,23 @@ static void problem_write_line(FILE *stream, const Diagnostic *problem, PolicySl
         fputc('\n', stream);
 }
 
-int policy_problem_write(FILE *stream, const Diagnostic *problem) {
+/* The first byte that is not UTF-8: a file with one is not looked at word by word. */
+static void problem_mark_bad_byte(Diagnostic *problem, PolicySlice line) {
+        PolicySlice rest = line;
+        uint32_t c;
+        size_t n;
+
+        while (rest.n > 0 && (n = policy_utf8_decode(rest, &c)) > 0)
+                rest = policy_slice_skip(rest, n);
+        if (rest.n > 0) {
+                problem->mark = (unsigned)(line.n - rest.n) + 1;
+                problem->n_mark = 1;
+        }
+}
+
+int policy_problem_write(FILE *stream, const Diagnostic *reported) {
         _cleanup_free_ char *text = NULL;
+        Diagnostic marked = *reported, *problem = &marked; /* its texts stay the caller's */
         const char *hint = policy_problem_hint(problem->text);
         PolicySlice raw = {}, line = {};
         unsigned column = 0;
@@ -129,8 +144,12 @@ int policy_problem_write(FILE *stream, const Diagnostic *problem) {
                 r = file_read(AT_FDCWD, problem->path, POLICY_FILE_SIZE_MAX, &text, &n);
         if (r < 0)
                 return error_trace(r);
-        if (r == 0 && problem_find_line((PolicySlice){ text, n }, problem->line, &raw, &line) && problem->mark > 0)
-                column = (unsigned)(line.text - raw.text) + problem->mark;
+        if (r == 0 && problem_find_line((PolicySlice){ text, n }, problem->line, &raw, &line)) {
+                if (problem->mark == 0)
+                        problem_mark_bad_byte(problem, line);
+                if (problem->mark > 0)
+                        column = (unsigned)(line.text - raw.text) + problem->mark;
+        }
         if (column > 0)
                 fprintf(stream, "%s:%u:%u: %s\n", problem->path, problem->line, column, problem->text);
         else if (problem->path[0] != '\0' && problem->line > 0)

@@ -40,6 +40,10 @@ static char *show(const char *text) {
         assert_int_equal(fclose(stream), 0);
         while ((found = strstr(shown, path)))
                 memmove(found, found + strlen(path), strlen(found + strlen(path)) + 1);
+        while ((found = strstr(shown, folder))) {
+                memcpy(found, "FOLDER", 6);
+                memmove(found + 6, found + strlen(folder), strlen(found + strlen(folder)) + 1);
+        }
         return shown;
 }
 
@@ -64,8 +68,9 @@ static void test_show(void **state) {
                   "        \t \t                 ^~~~\n"
                   "    allow has target=, user=, notify= and autostart=\n" },
                 { "s.Go\n",
-                  ":1: wrong number of fields\n"
+                  ":1:1: wrong number of fields\n"
                   "    s.Go\n"
+                  "    ^~~~\n"
                   "    a rule is SERVICE ARGUMENT SOURCE TARGET ACTION [PARAMETER…]; in the old format SOURCE "
                   "TARGET ACTION [PARAMETER…]\n" },
                 { "!inclade x\n",
@@ -74,6 +79,27 @@ static void test_show(void **state) {
                   "    ^~~~~~~~\n"
                   "    there are !include PATH, !include-dir PATH, !include-service SERVICE ARGUMENT PATH and "
                   "!compat-4.0; in files for !include-service only !include\n" },
+                { "!include  a b\n!include nothing\ns.Go *\n",
+                  ":1:1: invalid number of params\n"
+                  "    !include  a b\n"
+                  "    ^~~~~~~~\n"
+                  "    !include PATH, !include-dir PATH, !include-service SERVICE ARGUMENT PATH, !compat-4.0; a path "
+                  "has no "
+                  "blanks\n"
+                  ":2:10: not a file: FOLDER/nothing\n"
+                  "    !include nothing\n"
+                  "             ^~~~~~~\n"
+                  "    a relative path starts at the policy directory, not at that of this file\n"
+                  ":3:1: wrong number of fields\n"
+                  "    s.Go *\n"
+                  "    ^~~~~~\n"
+                  "    a rule is SERVICE ARGUMENT SOURCE TARGET ACTION [PARAMETER…]; in the old format SOURCE "
+                  "TARGET ACTION [PARAMETER…]\n" },
+                { "s.Go * work vault allow\n # \xc3\xa9 \xff\xfe\n",
+                  ":2:7: invalid UTF-8\n"
+                  "    # ? ??\n"
+                  "        ^\n"
+                  "    save the file as UTF-8; comments count too\n" },
                 { "s.Go * work vault allow notify=x\x1b[2J\n",
                   ":1:25: 'notify' is 'x\\x1b[2J', but can be only 'yes' or 'no'\n"
                   "    s.Go * work vault allow notify=x?[2J\n"

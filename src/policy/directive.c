@@ -30,8 +30,10 @@ int policy_directive_parse(PolicyContext *context, unsigned kinds, PolicySlice l
                 context->word = word;
                 return policy_context_fail(context, "invalid directive");
         }
-        if (policy_words_count(line) != directives[kind].n_parameters)
+        if (policy_words_count(line) != directives[kind].n_parameters) {
+                context->word = word;
                 return policy_context_fail(context, "invalid number of params");
+        }
         for (size_t i = 0; i < directives[kind].n_parameters; ++i)
                 (void)policy_words_next(&line, &parameters[i]);
 

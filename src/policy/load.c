@@ -421,6 +421,7 @@ static int policy_load_directive(PolicyLoader *loader, PolicyFile *file, PolicyS
         if (r)
                 return policy_load_line_failed(loader, r);
 
+        file->context.word = directive.path; /* where it leads nowhere */
         switch (directive.kind) {
         case POLICY_DIRECTIVE_INCLUDE:
                 return policy_load_include(loader, file, directive.path, file->is_old ? &file->subject : NULL);
@@ -452,7 +453,7 @@ static int policy_load_line(PolicyLoader *loader, PolicyFile *file, PolicySlice 
         file->context.whole = line;
         if (line.text[0] == '!') {
                 r = policy_load_directive(loader, file, line);
-                file->context.whole = (PolicySlice){};
+                file->context.whole = file->context.word = (PolicySlice){};
                 return r;
         }
         if (file->is_old)

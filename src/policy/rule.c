@@ -462,8 +462,10 @@ int policy_rule_parse(PolicyContext *context, PolicySlice line, PolicyRule *ret_
         PolicySubject subject;
         int r;
 
-        if (policy_words_count(line) < 5)
+        if (policy_words_count(line) < 5) {
+                context->word = line;
                 return policy_context_fail(context, "wrong number of fields");
+        }
         (void)policy_words_next(&line, &service);
         (void)policy_words_next(&line, &argument);
         r = policy_subject_parse(context, service, argument, &subject);
@@ -474,8 +476,10 @@ int policy_rule_parse(PolicyContext *context, PolicySlice line, PolicyRule *ret_
 
 int policy_rule_parse_old(PolicyContext *context, const PolicySubject *subject, PolicySlice line,
                           PolicyRule *ret_rule) {
-        if (policy_words_count(line) < 3)
+        if (policy_words_count(line) < 3) {
+                context->word = line;
                 return policy_context_fail(context, "wrong number of fields");
+        }
         return policy_parse_rest(context, subject, line, ret_rule);
 }
 

@@ -94,7 +94,7 @@ def test_a_broken_policy(host):
     path = host.rules("s.Go * work vault\n")
     result = host.qair("explain", "work", "vault", "s.Go")
     assert (result.returncode, result.stdout) == (1, "")
-    assert f"{path}:1: wrong number of fields" in result.stderr
+    assert f"{path}:1:1: wrong number of fields" in result.stderr
 
 
 def test_the_first_folder_has_precedence(host):
