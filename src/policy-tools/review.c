@@ -136,7 +136,7 @@ static void review_try(const Review *review, const PolicyRule *rule, ReviewTrial
 }
 
 static int review_shadowed(Review *review, const PolicyRule *rule, const ReviewTrial *trial) {
-        char shadows[SHADOWS_MAX * SHOWN_MAX] = "";
+        char shadows[SHADOWS_MAX * (SHOWN_MAX + 2)] = "";
 
         for (size_t i = 0; i < trial->n_shadows; ++i) {
                 strcat(shadows, i > 0 ? ", " : "");
