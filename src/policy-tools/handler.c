@@ -177,10 +177,8 @@ static int handling_load_system(Handling *handling) {
         _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
-        if (handler->system_info)
-                r = policy_system_load(handler->system_info, &diagnostics, &handling->system);
-        else
-                r = policy_system_from_inventory(handler->inventory, &diagnostics, &handling->system);
+        r = policy_system_load_host(handler->system_info, handler->inventory, handler->usual_inventory, &diagnostics,
+                                    &handling->system);
         if (r <= 0)
                 return error_trace(r);
         r = handling_log_refusal(handling, "error getting system info: ", diagnostics.entries[0].text);

@@ -21,9 +21,10 @@ typedef enum PolicyLogger {
 typedef struct PolicyHandler {
         const char *const *directories;
         size_t n_directories;
-        const char *legacy;                                 /* NULL: POLICY_LEGACY_DIRECTORY */
-        const char *system_info;                            /* a file or a socket; NULL: the inventory */
-        const char *inventory;                              /* a folder */
+        const char *legacy;      /* NULL: POLICY_LEGACY_DIRECTORY */
+        const char *system_info; /* these three: policy_system_load_host() */
+        const char *inventory;
+        const char *usual_inventory;
         void (*log)(PolicyLogger logger, const char *text); /* @text is printable ASCII */
 
         /**

@@ -365,3 +365,12 @@ int policy_system_from_inventory(const char *directory, Diagnostics *reterr, Pol
         }
         return system_builder_finish(&builder, directory, reterr, ret_system);
 }
+
+int policy_system_load_host(const char *system_info, const char *inventory, const char *usual, Diagnostics *reterr,
+                            PolicySystem **ret_system) {
+        if (!system_info && !inventory && access(QUBESD_SOCKET_INTERNAL, F_OK) == 0)
+                system_info = QUBESD_SOCKET_INTERNAL;
+        if (system_info)
+                return policy_system_load(system_info, reterr, ret_system);
+        return policy_system_from_inventory(inventory ?: usual, reterr, ret_system);
+}

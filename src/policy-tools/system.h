@@ -59,6 +59,17 @@ int policy_system_from_json(const char *path, struct json_object *object, Diagno
 int policy_system_load(const char *path, Diagnostics *reterr, PolicySystem **ret_system);
 
 /**
+ * policy_system_load_host() - what programs with the names of Qubes' take the domains from
+ * @system_info: a file or a socket; NULL: not told
+ * @inventory:   a folder; NULL: not told, and then qubesd is asked where there is one (QUBESD_SOCKET_INTERNAL)
+ * @usual:       the host's own folder of domains, if nothing else is to be had
+ *
+ * Return: as policy_system_parse().
+ */
+int policy_system_load_host(const char *system_info, const char *inventory, const char *usual, Diagnostics *reterr,
+                            PolicySystem **ret_system);
+
+/**
  * policy_system_from_inventory() - from a folder of domains (inventory/inventory.h)
  *
  * Nothing is known of which domains run: all count as halted, except dom0 and those of other hosts.

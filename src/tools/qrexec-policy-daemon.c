@@ -331,7 +331,7 @@ static int parse_options(int argc, char **argv, Daemon *daemon) {
 int main(int argc, char **argv) {
         Daemon daemon = {
                 .directories = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" },
-                .handler = { .inventory = QAIR_CONFDIR "/domains.d", .log = log_text, .call_agent = call_agent },
+                .handler = { .usual_inventory = QAIR_CONFDIR "/domains.d", .log = log_text, .call_agent = call_agent },
                 .paths = { "/var/run/qubes/policy.sock", QAIR_RPCDIR "/policy.EvalSimple",
                            QAIR_RPCDIR "/policy.EvalGUI" },
                 .fds = { -1, -1, -1 },

@@ -120,7 +120,7 @@ static int run(int argc, char **argv) {
         };
         const char *directories[DIRECTORIES_MAX] = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" };
         PolicyHandler handler = { .directories = directories,
-                                  .inventory = QAIR_CONFDIR "/domains.d",
+                                  .usual_inventory = QAIR_CONFDIR "/domains.d",
                                   .log = log_text,
                                   .call_agent = call_agent };
         PolicyExecution execution = { .qubesd = QUBESD_SOCKET, .client = QAIR_LIBEXECDIR "/qrexec-client" };

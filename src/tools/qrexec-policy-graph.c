@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "policy-tools/graph.h"
-#include "policy-tools/qubesd.h"
+#include "policy-tools/system.h"
 #include "policy/token.h"
 
 enum {
@@ -204,15 +204,6 @@ static int failed(const Diagnostics *diagnostics) {
         return STATUS_FAILED;
 }
 
-/* The domains: as told, else from qubesd if there is one, else from this host's files. */
-static int load_system(const Options *options, Diagnostics *diagnostics, PolicySystem **ret_system) {
-        if (options->system_info)
-                return policy_system_load(options->system_info, diagnostics, ret_system);
-        if (!options->inventory && access(QUBESD_SOCKET_INTERNAL, F_OK) == 0)
-                return policy_system_load(QUBESD_SOCKET_INTERNAL, diagnostics, ret_system);
-        return policy_system_from_inventory(options->inventory ?: QAIR_CONFDIR "/domains.d", diagnostics, ret_system);
-}
-
 static int write_graph(const Options *options, FILE *stream) {
         const char *directory = options->policy_dir ?: QAIR_CONFDIR "/policy.d";
         _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
@@ -220,7 +211,8 @@ static int write_graph(const Options *options, FILE *stream) {
         _cleanup_(policy_unrefp) Policy *policy = NULL;
         int r;
 
-        r = load_system(options, &diagnostics, &system);
+        r = policy_system_load_host(options->system_info, options->inventory, QAIR_CONFDIR "/domains.d", &diagnostics,
+                                    &system);
         if (r == 0)
                 r = policy_load(&(PolicySources){ .directories = &directory, .n_directories = 1 }, &diagnostics,
                                 &policy);

@@ -4,9 +4,12 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -309,6 +312,23 @@ def test_graph_without_graphviz(host):
     assert "needs Graphviz" in result.stderr
 
 
+needs_graphviz = pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")
+
+
+@needs_graphviz
+def test_graph_drawn_by_graphviz(host):
+    host.rules("s.Go * work @default allow target=vault\n")
+    drawing = graph(host, "--format=svg")
+    assert (drawing.returncode, drawing.stderr) == (0, "")
+    nodes = ElementTree.fromstring(drawing.stdout).iter("{http://www.w3.org/2000/svg}title")
+    assert {"work", "vault", "work->vault"} <= {node.text for node in nodes}
+    file = host.root / "graph.png"
+    assert (graph(host, "--format=png", "--output", file).stdout, file.read_bytes()[:8]) == ("", b"\x89PNG\r\n\x1a\n")
+    wrong = graph(host, "--format=nothing")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "nothing" in wrong.stderr
+
+
 def policy_exec(host, *arguments):
     return run(f"--path={host.policy}", f"--inventory={host.domains}", *arguments, program=QAIR.parent / "qrexec-policy-exec")
 
@@ -329,6 +349,45 @@ def test_policy_exec(host):
     wrong = policy_exec(host, "work", "vault")
     assert wrong.returncode == 2
     assert "Must have 3 or 5 positional arguments, not 2" in wrong.stderr
+
+
+def serve_system_info(path, domains, times):
+    """As qubesd: one question a connection, answered after its NUL."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen()
+
+    def serve():
+        for _ in range(times):
+            with server.accept()[0] as connection:
+                question = connection.makefile("rb").read()
+                assert question == b"internal.GetSystemInfo+ dom0 name dom0\0"
+                connection.sendall(b"0\0" + json.dumps({"domains": domains}).encode())
+        server.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.skipif(os.environ.get("QAIR_WORLD") != "1", reason="needs a /run of its own")
+def test_programs_of_qubes_ask_qubesd_where_it_is(host):
+    host.rules("s.Go * red blue allow\n")
+    domain = {"type": "AppVM", "tags": [], "template_for_dispvms": False, "power_state": "Running", "label": "0xff0000"}
+    domains = {name: {**domain, "uuid": f"0000000{i}-0000-4000-8000-000000000000"} for i, name in enumerate(("red", "blue"))}
+    path = "/run/qubesd.internal.sock"
+    thread = serve_system_info(path, domains, 2)
+    try:
+        answer = run(f"--path={host.policy}", "red", "blue", "s.Go", program=QAIR.parent / "qrexec-policy-exec")
+        drawing = run(f"--policy-dir={host.policy}", program=QAIR.parent / "qrexec-policy-graph")
+        told = policy_exec(host, "red", "blue", "s.Go")
+        thread.join(10)
+        assert not thread.is_alive()
+    finally:
+        os.unlink(path)
+    assert "target_uuid=uuid:00000001-0000-4000-8000-000000000000" in answer.stdout.splitlines()
+    assert '"red" -> "blue"' in drawing.stdout
+    assert told.stdout == "result=deny\n"  # the folder that it was told has no such domains
 
 
 def test_policy_exec_refuses_with_a_broken_policy(host):
