@@ -246,13 +246,39 @@ static void explain_becomes(FILE *stream, const PolicyDecision *decision) {
                 fputs("  and the user is told\n", stream);
 }
 
-static void explain_question(FILE *stream, const PolicyQuestion *question) {
+/* What the call becomes if this is chosen, where that is not plain. */
+static void explain_choice(FILE *stream, const PolicyFacts *facts, const PolicyQuestion *question, const char *choice) {
+        char message[POLICY_MESSAGE_MAX], service[POLICY_RESPONSE_MAX] = "";
+        PolicyResolution resolution;
+
+        policy_question_answer(question, policy_slice(choice), &resolution);
+        if (resolution.outcome == POLICY_OUTCOME_ALLOW)
+                policy_route(facts, &resolution);
+        if (resolution.outcome != POLICY_OUTCOME_ALLOW) {
+                fprintf(stream, ", and then refused: %s",
+                        policy_resolution_message(&resolution, message, sizeof(message)));
+        } else if (resolution.is_remote) {
+                (void)policy_resolution_service(&resolution, service, sizeof(service));
+                fprintf(stream, ", through %s as %s", SHOWN(policy_atom_slice(resolution.destination->name)),
+                        SHOWN(policy_slice(service)));
+        }
+}
+
+static void explain_question(FILE *stream, const PolicyFacts *facts, const PolicyQuestion *question) {
+        const PolicyRule *rule = question->resolution.rule;
+
         fputs("\nThe user is asked to choose:\n", stream);
-        for (size_t i = 0; i < question->n_choices; ++i)
-                fprintf(stream, "  %s%s\n", SHOWN(policy_slice(question->choices[i])),
+        for (size_t i = 0; i < question->n_choices; ++i) {
+                fprintf(stream, "  %s%s", SHOWN(policy_slice(question->choices[i])),
                         question->default_choice && strcmp(question->choices[i], question->default_choice) == 0
                                 ? " (preselected)"
                                 : "");
+                explain_choice(stream, facts, question, question->choices[i]);
+                fputc('\n', stream);
+        }
+        if (rule->user && rule->user->n > 0)
+                fprintf(stream, "  the service runs as %s (on other hosts, as they say)\n",
+                        SHOWN(policy_atom_slice(rule->user)));
         if (question->dropped_default)
                 fprintf(stream, "  default_target=%s is not among them\n",
                         SHOWN(policy_slice(question->dropped_default)));
@@ -265,6 +291,16 @@ static void explain_warnings(FILE *stream, const PolicyResolution *resolution) {
                 if (resolution->warnings & BIT(i))
                         fprintf(stream, "  note: %s\n",
                                 policy_resolution_warning(resolution, (PolicyWarning)i, text, sizeof(text)));
+}
+
+/* A caller that policy takes as it is, though no such caller comes to it. Refused before any rule: it is not known yet. */
+static void explain_caller(FILE *stream, const PolicyResolution *resolution) {
+        if (resolution->source.text.n == 0)
+                return;
+        if (policy_name_is_dom0(resolution->source.text))
+                fputs("  note: calls of dom0 are not subject to policy\n", stream);
+        else if (!resolution->source.domain)
+                fprintf(stream, "  note: the caller %s is no domain of this host\n", SHOWN(resolution->source.text));
 }
 
 int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const PolicyRequest *request) {
@@ -294,10 +330,11 @@ int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const Polic
         if (decision.message && (!resolution->rule || resolution->reason != POLICY_REASON_RULE))
                 fprintf(stream, "  %s\n", decision.message);
         explain_warnings(stream, resolution);
+        explain_caller(stream, resolution);
         if (decision.outcome == POLICY_OUTCOME_ALLOW)
                 explain_becomes(stream, &decision);
         if (decision.outcome == POLICY_OUTCOME_ASK)
-                explain_question(stream, decision.question);
+                explain_question(stream, facts, decision.question);
         /* Refused before any rule was looked at. */
         if (!resolution->rule && resolution->reason != POLICY_REASON_NO_MATCH &&
             resolution->reason != POLICY_REASON_FAULT)

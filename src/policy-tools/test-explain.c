@@ -79,6 +79,20 @@ static void test_explain(void **state) {
                 { "a question", "s * work @anyvm ask target=vault default_target=vault", "work", "relay", "s",
                   "ask\n  p:1: s * work @anyvm ask target=vault default_target=vault\n"
                   "\nThe user is asked to choose:\n  'vault' (preselected)\n" },
+                { "a question about another host", "s * work far ask user=u\ns * work vault allow", "work", "far", "s",
+                  "ask\n  p:1: s * work far ask user=u\n"
+                  "\nThe user is asked to choose:\n  'far', through 'relay' as 'net.Carry+far+s+'\n  'vault'\n"
+                  "  the service runs as 'u' (on other hosts, as they say)\n" },
+                { "a question with an answer that is refused", "s * work vault ask target=nix", "work", "vault", "s",
+                  "ask\n  p:1: s * work vault ask target=nix\n"
+                  "\nThe user is asked to choose:\n  'nix', and then refused: internal error: the target is not in the "
+                  "inventory\n" },
+                { "a caller that is not there", "s * * vault allow", "wrok", "vault", "s",
+                  "allow target=vault\n  p:1: s * * vault allow\n  note: the caller 'wrok' is no domain of this "
+                  "host\n" CALL
+                  "  source   'wrok'\n  target   vault\n  user     DEFAULT (the target's own)\n  service  's'\n" },
+                { "dom0", "s * * vault deny", "dom0", "vault", "s",
+                  "deny\n  p:1: s * * vault deny\n  note: calls of dom0 are not subject to policy\n" },
                 { "refused before any rule", "s * * * allow", "work", "@dispvm:vault", "s",
                   "deny\n  not a template for dispvm: vault\n" },
                 { "a rule that cannot be used", "s * vault @dispvm:dvm allow", "vault", "@dispvm", "s",
