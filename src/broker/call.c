@@ -582,6 +582,7 @@ static int call_refuse_asked(Call *call, const CallRequest *request, const Confi
         r = origin ? origin->refused(origin, id, reason) : 0;
         r = r ?: call_record_refused(request, id, reason, decision, call->stage_usec[STAGE_DECIDE]);
         r = r ?: call_notify(request, decision);
+        r = r ?: timing_add(&broker->timing, "(refused)", STAGE_DECIDE, call->stage_usec[STAGE_DECIDE]);
         r = r ?: timing_add(&broker->timing, "(refused)", STAGE_ASK, call->stage_usec[STAGE_ASK]);
         if (!r && call->killer)
                 r = management_on_call_ended(call->killer, id, how, 125);

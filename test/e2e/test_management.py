@@ -210,17 +210,19 @@ def test_dom0_calls_itself_for_nothing_else(host):
 
 
 def test_timing(host):
+    host.set_policy(POLICY + "my.Asked * work vault ask")
     host.start()
     for _ in range(3):
         assert host.call("work", "vault", "my.Echo").returncode == 0
     host.assert_refused(host.call("work", "nowhere", "my.Echo"))
+    host.assert_refused(host.call("work", "vault", "my.Asked"))  # and nobody is there to be asked
     host.wait_audit(3, event="end", service="my.Echo")
     services = ask(host, "qair.Timing")["services"]
     assert {stage: services["my.Echo"][stage]["count"] for stage in services["my.Echo"]} == {
         "decide": 3, "start": 1, "connect": 3, "run": 3}
     for stage in services["my.Echo"].values():
         assert 0 < stage["median_usec"] <= stage["p99_usec"] < 20e6
-    assert services["(refused)"]["decide"]["count"] == 1
+    assert {stage: services["(refused)"][stage]["count"] for stage in services["(refused)"]} == {"decide": 2, "ask": 1}
     text = host.qair("status", "--timing").stdout.decode()
     assert re.search(r"^my\.Echo +run +3 ", text, re.M), text
 
