@@ -45,6 +45,7 @@ static const struct {
         { "not a file: ",                  "a relative path starts at the policy directory, not at that of this file" },
         { "not a directory: ",             "a relative path starts at the policy directory, not at that of this file" },
         { "invalid UTF-8",                 "save the file as UTF-8; comments count too" },
+        { "failed to load ",               "what cannot be read makes all unusable; 'systemd-tmpfiles --create' makes /run/qubes/policy.d" },
         { "invalid filename: ",            "names of policy files have a-z, 0-9, '_', '.' and '-'; or take the .policy off the name" },
 };
 /* clang-format on */

@@ -166,6 +166,8 @@ static void test_every_error_has_a_hint(void **state) {
                         fail_msg("%s: %s", lines[i], shown);
         }
         assert_non_null(policy_problem_hint("invalid filename: /etc/qubes/policy.d/A.policy"));
+        assert_non_null(
+                policy_problem_hint("failed to load /run/qubes/policy.d file: [Errno 2] No such file or directory"));
         assert_null(policy_problem_hint("parameter given twice: 'user'"));
 }
 
