@@ -390,6 +390,13 @@ def test_programs_of_qubes_ask_qubesd_where_it_is(host):
     assert told.stdout == "result=deny\n"  # the folder that it was told has no such domains
 
 
+@pytest.mark.skipif(os.environ.get("QAIR_WORLD") != "1", reason="needs an installation")
+def test_policy_exec_has_another_name(host):
+    host.rules("s.Go * work vault allow\n")
+    arguments = [f"--path={host.policy}", f"--inventory={host.domains}", "work", "vault", "s.Go"]
+    assert run(*arguments, program="/usr/bin/qrexec-policy").stdout == policy_exec(host, "work", "vault", "s.Go").stdout != ""
+
+
 def test_policy_exec_refuses_with_a_broken_policy(host):
     host.rules("s.Go * work vault\n")
     assert policy_exec(host, "work", "vault", "s.Go").returncode == 1
