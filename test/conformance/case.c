@@ -239,18 +239,26 @@ struct json_object *fact_information(struct json_object *inventory, struct json_
 }
 
 /* `inventory` is the name of one of @inventories, or one itself. */
-void case_make_facts(Case *c, struct json_object *inventories) {
-        struct json_object *inventory = member(c->object, "inventory");
-        struct json_object *information;
-        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+struct json_object *case_inventory(struct json_object *object, struct json_object *inventories) {
+        struct json_object *inventory = member(object, "inventory");
 
-        if (!json_object_is_type(inventory, json_type_object))
-                inventory = member(inventories, inventory ? json_object_get_string(inventory) : "house");
+        if (json_object_is_type(inventory, json_type_object))
+                return member(inventory, "domains") ? inventory : NULL;
+        return member(inventories, inventory ? json_object_get_string(inventory) : "house");
+}
+
+bool case_make_facts(Case *c, struct json_object *inventories) {
+        struct json_object *inventory = case_inventory(c->object, inventories), *information;
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        int r;
+
         information = fact_information(inventory, member(c->object, "patch"));
-        if (policy_system_from_json(c->id, information, &diagnostics, &c->system) != 0)
+        r = policy_system_from_json(c->id, information, &diagnostics, &c->system);
+        if (r < 0)
                 die("policy_system_from_json");
         json_object_put(information);
-        c->facts = c->system->facts;
+        c->facts = r == 0 ? c->system->facts : NULL;
+        return r == 0;
 }
 
 void case_write_information(const Case *c, struct json_object *inventories, char path[static PATH_MAX + 16]) {

@@ -59,8 +59,11 @@ void case_check_wire(Case *c, struct json_object *inventories);
 /** case_remove_files() - and everything that was made beside them */
 void case_remove_files(const Case *c);
 
-/** case_make_facts() - the domains of a case; `inventory` is the name of one of @inventories, or one itself */
-void case_make_facts(Case *c, struct json_object *inventories);
+/** case_inventory() - of a case: `inventory` is the name of one of @inventories, or one itself. Return: NULL: there is none */
+struct json_object *case_inventory(struct json_object *object, struct json_object *inventories);
+
+/** case_make_facts() - the domains of a case. Return: can there be such domains? */
+bool case_make_facts(Case *c, struct json_object *inventories);
 
 /** fact_information() - an inventory, patched, as system information; the caller puts it */
 struct json_object *fact_information(struct json_object *inventory, struct json_object *patches);

@@ -145,7 +145,8 @@ bool case_run(struct json_object *object, struct json_object *inventories) {
 
         c.request = case_request(object);
         case_make_files(&c);
-        case_make_facts(&c, inventories);
+        if (!case_make_facts(&c, inventories))
+                die("the inventory");
         r = case_load(&c, &diagnostics);
         if (r > 0)
                 case_check_error(&c, r, &diagnostics);

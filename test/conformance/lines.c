@@ -156,14 +156,27 @@ static struct json_object *evaluate(Case *c) {
         return result;
 }
 
+/* Domains that cannot be, such as two of one UUID: every call is refused (6.3). */
+static struct json_object *result_of_bad_inventory(void) {
+        struct json_object *result = json_object_new_object(), *modes = json_object_new_object();
+
+        add_text(result, "outcome", "fault");
+        add_text(result, "message", "error getting system info");
+        add(result, "notify", json_object_new_boolean(false));
+        add_text(modes, "just_evaluate", "fault");
+        add_text(modes, "assume_yes", "fault");
+        add_text(modes, "both", "fault");
+        add(result, "modes", modes);
+        return result;
+}
+
 static void run_line(struct json_object *object, struct json_object *inventories) {
         Case c = { .id = text(object, "id") ?: "", .object = object };
         struct json_object *result;
 
         case_make_files(&c);
-        case_make_facts(&c, inventories);
         c.request = case_request(object);
-        result = evaluate(&c);
+        result = case_make_facts(&c, inventories) ? evaluate(&c) : result_of_bad_inventory();
         add_text(result, "id", c.id);
         printf("%s\n", json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         fflush(stdout);
@@ -180,8 +193,8 @@ int lines_run(struct json_object *inventories) {
         while (getline(&line, &n_allocated, stdin) >= 0) {
                 struct json_object *object = json_tokener_parse(line);
 
-                if (!member(object, "request")) {
-                        fprintf(stderr, "not a case: %s", line);
+                if (!member(object, "request") || !case_inventory(object, inventories)) {
+                        fprintf(stderr, "no case, or of an unknown inventory: %s\n", line);
                         json_object_put(object);
                         return 2;
                 }

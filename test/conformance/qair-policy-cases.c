@@ -9,10 +9,10 @@
  * what is logged.
  *
  * Usage: qair-policy-cases FILE [ID…]
- *        qair-policy-cases --lines [FILE]
+ *        qair-policy-cases [--lines [FILE]]
  *
  * The second form compares nothing: it reads cases from standard input, a JSON object a line (A.1), and prints for each
- * what the engine says (A.2). `inventory` is one, or the name of one in FILE.
+ * what the engine says (A.2). `inventory` is one, or the name of one in FILE, by default policy-cases.json.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -63,10 +63,10 @@ static bool part_run(const Part *part, struct json_object *table, char **ids, si
 }
 
 static int run_lines(const char *path) {
-        struct json_object *table = path ? json_object_from_file(path) : NULL;
+        struct json_object *table = json_object_from_file(path);
         int status;
 
-        if (path && !table) {
+        if (!table) {
                 fprintf(stderr, "%s: %s\n", path, json_util_get_last_err());
                 return 2;
         }
@@ -80,8 +80,8 @@ int main(int argc, char **argv) {
         bool passed = true;
         size_t n = 0;
 
-        if (argc > 1 && strcmp(argv[1], "--lines") == 0)
-                return run_lines(argc > 2 ? argv[2] : NULL);
+        if (argc == 1 || strcmp(argv[1], "--lines") == 0)
+                return run_lines(argc > 2 ? argv[2] : QAIR_CASES);
         if (!member(table, "cases")) {
                 fprintf(stderr, "usage: qair-policy-cases FILE [ID…]: %s\n", json_util_get_last_err() ?: "no cases");
                 return 2;
