@@ -128,6 +128,7 @@ int domain_on_link_lost(Domain *domain) {
 
         domain->link = link_free(domain->link);
         domain_set_state(domain, DOMAIN_STATE_HALTED);
+        grant_on_agent_gone(domain->broker, &domain->name);
         r = call_table_on_link_lost(&domain->broker->calls, domain);
         if (!r && (domain->agent_has_ended || domain->is_gone))
                 call_table_on_agent_ended(&domain->broker->calls, domain);

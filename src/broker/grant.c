@@ -189,6 +189,17 @@ void grant_on_domain_removed(Broker *broker, const DomainName *domain) {
         }
 }
 
+void grant_on_agent_gone(Broker *broker, const DomainName *domain) {
+        if (!broker->grants)
+                return;
+        for (Grant **place = &broker->grants->first; *place;) {
+                if (strcmp((*place)->guivm.text, domain->text) == 0)
+                        grant_drop(place, "the session that gave it is over");
+                else
+                        place = &(*place)->next;
+        }
+}
+
 /*
  * Making and using them
  */

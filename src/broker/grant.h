@@ -9,7 +9,8 @@
  * about something a little different.
  *
  * Grants live in this process: a broker that starts knows none. A rule or a domain that changes ends those about it, and
- * so does `qair grants`. Time is counted while the machine sleeps, too.
+ * so does `qair grants`; those that a person gave end with the agent of the GUI domain where that person sat, unless
+ * another agent takes its place. Time is counted while the machine sleeps, too.
  */
 #pragma once
 
@@ -73,6 +74,9 @@ size_t grant_revoke(Broker *broker, uint32_t id);
 
 /** grant_on_domain_removed() - the account of this domain is no longer what it was: grants about it end */
 void grant_on_domain_removed(Broker *broker, const DomainName *domain);
+
+/** grant_on_agent_gone() - the agent of this GUI domain is gone, and not replaced: what was answered there ends with it */
+void grant_on_agent_gone(Broker *broker, const DomainName *domain);
 
 /** grant_config() - ask.conf as it is now; if it is broken, the defaults. Return: borrowed until the next call */
 const AskConfig *grant_config(Broker *broker);

@@ -4,11 +4,13 @@
 import contextlib
 import json
 import os
+import pwd
 import time
 
+import processes
 import pytest
 import wire
-from world import REFUSED
+from world import AGENT, REFUSED
 
 POLICY = """
 my.Echo   *  work   vault  ask
@@ -355,6 +357,22 @@ def test_a_grant_is_about_one_question(host, target, service):
     assert grant(host, "deny", target, service) == REFUSED
 
 
+@pytest.mark.parametrize("text", ["allow-for:61:vault", "allow-for:3601:vault", "allow-for:0:vault", "deny-for:59"])
+def test_a_time_that_was_not_offered(host, text):
+    host.write("/etc/qubes/ask.conf", ASK_CONF)
+    host.start()
+    assert grant(host, text) == REFUSED
+    assert refused(host)["reason"].endswith("invalid response")
+    assert ask(host, "qair.Grants") == {"grants": []}
+
+
+def kill_agent(name):
+    uid = pwd.getpwnam(name).pw_uid
+    for process in processes.running(AGENT):
+        if "\nUid:\t%d\t" % uid in read("/proc/%d/status" % process.pid):
+            os.kill(process.pid, 9)
+
+
 @pytest.mark.parametrize("change", [
     lambda host: host.set_policy(POLICY.replace("vault  ask", "vault  ask user=vault")),
     lambda host: host.set_policy(POLICY.replace("*  work   vault", "+ work   vault")),
@@ -369,7 +387,10 @@ def test_a_grant_is_about_one_question(host, target, service):
                   "[domain]\nuser = vault2\nguivm = desktop\nlabel = black\n"), host.reload()),
     lambda host: host.restart_broker(),
     lambda host: host.qair("grants", "revoke", "all"),
-], ids=["rule", "rule's argument", "source", "target", "target gone", "policy broken", "account", "broker", "revoked"])
+    lambda host: (host.qair("domain", "stop", "desktop"), host.qair("domain", "start", "desktop")),
+    lambda host: (kill_agent("desktop"), wait_for(lambda: ask(host, "qair.Grants") == {"grants": []})),
+], ids=["rule", "rule's argument", "source", "target", "target gone", "policy broken", "account", "broker", "revoked",
+        "session over", "session died"])
 def test_what_ends_a_grant(host, change):
     host.write("/etc/qubes/ask.conf", ASK_CONF)
     host.start()
