@@ -103,7 +103,7 @@ int doctor_check_services(Doctor *doctor);
 int doctor_check_kernel(Doctor *doctor);
 int doctor_check_limits(Doctor *doctor);
 int doctor_check_running(Doctor *doctor);
-/** doctor_check_agents() - only of use if the broker answers */
+/** doctor_check_agents() - and ask.conf: what the broker says, so only of use if it answers */
 int doctor_check_agents(Doctor *doctor);
 
 /** doctor_edit_command() - open @path at @line (0: anywhere) in the administrator's editor. As report_command() */

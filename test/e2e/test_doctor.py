@@ -313,6 +313,17 @@ def test_programs_that_were_replaced(host, program):
     stop_started()
 
 
+def test_what_may_be_granted_is_broken(host):
+    host.write("/etc/qubes/ask.conf", "[my.Open]\nallow_for = soon\n")
+    (finding,) = findings()
+    assert (finding["level"], finding["check"]) == ("warning", "ask")
+    assert finding["text"].startswith("/etc/qubes/ask.conf:2: soon")
+    assert finding["text"].endswith(": until it is mended, what people answer holds once")
+    assert finding["command"].endswith(" /etc/qubes/ask.conf")
+    host.write("/etc/qubes/ask.conf", "[my.Open]\nallow_for = 60\n")
+    assert findings() == []
+
+
 def test_a_machine_where_nothing_is_left(world):
     """Checks do not depend on each other, and none of them fails."""
     shutil.rmtree("/etc/qubes")
