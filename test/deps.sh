@@ -17,7 +17,7 @@ world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-ru
 check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat openssh-client openssh-server nftables
         graphviz'
 # Terminals and desktops with a person in front of them; without, their tests are skipped, and no window is built.
-person='tmux xvfb xdotool openbox x11-utils dbus dunst imagemagick libgtk-3-dev'
+person='tmux xvfb xdotool openbox x11-utils dbus dunst imagemagick libgtk-3-dev at-spi2-core gir1.2-atspi-2.0 python3-gi'
 bench='socat s6 execline sudo openssh-client openssh-server strace'
 
 only_check=

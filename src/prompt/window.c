@@ -15,6 +15,8 @@
 #define WINDOW_ARGUMENT_MAX 512
 #define WINDOW_ICON_SIZE    18
 #define WINDOW_UNKNOWN_ICON "edit-find"
+/* "label " and the name of a colour; a longer one is cut. */
+#define WINDOW_COLOUR_SIZE 64
 
 enum {
         COLUMN_ICON,
@@ -254,10 +256,23 @@ static void window_on_deny(GtkWidget *widget, gpointer userdata) {
         window_deny(userdata);
 }
 
+/* The colour of an icon, as a tooltip, which a screen reader reads, too; NULL: it has none. Return: @buffer */
+static const char *window_colour(const char *icon, char buffer[static WINDOW_COLOUR_SIZE]) {
+        const char *label = question_icon_label(icon);
+
+        if (label[0] == '\0')
+                return NULL;
+        snprintf(buffer, WINDOW_COLOUR_SIZE, "label %s", ESCAPED(label, strlen(label)));
+        return buffer;
+}
+
 static void window_on_changed(GtkEditable *editable, gpointer userdata) {
         Window *window = userdata;
         int choice = window_choice(window);
-        GdkPixbuf *icon = choice >= 0 ? window_icon(window->question->entries[choice].icon) : NULL;
+        const char *name = choice >= 0 ? window->question->entries[choice].icon : "";
+        GdkPixbuf *icon = choice >= 0 ? window_icon(name) : NULL;
+        char buffer[WINDOW_COLOUR_SIZE];
+        const char *colour;
 
         if (icon) {
                 gtk_entry_set_icon_from_pixbuf(GTK_ENTRY(window->entry), GTK_ENTRY_ICON_PRIMARY, icon);
@@ -266,6 +281,10 @@ static void window_on_changed(GtkEditable *editable, gpointer userdata) {
                 gtk_entry_set_icon_from_icon_name(GTK_ENTRY(window->entry), GTK_ENTRY_ICON_PRIMARY,
                                                   WINDOW_UNKNOWN_ICON);
         }
+        colour = window_colour(name, buffer);
+        gtk_entry_set_icon_tooltip_text(GTK_ENTRY(window->entry), GTK_ENTRY_ICON_PRIMARY, colour);
+        /* GTK tells screen readers of that tooltip once, and of no change. */
+        atk_object_set_description(gtk_widget_get_accessible(window->entry), colour ?: "");
         window_update(window);
 }
 
@@ -282,32 +301,33 @@ static GtkWidget *window_label(const char *text) {
         return label;
 }
 
-/* Label and widget of a row; the label's mnemonic leads to the widget, and a screen reader reads both. */
-static void window_add_row(GtkGrid *grid, int row, const char *name, GtkWidget *widget) {
+/* Label and widget of a row; the label's mnemonic leads to @labelled, in it, and a screen reader reads both. */
+static void window_add_row(GtkGrid *grid, int row, const char *name, GtkWidget *widget, GtkWidget *labelled) {
         GtkWidget *label = gtk_label_new_with_mnemonic(name);
 
         gtk_label_set_xalign(GTK_LABEL(label), 1);
         gtk_widget_set_valign(label, GTK_ALIGN_BASELINE);
         gtk_widget_set_valign(widget, GTK_ALIGN_BASELINE);
-        gtk_label_set_mnemonic_widget(GTK_LABEL(label), widget);
+        gtk_label_set_mnemonic_widget(GTK_LABEL(label), labelled);
         gtk_widget_set_hexpand(widget, TRUE);
         gtk_grid_attach(grid, label, 0, row, 1, 1);
         gtk_grid_attach(grid, widget, 1, row, 1, 1);
 }
 
-static GtkWidget *window_make_source(const Question *question) {
+static GtkWidget *window_make_source(const Question *question, GtkWidget **ret_name) {
         GtkWidget *box = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8), *name = window_label(question->source);
         GdkPixbuf *icon = window_icon(question->source_icon);
-        const char *label = question_icon_label(question->source_icon);
+        char colour[WINDOW_COLOUR_SIZE];
 
         if (icon) {
                 GtkWidget *image = gtk_image_new_from_pixbuf(icon);
 
-                gtk_widget_set_tooltip_text(image, ESCAPED(label, strlen(label)));
+                gtk_widget_set_tooltip_text(image, window_colour(question->source_icon, colour));
                 gtk_box_pack_start(GTK_BOX(box), image, FALSE, FALSE, 0);
                 g_object_unref(icon);
         }
         gtk_box_pack_start(GTK_BOX(box), name, TRUE, TRUE, 0);
+        *ret_name = name;
         return box;
 }
 
@@ -410,21 +430,24 @@ static GtkWidget *window_make_durations(const QuestionDurations *durations, cons
 
 static GtkWidget *window_make_grid(Window *window) {
         const Question *question = window->question;
-        GtkWidget *grid = gtk_grid_new(), *target;
+        GtkWidget *grid = gtk_grid_new(), *source, *operation, *target, *name;
         int row = 0;
 
         gtk_grid_set_row_spacing(GTK_GRID(grid), 8);
         gtk_grid_set_column_spacing(GTK_GRID(grid), 12);
-        window_add_row(GTK_GRID(grid), row++, "Source:", window_make_source(question));
-        window_add_row(GTK_GRID(grid), row++, "Operation:", window_make_operation(question));
+        source = window_make_source(question, &name);
+        window_add_row(GTK_GRID(grid), row++, "Source:", source, name);
+        operation = window_make_operation(question);
+        window_add_row(GTK_GRID(grid), row++, "Operation:", operation, operation);
         target = window_make_target(window);
-        window_add_row(GTK_GRID(grid), row++, "_Target:", target);
+        window_add_row(GTK_GRID(grid), row++, "_Target:", target, window->entry);
         window->allow_for = window_make_durations(&question->allow_for, "this once");
         if (window->allow_for)
-                window_add_row(GTK_GRID(grid), row++, "Allow _for:", window->allow_for);
+                window_add_row(GTK_GRID(grid), row++, "Allow _for:", window->allow_for, window->allow_for);
         window->quiet_for = window_make_durations(&question->quiet_for, "ask again next time");
         if (window->quiet_for)
-                window_add_row(GTK_GRID(grid), row++, "If denied, be _quiet for:", window->quiet_for);
+                window_add_row(GTK_GRID(grid), row++, "If denied, be _quiet for:", window->quiet_for,
+                               window->quiet_for);
         return grid;
 }
 

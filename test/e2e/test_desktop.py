@@ -20,6 +20,7 @@ from world import LIBEXEC, REFUSED
 
 AGENT = LIBEXEC + "/qrexec-policy-agent"
 WINDOW = LIBEXEC + "/qrexec-policy-window"
+ACCESSIBLE = os.path.join(os.path.dirname(__file__), "accessible.py")
 
 NEEDED = ("Xvfb", "xdotool", "openbox", "dbus-daemon")
 pytestmark = [
@@ -471,3 +472,59 @@ def test_notifications(host):
         desktop.picture("notifications")
     finally:
         desktop.close()
+
+
+# What a screen reader is told
+
+
+@pytest.fixture
+def screen_reader(host):
+    """A desktop with a bus on which programs say what they show."""
+    if subprocess.run(["/usr/bin/python3", ACCESSIBLE, "--check"], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("at-spi2-core, gir1.2-atspi-2.0 and python3-gi are not all installed")
+    result = Desktop(host)
+    try:
+        result.start_display()
+        result.start_bus()
+        del result.environment["NO_AT_BRIDGE"]
+        result.start_agent()
+        yield result
+    finally:
+        result.close()
+
+
+def accessible(desktop):
+    lines = desktop.run("/usr/bin/python3", ACCESSIBLE).splitlines()
+    return [thing for thing in map(json.loads, lines) if thing["window"] == "Operation execution" and thing["shown"]]
+
+
+TOLD = {
+    ("label", "work", "Source:"), ("icon", "label red"), ("label", "my.Sign+release", "Operation:"),
+    ("combo box", "this once", "Allow for:"),
+    ("combo box", "ask again next time", "If denied, be quiet for:"), ("push button", "Deny"), ("push button", "Allow"),
+}
+
+
+def told(things):
+    return {(thing["role"], thing["name"] or thing["description"], *thing["labels"]) for thing in things}
+
+
+def is_sensitive(things, name):
+    return [thing["sensitive"] for thing in things if thing["name"] == name] == [True]
+
+
+def test_what_a_screen_reader_is_told(screen_reader):
+    """All that is shown, with the name of its row, colours by their names, and whether Allow is to be had."""
+    desktop = screen_reader
+    with desktop.ask(default_target="", allow_for=[60], quiet_for=[60]) as connection:
+        (window,) = desktop.wait_windows(1)
+        desktop.wait(lambda: TOLD | {("text", "", "Target:")} <= told(accessible(desktop)))
+        desktop.believed(window)
+        things = accessible(desktop)
+        assert [thing["role"] for thing in things if thing["focused"]] == ["text"]
+        assert is_sensitive(things, "Deny") and not is_sensitive(things, "Allow")
+        desktop.run("xdotool", "type", "vault")
+        desktop.wait(lambda: is_sensitive(accessible(desktop), "Allow"))
+        assert TOLD | {("text", "label black", "Target:")} <= told(accessible(desktop))
+        desktop.key("Return")
+        assert connection.recv(100) == b"allow:vault"
