@@ -27,7 +27,7 @@ void ask_config_deinit(AskConfig *config) {
 
 typedef struct AskParser {
         AskConfig config;
-        bool has_timeout, has_quiet_for;
+        bool has_timeout, has_quiet_for, has_relay_guivm;
         char problem[512];
         int error; /* negative */
 } AskParser;
@@ -79,7 +79,15 @@ static bool ask_parse_general(AskParser *parser, const char *name, const char *v
                 parser->has_quiet_for = true;
                 return ask_parse_durations(parser, value, &parser->config.quiet_for);
         }
-        return ask_fail(parser, "[ask] has timeout and quiet_for, nothing else", name);
+        if (strcmp(name, "relay_guivm") == 0) {
+                if (parser->has_relay_guivm)
+                        return ask_fail(parser, "given twice", name);
+                parser->has_relay_guivm = true;
+                parser->config.no_relay_guivm = strcmp(value, "no") == 0;
+                return parser->config.no_relay_guivm || strcmp(value, "yes") == 0 ||
+                       ask_fail(parser, "relay_guivm is yes or no", value);
+        }
+        return ask_fail(parser, "[ask] has timeout, quiet_for and relay_guivm, nothing else", name);
 }
 
 static const AskService *ask_find(const AskConfig *config, const char *name, size_t n) {

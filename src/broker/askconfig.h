@@ -5,6 +5,7 @@
  *   [ask]
  *   timeout = 120             ; seconds
  *   quiet_for = 300 3600      ; offered with "no"; nothing if empty
+ *   relay_guivm = yes         ; for a RemoteVM without guivm, ask at its relay's
  *
  *   [my.Sign]                 ; a service, or * for those that have no section
  *   allow_for = 300 3600      ; offered with "yes"
@@ -43,6 +44,7 @@ typedef struct AskService {
 
 typedef struct AskConfig {
         uint32_t timeout_sec;
+        bool no_relay_guivm;
         AskDurations quiet_for;
         AskService *services;
         size_t n_services;

@@ -420,7 +420,8 @@ static int config_hash_rule(const PolicyRule *rule, char ret_hash[static SHA256_
 static void config_take_guivm(const Config *config, const PolicyResolution *resolution, ConfigDecision *decision) {
         const PolicyDomain *source = resolution->source.domain;
 
-        if (source && !source->guivm && source->is_remote && source->relayvm)
+        decision->is_relays_guivm = source && !source->guivm && source->is_remote && source->relayvm;
+        if (decision->is_relays_guivm)
                 source = policy_facts_lookup(config->facts, policy_atom_slice(source->relayvm));
         if (source && source->guivm)
                 config_copy_name(source->guivm, &decision->guivm);

@@ -58,6 +58,7 @@ struct ConfigDecision {
         char asks
                 [SHA256_TEXT_SIZE]; /* if is_ask: what the rule says and in which file; two decisions that have the same
                                           here were made by the same rule */
+        bool is_relays_guivm;       /* that one is not the source's own */
         DomainName guivm;           /* if is_ask or is_notify: where the person sits; "": nowhere */
         bool was_asked;             /* that person was asked */
         unsigned grant;             /* number of the grant by which it was decided; 0: by none */

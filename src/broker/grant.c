@@ -81,6 +81,7 @@ static void grant_load_config(Broker *broker) {
                 grants->config = config;
                 return;
         }
+        grants->config.no_relay_guivm = true; /* perhaps it says so */
         diagnostics_log(&diagnostics);
         log_error("nothing can be granted for longer than once until that is mended");
         if (diagnostics.n_entries > 0)

@@ -78,7 +78,7 @@ void grant_on_domain_removed(Broker *broker, const DomainName *domain);
 /** grant_on_agent_gone() - the agent of this GUI domain is gone, and not replaced: what was answered there ends with it */
 void grant_on_agent_gone(Broker *broker, const DomainName *domain);
 
-/** grant_config() - ask.conf as it is now; if it is broken, the defaults. Return: borrowed until the next call */
+/** grant_config() - ask.conf as it is now; if it is broken, what permits the least. Return: borrowed until the next call */
 const AskConfig *grant_config(Broker *broker);
 
 /** grant_config_problem() - what is wrong with it, or NULL. Return: borrowed likewise */

@@ -361,6 +361,8 @@ static int prompt_start(Prompt *prompt) {
                         strcpy(decision->why, "denied: the policy changed before a person had been asked");
                 return PROMPT_E_REFUSED;
         }
+        if (decision->is_relays_guivm && config->no_relay_guivm)
+                decision->guivm = (DomainName){};
         decision->was_asked = true;
         prompt->timeout_sec = config->timeout_sec;
         prompt->quiet_for = config->quiet_for;

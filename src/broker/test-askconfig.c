@@ -65,6 +65,24 @@ static void test_empty(void **state) {
         ask_config_deinit(&config);
 }
 
+static void test_relay(void **state) {
+        static const struct {
+                const char *text;
+                bool no_relay_guivm;
+        } cases[] = { { "[ask]\n", false },
+                      { "[ask]\nrelay_guivm = yes\n", false },
+                      { "[ask]\nrelay_guivm = no\n", true } };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                char problem[512];
+                AskConfig config;
+
+                assert_int_equal(parse(cases[i].text, strlen(cases[i].text), &config, problem), 0);
+                assert_int_equal(config.no_relay_guivm, cases[i].no_relay_guivm);
+                ask_config_deinit(&config);
+        }
+}
+
 static void test_reject(void **state) {
 #define X48 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
         static const struct {
@@ -78,6 +96,9 @@ static void test_reject(void **state) {
                 { "timeout 3601", "[ask]\ntimeout = 3601\n", "ask.conf:2: 3601: timeout is" },
                 { "timeout twice", "[ask]\ntimeout = 1\ntimeout = 1\n", "ask.conf:3: timeout: given twice" },
                 { "quiet twice", "[ask]\nquiet_for = 1\nquiet_for = 1\n", "ask.conf:3: quiet_for: given twice" },
+                { "relay twice", "[ask]\nrelay_guivm = no\nrelay_guivm = yes\n",
+                  "ask.conf:3: relay_guivm: given twice" },
+                { "relay maybe", "[ask]\nrelay_guivm = 1\n", "ask.conf:2: 1: relay_guivm is yes or no" },
                 { "a service twice", "[a]\nallow_for = 1\n[a]\nallow_for = 2\n", "ask.conf:4: a: allow_for is given" },
                 { "a unit", "[a]\nallow_for = 5min\n", "ask.conf:2: 5min: each is a number" },
                 { "0 seconds", "[a]\nallow_for = 0\n", "ask.conf:2: 0: each is a number" },
@@ -121,10 +142,8 @@ static void test_limits(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_accept),
-                cmocka_unit_test(test_empty),
-                cmocka_unit_test(test_reject),
-                cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_accept), cmocka_unit_test(test_empty),  cmocka_unit_test(test_relay),
+                cmocka_unit_test(test_reject), cmocka_unit_test(test_limits),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -675,6 +675,18 @@ def test_a_remote_source_asks_the_person_of_its_relay(host):
     assert (start["asked"], start["source"], start["relay"]) == ("desktop", "far", "net")
 
 
+@pytest.mark.parametrize("value", ["no", "maybe"])
+def test_a_remote_source_may_have_nobody(host, value):
+    """Nor has it while nobody knows what the file is meant to say."""
+    host.add_domain("net", guivm="desktop")
+    host.write("/etc/qubes/domains.d/far.conf", "[domain]\ntype = RemoteVM\nrelayvm = net\ntransport_rpc = net.Carry\n")
+    host.set_policy("my.Echo * far vault ask")
+    host.write("/etc/qubes/ask.conf", "[ask]\nrelay_guivm = %s\n" % value)
+    host.start()
+    host.assert_refused(host.call("net", "vault", "my.Echo", options=["--source-qube=far"]))
+    assert refused(host)["reason"].endswith("source domain has no GuiVM")
+
+
 def test_nothing_is_granted_to_who_has_no_name_here(host):
     """The relay's unknown_source stands for ever somebody else."""
     host.add_domain("net", guivm="desktop", unknown_source="stranger")
