@@ -529,7 +529,8 @@ def test_a_cut_that_stays(three):
 
 def test_a_lossy_link(three):
     a, b, _ = three
-    b.run(lose, 10)
+    assert a.run(stream, "there", 1)[0] == 0  # connected: what gives up while it connects is ssh, and rightly
+    b.run(lose, 5)
     try:
         status, sent, arrived = a.run(stream, "there", 8 << 20)
     finally:
