@@ -31,6 +31,7 @@
 #include <systemd/sd-event.h>
 
 #include "broker/call.h"
+#include "broker/calltable.h"
 #include "broker/caller.h"
 #include "broker/domain.h"
 #include "broker/timing.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One call, from request to end, and the table of all that are open.
+ * One call, from request to end. All that are open are in broker/calltable.h.
  *
  *   DECIDING -- allowed, target halted --> STARTING -- link is up --.
  *    |   |                  ^                                       v
@@ -10,7 +10,7 @@
  *
  *   every state -- refused, hang-up, deadline, CALL_ENDED, agent gone --> freed, with one audit record
  *
- *   DECIDING    inside call_new(): the policy is asked; no event is waited for
+ *   DECIDING    inside call_request(): the policy is asked; no event is waited for
  *   ASKING      a person owes us an answer; the deadline of the prompt bounds it. It has no target, and no start record
  *   STARTING    the supervisor owes us the target's agent, or its failure; the target's deadline bounds it
  *   CONNECTING  the agent's socket owes us room for the message; the link's queue bounds it
@@ -24,8 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "base/name.h"
-#include "broker/callids.h"
 #include "broker/channel.h"
 #include "broker/record.h"
 #include "wire/call.h"
@@ -126,26 +126,10 @@ enum {
         CALL_KILL_E_AWAY, /* nobody can be told: the target's agent has no link */
 };
 
-typedef struct CallTable {
-        Call **buckets;
-        size_t n_buckets; /* a power of two */
-        size_t n_calls;
-        CallIds ids;
-} CallTable;
-
 /** call_state_text() - "running", … */
 const char *call_state_text(CallState state);
 /** call_target_text() - the target, as the policy resolved it */
 const char *call_target_text(const Call *call);
-
-/** call_table_init() - empty, without ids */
-int call_table_init(CallTable *table);
-/** call_table_deinit() - forget all calls: they go on without us, and agents list them to the next broker */
-void call_table_deinit(CallTable *table);
-/** call_table_count() - how many calls are in each state */
-void call_table_count(const CallTable *table, size_t ret_states[static _CALL_STATE_N]);
-/** call_table_find() - Return: a borrowed pointer, or NULL */
-Call *call_table_find(const CallTable *table, uint32_t id);
 
 /**
  * call_request() - admit and decide one call
@@ -193,33 +177,26 @@ int call_on_not_sent(Call *call);
 /** call_on_ended() - told by the link: CALL_ENDED */
 void call_on_ended(Call *call, const CallEnded *ended);
 
-/** call_table_on_domain_up() - connect what waits for this target. Return: 0 or a negative error */
-int call_table_on_domain_up(CallTable *table, Domain *target);
-/** call_table_on_start_failed() - refuse what waits for it. Return: 0 or a negative error */
-int call_table_on_start_failed(CallTable *table, Domain *target);
-/** call_table_on_link_lost() - refuse what was queued; what runs goes on. Return: 0 or a negative error */
-int call_table_on_link_lost(CallTable *table, Domain *target);
-/**
- * call_table_on_list() - the agent of @target says what runs there, or ended untold: all else that we thought ran there has ended;
- * what we do not know began under an earlier broker and is entered. @ids is sorted. Return: 0 or a negative error
+/*
+ * Its steps, for broker/calltable.h: what happens to a domain happens to its calls.
  */
-int call_table_on_list(CallTable *table, Domain *target, uint32_t *ids, size_t n_ids);
+
 /**
- * call_table_restore() - enter what an earlier broker had open in @target, but for what had not been connected: that ends
- * @target: NULL: what is left, whose target is no longer there, ends
+ * call_new() - enter a call into the table
+ * @source:     NULL: it began under an earlier broker
+ * @target:     NULL: not known yet
+ * @asked_usec: when it was asked for
  *
- * Return: 0 or a negative error.
+ * *@ret_call is the table's. Return: 0 or a negative error.
  */
-int call_table_restore(CallTable *table, Domain *target);
-/** call_table_on_drain() - what runs in @target ends with @link, which is no longer the live one */
-void call_table_on_drain(CallTable *table, Domain *target, Link *link);
-/** call_table_on_drain_list() - so do these, known or not. Return: 0 or a negative error */
-int call_table_on_drain_list(CallTable *table, Domain *target, Link *link, const uint32_t *ids, size_t n_ids);
-/** call_table_on_drained() - @link has ended */
-void call_table_on_drained(CallTable *table, Domain *target, const Link *link);
-/** call_table_abandon() - this broker ends: what has not begun never will, and whoever waits for it is not told by us */
-void call_table_abandon(CallTable *table);
-/** call_table_end_domain() - end what runs in @domain, what it has called, and what waits. Return: 0 or a negative error */
-int call_table_end_domain(CallTable *table, Domain *domain);
-/** call_table_on_agent_ended() - the supervisor says that the agent is gone for good */
-void call_table_on_agent_ended(CallTable *table, Domain *target);
+int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target, const char *service, uint64_t asked_usec,
+             Call **ret_call);
+/** call_free() - forget it, and who waits for it; accepts NULL. Return: NULL */
+Call *call_free(Call *call);
+DEFINE_CLEANUP(Call *, call_free)
+/** call_connect() - the target runs: tell its agent, then the origin. Return: 0 or a negative error */
+int call_connect(Call *call);
+/** call_refuse() - it will not run: tell the origin, record it, free it. Return: 0 or a negative error */
+int call_refuse(Call *call, ReplyReason reason, const char *why);
+/** call_end() - record how it ended (@reason may be NULL, @status -1: not known), tell who wanted it ended, free it */
+void call_end(Call *call, const char *how, const char *reason, int status, uint64_t run_usec);
