@@ -16,8 +16,10 @@
 /** Events taken from the kernel at a time. */
 #define AGENT_EVENTS_MAX 64
 
-/** How long an agent that has nothing else left waits for a broker to tell the last ends to. */
+/** How long an agent that has nothing else left waits for a broker that is there to take the last ends. */
 #define AGENT_TELL_USEC (3 * USEC_PER_SEC)
+/** … and, where none is there, for how long after the last one: a restart of the host's programs takes a tenth of this. */
+#define AGENT_RESTART_USEC (1 * USEC_PER_SEC)
 
 struct Agent {
         Runner runner;
@@ -279,14 +281,35 @@ static bool agent_has_running(const Agent *agent) {
         return agent->runner.calls.n_calls > n_ended;
 }
 
+/* When the ends that nobody was told are given up; only for an agent that has nothing else left. */
+static uint64_t agent_give_up_usec(const Agent *agent) {
+        if (agent->link.state == LINK_STATE_DOWN && agent->link.absent)
+                return agent->link.lost_usec + AGENT_RESTART_USEC;
+        return agent->drained_usec + AGENT_TELL_USEC;
+}
+
 /* The last call has ended, and the broker knows, or there is none that could be told. */
-static void agent_check_drained(Agent *agent) {
+static int agent_check_drained(Agent *agent) {
+        uint64_t now = clock_now();
+        int r;
+
         if (!agent->draining || agent_has_running(agent))
-                return;
-        if (agent->drained_usec == 0)
-                agent->drained_usec = clock_now();
-        if (agent->runner.calls.n_calls == 0 || clock_now() - agent->drained_usec >= AGENT_TELL_USEC)
-                agent->runner.stopping = true;
+                return 0;
+        if (agent->drained_usec == 0) {
+                agent->drained_usec = now;
+                if (agent->runner.calls.n_calls > 0 && agent->link.state == LINK_STATE_DOWN) {
+                        link_try_soon(&agent->link, now);
+                        r = agent_connect(agent);
+                        if (r)
+                                return error_trace(r);
+                }
+        }
+        if (agent->runner.calls.n_calls > 0 && agent_give_up_usec(agent) > now)
+                return 0;
+        if (agent->runner.calls.n_calls > 0)
+                log_warning("no broker could be told how the last %zu calls ended", agent->runner.calls.n_calls);
+        agent->runner.stopping = true;
+        return 0;
 }
 
 static int agent_on_signal(Agent *agent) {
@@ -347,7 +370,7 @@ static int agent_on_deadline(Agent *agent) {
 }
 
 static uint64_t agent_deadline(const Agent *agent) {
-        uint64_t deadline_usec = agent->drained_usec > 0 ? agent->drained_usec + AGENT_TELL_USEC : agent->kill_usec;
+        uint64_t deadline_usec = agent->drained_usec > 0 ? agent_give_up_usec(agent) : agent->kill_usec;
 
         return deadline_usec < agent->link.deadline_usec ? deadline_usec : agent->link.deadline_usec;
 }
@@ -370,13 +393,13 @@ int agent_run(Agent *agent) {
                 r = agent_on_deadline(agent);
                 if (!r && !agent->link_full)
                         r = agent_flush_ended(agent);
-                if (!r)
+                r = r ?: agent_check_drained(agent);
+                if (!r && !agent->runner.stopping)
                         r = runner_wait(&agent->runner, agent_deadline(agent), events, AGENT_EVENTS_MAX, &n);
                 for (int i = 0; !r && i < n && !agent->runner.stopping; ++i)
                         r = agent_on_event(agent, &events[i]);
                 if (r)
                         return error_trace(r);
-                agent_check_drained(agent);
         }
         return 0;
 }

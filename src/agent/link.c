@@ -30,6 +30,8 @@ int link_connect_saying(Link *link, uint64_t now_usec, const void *message, size
         int r;
 
         r = socket_connect(link->path, SOCK_SEQPACKET | SOCK_NONBLOCK, &link->fd);
+        /* The supervisor listens as long as it lives, whatever becomes of its brokers. */
+        link->absent = r == -ENOENT || r == -ECONNREFUSED;
         if (r < 0) {
                 link_lose(link, now_usec, strerror(-r));
                 return LINK_E_LOST;
@@ -48,6 +50,11 @@ int link_connect_saying(Link *link, uint64_t now_usec, const void *message, size
         return 0;
 }
 
+void link_try_soon(Link *link, uint64_t now_usec) {
+        link->deadline_usec = now_usec;
+        link->retry_usec = LINK_RETRY_MIN_USEC;
+}
+
 void link_set_up(Link *link, uint64_t now_usec) {
         link->state = LINK_STATE_UP;
         link->deadline_usec = UINT64_MAX;
@@ -58,6 +65,8 @@ void link_set_up(Link *link, uint64_t now_usec) {
 void link_lose(Link *link, uint64_t now_usec, const char *reason) {
         if (link->state == LINK_STATE_UP && now_usec - link->up_usec >= LINK_STABLE_USEC)
                 link->retry_usec = LINK_RETRY_MIN_USEC;
+        if (link->state == LINK_STATE_UP)
+                link->lost_usec = now_usec;
         /* Once an outage: a host without a broker would fill its log. */
         if (link->complained)
                 log_debug("%s: %s", link->path, reason);

@@ -48,6 +48,8 @@ typedef struct Link {
         uint64_t deadline_usec; /* DOWN: next attempt; HELLO: give up; UP: none, UINT64_MAX */
         uint64_t retry_usec;    /* what the next wait will be */
         uint64_t up_usec;       /* since when it is UP */
+        uint64_t lost_usec;     /* when it was UP last; 0: it never was */
+        bool absent;            /* the last attempt found nobody: neither a broker nor whoever starts one */
         bool complained;        /* the present outage was logged */
 } Link;
 
@@ -61,6 +63,9 @@ int link_connect(Link *link, uint64_t now_usec);
 
 /** link_connect_saying() - the same with @message instead of HELLO; nothing but that is agreed on yet */
 int link_connect_saying(Link *link, uint64_t now_usec, const void *message, size_t n);
+
+/** link_try_soon() - DOWN: the next attempt is due at @now_usec, and the waits after it are short again */
+void link_try_soon(Link *link, uint64_t now_usec);
 
 /** link_set_up() - HELLO to UP */
 void link_set_up(Link *link, uint64_t now_usec);

@@ -39,14 +39,24 @@ static void test_backoff(void **state) {
                 assert_int_equal(link_connect(&link, now), LINK_E_LOST);
                 assert_int_equal(link.state, LINK_STATE_DOWN);
                 assert_int_equal(link.fd, -1);
+                assert_true(link.absent);
                 assert_int_equal(link.deadline_usec, now + wait);
                 now = link.deadline_usec;
                 wait = wait * 2 < LINK_RETRY_MAX_USEC ? wait * 2 : LINK_RETRY_MAX_USEC;
         }
         assert_int_equal(wait, LINK_RETRY_MAX_USEC);
+        assert_int_equal(link.lost_usec, 0);
+
+        /* Unless somebody has a reason to hurry. */
+        link_try_soon(&link, now);
+        assert_int_equal(link.deadline_usec, now);
+        assert_int_equal(link_connect(&link, now), LINK_E_LOST);
+        assert_int_equal(link.deadline_usec, now + LINK_RETRY_MIN_USEC);
+        link.retry_usec = LINK_RETRY_MAX_USEC;
 
         listener = listen_link();
         assert_int_equal(link_connect(&link, now), 0);
+        assert_false(link.absent);
         assert_int_equal(link.state, LINK_STATE_HELLO);
         assert_int_equal(link.deadline_usec, now + LINK_HELLO_USEC);
 
@@ -60,6 +70,7 @@ static void test_backoff(void **state) {
         assert_int_equal(link_connect(&link, now), 0);
         link_set_up(&link, now);
         link_lose(&link, now + LINK_STABLE_USEC, "test");
+        assert_int_equal(link.lost_usec, now + LINK_STABLE_USEC);
         assert_int_equal(link.deadline_usec, now + LINK_STABLE_USEC + LINK_RETRY_MIN_USEC);
 
         for (unsigned i = 0; i < 2; ++i) {
@@ -68,6 +79,11 @@ static void test_backoff(void **state) {
                 fd_close(accepted);
         }
         fd_close(listener);
+
+        /* The socket is there and whoever listened is not; an attempt that fails does not change when it was UP. */
+        assert_int_equal(link_connect(&link, now + 2 * LINK_STABLE_USEC), LINK_E_LOST);
+        assert_true(link.absent);
+        assert_int_equal(link.lost_usec, now + LINK_STABLE_USEC);
         unlink(path);
         link_deinit(&link);
 }

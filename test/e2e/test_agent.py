@@ -23,6 +23,7 @@ AGENT = os.path.join(os.environ.get("QAIR_BUILD", "build"), "src/agent/qrexec-ag
 UID = 64123 if os.geteuid() == 0 else os.geteuid()
 ACCOUNT = "agent-test"
 LIMIT = 20  # seconds for anything that ought to happen at once
+AT_ONCE = 2.5  # seconds for an end that nothing is waited for, or no longer than a second
 
 STDIN, STDOUT, STDERR, EXIT_CODE = 0x190, 0x191, 0x192, 0x193
 EXEC_CMDLINE, JUST_EXEC, HELLO = 0x200, 0x201, 0x300
@@ -1053,7 +1054,7 @@ def test_told_to_stop_it_ends_with_its_last_call(agent, is_direct):
     assert agent.agent.poll() is None
     assert finish(calls[2][1], b"5\n") == 5
     assert agent.ended() == (calls[2][0], EXITED, 5)
-    assert agent.agent.wait(LIMIT) == 0
+    assert agent.agent.wait(AT_ONCE) == 0
 
 
 def test_told_to_stop_without_a_broker(agent):
@@ -1064,7 +1065,23 @@ def test_told_to_stop_without_a_broker(agent):
     agent.link.close()
     agent.agent.send_signal(signal.SIGTERM)
     assert finish(caller, b"x\n") == 0
-    assert agent.agent.wait(LIMIT) == 0
+    assert agent.agent.wait(AT_ONCE) == 0
+    agent.wait_log("no broker could be told how the last 1 calls ended")
+
+
+def test_told_to_stop_while_its_broker_is_restarted(agent):
+    """The last end waits for a broker that comes soon."""
+    agent.service("svc", "#!/bin/sh\nread line\n")
+    call_id, caller = agent.call("svc+")
+    agent.listener.close()
+    agent.link.close()
+    agent.agent.send_signal(signal.SIGTERM)
+    assert finish(caller, b"x\n") == 0
+    agent.relisten()
+    agent.link, _ = agent.listener.accept()
+    assert agent.link.recv(100) == struct.pack("<III", CALL_DRAIN, 4, call_id)
+    assert agent.ended() == (call_id, EXITED, 0)
+    assert agent.agent.wait(AT_ONCE) == 0
 
 
 def test_handler_that_dies(agent):
