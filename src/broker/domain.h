@@ -35,7 +35,7 @@ typedef struct QubesdbStore QubesdbStore;
 /** Connections of one domain that have not been answered yet: far above honest use, far below our descriptors. */
 #define DOMAIN_CONNECTIONS_MAX 512
 /** Links of one domain: the live one, those that drain, and newcomers. Apart, or a domain could lock out its own agent. */
-#define DOMAIN_LINKS_MAX 16
+#define DOMAIN_LINKS_MAX 80
 /** The same for all strangers together. */
 #define DOMAIN_STRANGERS_MAX 64
 /** Calls of one domain that are open at a time, if its `max_calls` says nothing else. */

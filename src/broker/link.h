@@ -51,8 +51,8 @@ enum {
  */
 int link_new(Broker *broker, Domain *domain, int fd);
 
-/** Agents of one domain that drain at a time: upgrades in a row, each with a call that does not end. */
-#define LINK_DRAINING_MAX 4
+/** Agents of one domain that drain at a time: restarts in a row, each with a call that does not end; a descriptor each. */
+#define LINK_DRAINING_MAX 64
 /** How long the agent of a domain that was removed may take to report the ends of its calls. */
 #define LINK_GONE_USEC (UINT64_C(10) * 1000000)
 

@@ -92,7 +92,7 @@ def test_stop_and_start_while_a_call_runs(host):
     host.add_service("my.Wait", "echo started; read line; exit 7")
     host.start()
     calls = []
-    for n in range(3):
+    for n in range(6):
         assert host.qair("domain", "start", "vault").stdout == b"vault is running\n"
         calls.append(host.start_call("work", "vault", "my.Wait"))
         assert calls[-1].stdout.readline() == b"started\n"
@@ -104,11 +104,11 @@ def test_stop_and_start_while_a_call_runs(host):
     assert host.qair("domain", "start", "vault").returncode == 0
     assert host.call("work", "vault", "my.Hello").stdout.startswith(b"hello work\n")
     agents = processes.running(AGENT)
-    assert len(agents) == 4
+    assert len(agents) == 7
     for call in calls:
         call.communicate(b"go on\n", timeout=20)
         assert call.returncode == 7
-    host.wait_audit(event="end", service="my.Wait", how="exited", status=7, n=3)
+    host.wait_audit(event="end", service="my.Wait", how="exited", status=7, n=6)
     assert state(host, "vault") == "running"
     assert host.qair("domain", "stop", "vault").returncode == 0
     assert all(agent.wait(20) for agent in agents)

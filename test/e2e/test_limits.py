@@ -121,13 +121,24 @@ def test_a_domain_does_not_keep_the_host_from_calling_it(host, same_broker):
 
 def test_too_many_links(host, same_broker):
     host.start()
-    stack, links = connections("evil", 20, "/run/qubes/domains/evil/link", wire.socket.SOCK_SEQPACKET)
+    stack, links = connections("evil", 84, "/run/qubes/domains/evil/link", wire.socket.SOCK_SEQPACKET)
     with stack:
-        host.wait_log("evil: more than 16 links: closed the newest")
-        for link in links[16:]:
+        host.wait_log("evil: more than 80 links: closed the newest")
+        for link in links[80:]:
             assert link.recv(100) == b""
         assert_served(host)
     assert_served(host, target="evil")
+
+
+def test_too_many_agents_that_drain(host, same_broker):
+    """Its own agent has a place all the same."""
+    host.start()
+    stack, links = connections("evil", 65, "/run/qubes/domains/evil/link", wire.socket.SOCK_SEQPACKET)
+    with stack:
+        for link in links:
+            link.send(wire.call_drain())
+        host.wait_log("evil: more than 64 agents of its drain: closed the newest")
+        assert_served(host, target="evil")
 
 
 def test_one_caller_does_not_fill_the_queue_of_an_agent(host, same_broker):
