@@ -613,7 +613,7 @@ def test_many_calls_at_once(host):
     for number, call in enumerate(calls):
         stdout, _ = call.communicate(b"line %d\n" % number, timeout=LIMIT_SEC)
         assert (call.returncode, stdout) == (3, b"%d line %d\n" % (number, number))
-    wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) == before_fds, "the agent to close everything")
+    wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) <= before_fds, "the agent to close everything")
 
 
 def private_kib(pid):
