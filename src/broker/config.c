@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "broker/remote.h"
 #include "inventory/inventory.h"
+#include "inventory/remote.h"
 #include "policy/evaluate.h"
 #include "qubesdb/view.h"
 #include "policy/question.h"
@@ -456,21 +456,11 @@ static int config_take(Config *config, PolicyResolution *resolution, ConfigDecis
         return 0;
 }
 
-/* Does the relay's `unknown_source` stand for somebody that has no name here? */
-static bool config_is_unknown(const InventoryDomain *relay, const RequestName *requested,
-                              const RequestName *speaks_for) {
-        const InventoryDomain *unknown = relay->unknown_source;
-
-        return unknown && strcmp(speaks_for->text, unknown->name.text) == 0 &&
-               strcmp(requested->text, unknown->name.text) != 0 &&
-               strcmp(requested->text, unknown->remote_name.text) != 0;
-}
-
 /* *@ret_usable: there is a resolution; else @decision refuses. */
 static int config_evaluate(Config *config, const DomainName *source, const RequestName *requested_source,
                            const RequestName *requested_target, const char *service, ConfigDecision *decision,
                            PolicyResolution *resolution, bool *ret_usable) {
-        const InventoryDomain *relay;
+        const InventoryDomain *relay, *speaks_for = NULL;
         PolicyRequest request;
         int r;
 
@@ -495,13 +485,14 @@ static int config_evaluate(Config *config, const DomainName *source, const Reque
         }
         config->speaks_for = *requested_source;
         if (requested_source->text[0] != '\0' &&
-            remote_find_source(config->inventory, relay, requested_source, &config->speaks_for)) {
-                strcpy(decision->why, "denied: two RemoteVMs behind this relay have the requested source's name, one "
-                                      "here and one over there: give each remote_name once");
+            remote_find_source(config->inventory, relay, requested_source, &speaks_for, &decision->is_unknown_source)) {
+                strcpy(decision->why, "denied: " REMOTE_AMBIGUOUS_TEXT);
                 return 0;
         }
-
-        decision->is_unknown_source = config_is_unknown(relay, requested_source, &config->speaks_for);
+        if (speaks_for) {
+                config->speaks_for = (RequestName){};
+                memcpy(config->speaks_for.text, speaks_for->name.text, sizeof(speaks_for->name.text));
+        }
         request = (PolicyRequest){
                 .source = policy_slice(source->text),
                 .requested_source = policy_slice(config->speaks_for.text),

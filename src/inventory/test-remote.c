@@ -1,98 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #undef NDEBUG
-#include "broker/remote.h"
+#include "inventory/remote.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/fd.h"
-
-static const char remote[] = "[domain]\ntype = RemoteVM\ntransport_rpc = t.T\n";
-
-static const struct {
-        const char *name, *relay, *more;
-} domains[] = {
-        { "work", NULL, "user = work\n" },
-        { "net", NULL, "user = net\n" },
-        { "open", NULL, "user = open\nunknown_source = stranger\n" },
-        { "b-work", "net", "remote_name = work\n" },
-        { "far", "net", "" },
-        { "x", "net", "remote_name = y\n" },
-        { "y", "net", "remote_name = z\n" },
-        { "stranger", "open", "" },
-        { "hop1", "net", "" },
-        { "hop2", "hop1", "" },
-        { "hop3", "hop2", "" },
-};
+#include "inventory/test-hosts.h"
 
 static Inventory *load(void) {
-        char folder[] = "/tmp/qair-test-remote-XXXXXX", path[128], text[512];
+        char folder[] = HOSTS_FOLDER;
         Diagnostics diagnostics = DIAGNOSTICS_INIT;
         Inventory *inventory = NULL;
+        int r;
 
-        assert_non_null(mkdtemp(folder));
-        for (size_t i = 0; i < ARRAY_SIZE(domains); ++i) {
-                _cleanup_fd_ int fd = -1;
-                int n = snprintf(text, sizeof(text), "%s%s%s\n%s", domains[i].relay ? remote : "[domain]\n",
-                                 domains[i].relay ? "relayvm = " : "", domains[i].relay ?: "", domains[i].more);
-
-                snprintf(path, sizeof(path), "%s/%s.conf", folder, domains[i].name);
-                fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-                assert_true(fd >= 0);
-                assert_int_equal(fd_write_full(fd, text, (size_t)n), 0);
-        }
-        if (inventory_load(folder, &diagnostics, &inventory)) {
+        hosts_make(folder);
+        r = inventory_load(folder, &diagnostics, &inventory);
+        hosts_remove(folder);
+        if (r) {
                 diagnostics_log(&diagnostics);
                 fail();
         }
-        for (size_t i = 0; i < ARRAY_SIZE(domains); ++i) {
-                snprintf(path, sizeof(path), "%s/%s.conf", folder, domains[i].name);
-                unlink(path);
-        }
-        rmdir(folder);
         return inventory;
 }
 
 static void test_source(void **state) {
         static const struct {
-                const char *name, *relay, *requested, *expect;
+                const char *name, *relay, *requested, *expect; /* "": nobody; NULL: ambiguous */
+                bool is_unknown;
         } cases[] = {
                 { "its name here", "net", "b-work", "b-work" },
                 { "its name over there", "net", "work", "b-work" },
                 { "one name for both", "net", "far", "far" },
                 { "the name of one, the remote name of another", "net", "y", NULL },
-                { "behind another relay", "open", "far", "far" },
+                { "behind another relay", "open", "far", "" },
                 { "a relay's own", "open", "stranger", "stranger" },
-                { "unknown, and none is named for that", "net", "nobody", "nobody" },
-                { "unknown", "open", "nobody", "stranger" },
-                { "a domain here is not unknown", "open", "work", "work" },
-                { "nor is the host", "open", "dom0", "dom0" },
-                { "nor the relay itself", "open", "open", "open" },
-                { "a keyword", "open", "@adminvm", "@adminvm" },
-                { "a UUID", "open", "uuid:00000000-0000-4000-8000-000000000000",
-                  "uuid:00000000-0000-4000-8000-000000000000" },
-                { "one who is no relay", "work", "far", "far" },
+                { "unknown, and none is named for that", "net", "nobody", "" },
+                { "unknown", "open", "nobody", "stranger", true },
+                { "a domain here is not unknown", "open", "work", "" },
+                { "nor is the host", "open", "dom0", "" },
+                { "nor the relay itself", "open", "open", "" },
+                { "a keyword", "open", "@adminvm", "" },
+                { "a UUID", "open", "uuid:00000000-0000-4000-8000-000000000000", "" },
+                { "one who is no relay", "work", "far", "" },
         };
         _cleanup_(inventory_freep) Inventory *inventory = load();
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
-                RequestName requested = {}, source = {};
+                const InventoryDomain *source = NULL;
+                RequestName requested = {};
+                bool is_unknown = false;
                 int r;
 
                 strcpy(requested.text, cases[i].requested);
-                r = remote_find_source(inventory, inventory_lookup(inventory, cases[i].relay), &requested, &source);
+                r = remote_find_source(inventory, inventory_lookup(inventory, cases[i].relay), &requested, &source,
+                                       &is_unknown);
                 if (r != (cases[i].expect ? 0 : REMOTE_E_AMBIGUOUS) ||
-                    (!r && strcmp(source.text, cases[i].expect) != 0))
-                        fail_msg("%s: %d, %s", cases[i].name, r, source.text);
+                    (!r && strcmp(source ? source->name.text : "", cases[i].expect) != 0) ||
+                    is_unknown != cases[i].is_unknown)
+                        fail_msg("%s: %d, %s", cases[i].name, r, source ? source->name.text : "nobody");
         }
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/remote.h"
+#include "inventory/remote.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +11,7 @@ static bool remote_may_be_unknown(const Inventory *inventory, const RequestName 
 }
 
 int remote_find_source(const Inventory *inventory, const InventoryDomain *relay, const RequestName *requested,
-                       RequestName *ret_source) {
+                       const InventoryDomain **ret_source, bool *ret_is_unknown) {
         const InventoryDomain *found = NULL;
 
         for (size_t i = 0; i < inventory->n_domains; ++i) {
@@ -26,14 +25,8 @@ int remote_find_source(const Inventory *inventory, const InventoryDomain *relay,
                         return REMOTE_E_AMBIGUOUS;
                 found = domain;
         }
-        if (!found && relay->unknown_source && remote_may_be_unknown(inventory, requested))
-                found = relay->unknown_source;
-        if (!found) {
-                *ret_source = *requested;
-                return 0;
-        }
-        *ret_source = (RequestName){};
-        memcpy(ret_source->text, found->name.text, sizeof(found->name.text));
+        *ret_is_unknown = !found && relay->unknown_source && remote_may_be_unknown(inventory, requested);
+        *ret_source = *ret_is_unknown ? relay->unknown_source : found;
         return 0;
 }
 

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names across hosts: what a relay calls its domains is not what we call them, and a relay may itself be on another host
- * (doc/architecture.md, "Other hosts"). Pure functions over the inventory.
+ * (doc/architecture.md, "Other hosts"). Pure functions over the inventory, for the broker and for what explains it.
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/name.h"
 #include "inventory/inventory.h"
+
+/** What is said of REMOTE_E_AMBIGUOUS. */
+#define REMOTE_AMBIGUOUS_TEXT                                                                                       \
+        "two RemoteVMs behind this relay have the requested source's name, one here and one over there: give each " \
+        "remote_name once"
 
 enum {
         _REMOTE_E_SUCCESS,
@@ -16,15 +23,16 @@ enum {
 
 /**
  * remote_find_source() - whom a relay means
- * @relay:      who says so
- * @requested:  whom it claims to speak for; not empty
- * @ret_source: the RemoteVM behind @relay whose name or remote_name that is; else, if nothing here has that name and the
- *              relay has an `unknown_source`, that one; else what was claimed, for the policy to refuse
+ * @relay:          who says so
+ * @requested:      whom it claims to speak for; not empty
+ * @ret_source:     the RemoteVM behind @relay whose name or remote_name that is; else, if nothing here has that name and
+ *                  the relay has an `unknown_source`, that one; else NULL: what was claimed is the policy's to refuse
+ * @ret_is_unknown: it is the one for unknown sources, and was not named itself
  *
- * Return: 0 or REMOTE_E_AMBIGUOUS.
+ * Return: 0 or REMOTE_E_AMBIGUOUS; both are untouched then.
  */
 int remote_find_source(const Inventory *inventory, const InventoryDomain *relay, const RequestName *requested,
-                       RequestName *ret_source);
+                       const InventoryDomain **ret_source, bool *ret_is_unknown);
 
 /**
  * remote_wrap() - where a call goes whose target's relay is itself on another host
