@@ -30,7 +30,7 @@ typedef struct CompareGroups {
 typedef struct Compare {
         FILE *stream;
         Policy *old_policy, *new_policy;
-        PolicyFacts *facts;
+        const PolicySystem *system;
         PolicySubjects subjects;
         PolicyTargets targets;
         CompareGroups of_source, of_subject;
@@ -66,9 +66,9 @@ static void compare_pair_deinit(ComparePair *pair) {
 }
 
 static int compare_decide(const Compare *compare, const PolicyRequest *request, ComparePair *ret_pair) {
-        int r = policy_decide(compare->old_policy, compare->facts, request, &ret_pair->old_decision);
+        int r = policy_decide(compare->old_policy, compare->system, request, &ret_pair->old_decision);
 
-        return r ?: policy_decide(compare->new_policy, compare->facts, request, &ret_pair->new_decision);
+        return r ?: policy_decide(compare->new_policy, compare->system, request, &ret_pair->new_decision);
 }
 
 static bool compare_field_is_told(const PolicyDecision *decision, PolicyField field) {
@@ -281,8 +281,8 @@ static int compare_subject(Compare *compare, PolicyPair subject) {
 
         if (!service)
                 return error_origin(-ENOMEM);
-        for (size_t i = 0; i < compare->facts->n_domains && r == 0; ++i) {
-                const PolicyAtom *source = compare->facts->domains[i].name;
+        for (size_t i = 0; i < compare->system->facts->n_domains && r == 0; ++i) {
+                const PolicyAtom *source = compare->system->facts->domains[i].name;
 
                 if (policy_name_is_dom0(policy_atom_slice(source)))
                         continue;
@@ -315,14 +315,14 @@ static int compare_collect(Compare *compare) {
         return r;
 }
 
-int policy_compare(FILE *stream, Policy *old_policy, Policy *new_policy, PolicyFacts *facts, size_t *ret_n) {
+int policy_compare(FILE *stream, Policy *old_policy, Policy *new_policy, const PolicySystem *system, size_t *ret_n) {
         _cleanup_(compare_deinit) Compare compare = {
-                .stream = stream, .old_policy = old_policy, .new_policy = new_policy, .facts = facts
+                .stream = stream, .old_policy = old_policy, .new_policy = new_policy, .system = system
         };
         int r;
 
         r = compare_collect(&compare);
-        r = r ?: policy_targets_init(&compare.targets, facts);
+        r = r ?: policy_targets_init(&compare.targets, system->facts);
         for (size_t i = 0; i < compare.subjects.n && r == 0; ++i)
                 r = compare_subject(&compare, compare.subjects.pairs[i]);
         if (r < 0)

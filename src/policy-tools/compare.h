@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#include "policy/facts.h"
+#include "policy-tools/system.h"
 #include "policy/policy.h"
 
 /**
@@ -21,4 +21,4 @@
  *
  * Return: 0 or a negative error.
  */
-int policy_compare(FILE *stream, Policy *old_policy, Policy *new_policy, PolicyFacts *facts, size_t *ret_n);
+int policy_compare(FILE *stream, Policy *old_policy, Policy *new_policy, const PolicySystem *system, size_t *ret_n);

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "inventory/remote.h"
 #include "policy/quote.h"
 
 static const char *const field_names[_POLICY_FIELD_N] = {
@@ -63,14 +65,43 @@ static int decision_set_user(PolicyDecision *decision, const PolicyAtom *user) {
                             is_usual);
 }
 
-static int decision_fill_allow(PolicyDecision *decision) {
-        const PolicyResolution *resolution = &decision->resolution;
-        size_t n_target = resolution->target.party.text.n + 16;
-        size_t n_service = resolution->request.service.n + 3 * POLICY_MESSAGE_MAX;
-        _cleanup_free_ char *target = malloc(n_target), *service = malloc(n_service);
+int policy_decision_carriage(const PolicySystem *system, const PolicyResolution *resolution, PolicySlice *ret_relay,
+                             char **ret_service) {
+        _cleanup_free_ char *service = malloc(SERVICE_DESCRIPTOR_MAX + 1);
+        const PolicyAtom *relay = resolution->destination->name;
+        DomainName target;
+
+        if (!service)
+                return error_origin(-ENOMEM);
+        if (policy_resolution_service(resolution, service, SERVICE_DESCRIPTOR_MAX + 1))
+                return POLICY_DECISION_E_TOO_LONG;
+        *ret_relay = policy_atom_slice(relay);
+        if (system->inventory && domain_name_parse(relay->text, relay->n, &target) == 0) {
+                if (remote_wrap(system->inventory, &target, service))
+                        return POLICY_DECISION_E_TOO_LONG;
+                *ret_relay = policy_slice(inventory_lookup(system->inventory, target.text)->name.text);
+        }
+        *ret_service = steal_ptr(&service);
+        return 0;
+}
+
+static int decision_fill_carriage(const PolicySystem *system, PolicyDecision *decision) {
+        _cleanup_free_ char *service = NULL;
+        PolicySlice relay;
         int r;
 
-        if (!target || !service)
+        r = policy_decision_carriage(system, &decision->resolution, &relay, &service);
+        r = r ?: decision_set(decision, POLICY_FIELD_RELAY, relay, false);
+        return r ?: decision_set_text(decision, POLICY_FIELD_SERVICE, service, false);
+}
+
+static int decision_fill_allow(const PolicySystem *system, PolicyDecision *decision) {
+        const PolicyResolution *resolution = &decision->resolution;
+        size_t n_target = resolution->target.party.text.n + 16;
+        _cleanup_free_ char *target = malloc(n_target);
+        int r;
+
+        if (!target)
                 return error_origin(-ENOMEM);
         r = error_fold(policy_target_format(&resolution->target, target, n_target));
         r = r ?: decision_set_text(decision, POLICY_FIELD_TARGET, resolution->is_dom0 ? "dom0" : target, false);
@@ -79,12 +110,7 @@ static int decision_fill_allow(PolicyDecision *decision) {
                                     policy_slice_equal(resolution->user, POLICY_SLICE("DEFAULT")));
         r = r ?: decision_set_bool(decision, POLICY_FIELD_AUTOSTART, resolution->autostart, true);
         r = r ?: decision_set_bool(decision, POLICY_FIELD_NOTIFY, resolution->notify, false);
-        if (r || !resolution->is_remote)
-                return r;
-        if (policy_resolution_service(resolution, service, n_service) != 0)
-                service[0] = '\0';
-        r = decision_set(decision, POLICY_FIELD_RELAY, policy_atom_slice(resolution->destination->name), false);
-        return r ?: decision_set_text(decision, POLICY_FIELD_SERVICE, service, false);
+        return r || !resolution->is_remote ? r : decision_fill_carriage(system, decision);
 }
 
 static int decision_fill_ask(PolicyDecision *decision) {
@@ -116,37 +142,68 @@ static int decision_fill_ask(PolicyDecision *decision) {
         return r;
 }
 
-static int decision_fill_deny(PolicyDecision *decision) {
+/* @reason: what is not the resolution's own; else NULL */
+static int decision_fill_deny(PolicyDecision *decision, const char *reason) {
         char message[POLICY_MESSAGE_MAX];
 
-        decision->message = strdup(policy_resolution_message(&decision->resolution, message, sizeof(message)));
+        decision->outcome = POLICY_OUTCOME_DENY;
+        decision->message =
+                strdup(reason ?: policy_resolution_message(&decision->resolution, message, sizeof(message)));
         if (!decision->message)
                 return error_origin(-ENOMEM);
         return decision_set_bool(decision, POLICY_FIELD_NOTIFY, decision->resolution.notify, true);
 }
 
-int policy_decide(Policy *policy, PolicyFacts *facts, const PolicyRequest *request, PolicyDecision *ret_decision) {
-        _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
+/* Whom a relay means, as the broker finds it; what cannot be a name there is left to the policy. */
+static int decision_find_source(const PolicySystem *system, const PolicyRequest *request, PolicyDecision *decision) {
+        char source[DOMAIN_NAME_MAX + 1] = "";
+        const InventoryDomain *relay;
+        RequestName requested = {};
+
+        if (!system->inventory || request->requested_source.n == 0 || request->source.n >= sizeof(source) ||
+            request->requested_source.n >= sizeof(requested.text))
+                return 0;
+        memcpy(source, request->source.text, request->source.n);
+        memcpy(requested.text, request->requested_source.text, request->requested_source.n);
+        relay = inventory_lookup(system->inventory, source);
+        return relay ? remote_find_source(system->inventory, relay, &requested, &decision->speaks_for,
+                                          &decision->is_unknown_source)
+                     : 0;
+}
+
+int policy_decide(Policy *policy, const PolicySystem *system, const PolicyRequest *request,
+                  PolicyDecision *ret_decision) {
+        _cleanup_(policy_decision_deinit) PolicyDecision decision = { .resolution.request = *request };
+        PolicyRequest meant = *request;
         int r = 0;
 
-        policy_evaluate(policy, facts, request, &decision.resolution);
+        if (decision_find_source(system, request, &decision)) {
+                r = decision_fill_deny(&decision, REMOTE_AMBIGUOUS_TEXT);
+                goto done;
+        }
+        if (decision.speaks_for)
+                meant.requested_source = policy_slice(decision.speaks_for->name.text);
+        policy_evaluate(policy, system->facts, &meant, &decision.resolution);
         if (decision.resolution.outcome == POLICY_OUTCOME_ASK)
-                r = policy_question_new(policy, facts, &decision.resolution, &decision.question);
+                r = policy_question_new(policy, system->facts, &decision.resolution, &decision.question);
         if (r < 0)
                 return error_trace(r);
-        policy_route(facts, &decision.resolution);
+        policy_route(system->facts, &decision.resolution);
         decision.outcome = decision.resolution.outcome;
         switch (decision.outcome) {
         case POLICY_OUTCOME_ALLOW:
-                r = decision_fill_allow(&decision);
+                r = decision_fill_allow(system, &decision);
+                if (r == POLICY_DECISION_E_TOO_LONG)
+                        r = decision_fill_deny(&decision, POLICY_DECISION_TOO_LONG_TEXT);
                 break;
         case POLICY_OUTCOME_ASK:
                 r = decision_fill_ask(&decision);
                 break;
         case POLICY_OUTCOME_DENY:
-                r = decision_fill_deny(&decision);
+                r = decision_fill_deny(&decision, NULL);
                 break;
         }
+done:
         if (r < 0)
                 return r;
         *ret_decision = decision;

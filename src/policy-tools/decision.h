@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
+#include "policy-tools/system.h"
 #include "policy/evaluate.h"
 #include "policy/question.h"
 
@@ -30,6 +31,14 @@ typedef enum PolicyField {
         _POLICY_FIELD_N,
 } PolicyField;
 
+/** What is said of POLICY_DECISION_E_TOO_LONG. */
+#define POLICY_DECISION_TOO_LONG_TEXT "the service wrapped for its relay is too long"
+
+enum {
+        _POLICY_DECISION_E_SUCCESS,
+        POLICY_DECISION_E_TOO_LONG, /* the service, as the relay would be told it: such a call is refused */
+};
+
 typedef struct PolicyDecision {
         PolicyOutcome outcome;
         PolicyResolution resolution;   /* routed, if it is allowed */
@@ -37,6 +46,9 @@ typedef struct PolicyDecision {
         char *fields[_POLICY_FIELD_N]; /* NULL: the outcome has none */
         bool is_usual[_POLICY_FIELD_N];
         char *message; /* why it is refused; NULL: it is not */
+        const InventoryDomain
+                *speaks_for;    /* whom the relay means by the requested source; NULL: nobody, or as written */
+        bool is_unknown_source; /* the one that stands for those that are not known here */
 } PolicyDecision;
 
 /** policy_field_name() - the key as it is written, such as "default_target" */
@@ -47,11 +59,24 @@ void policy_decision_deinit(PolicyDecision *decision);
 
 /**
  * policy_decide() - evaluate, compose the question if there is one, route (policy specification, 5)
- * @ret_decision: the caller deinitialises it; points into the policy, the facts and the request's texts
+ * @system:       if it is from an inventory, names across hosts are what the broker makes of them (inventory/remote.h)
+ * @ret_decision: the caller deinitialises it; points into the policy, the system and the request's texts
  *
  * Return: 0 or a negative error.
  */
-int policy_decide(Policy *policy, PolicyFacts *facts, const PolicyRequest *request, PolicyDecision *ret_decision);
+int policy_decide(Policy *policy, const PolicySystem *system, const PolicyRequest *request,
+                  PolicyDecision *ret_decision);
+
+/**
+ * policy_decision_carriage() - who carries an allowed call to a target on another host, and as which service
+ * @resolution:  routed, and is_remote
+ * @ret_relay:   a domain of this host; points into the system
+ * @ret_service: what is started there; the caller frees it
+ *
+ * Return: 0, POLICY_DECISION_E_TOO_LONG, or a negative error.
+ */
+int policy_decision_carriage(const PolicySystem *system, const PolicyResolution *resolution, PolicySlice *ret_relay,
+                             char **ret_service);
 
 /** policy_decision_format() - one line; the caller frees it. Return: NULL if there is no memory */
 char *policy_decision_format(const PolicyDecision *decision);

@@ -247,25 +247,37 @@ static void explain_becomes(FILE *stream, const PolicyDecision *decision) {
 }
 
 /* What the call becomes if this is chosen, where that is not plain. */
-static void explain_choice(FILE *stream, const PolicyFacts *facts, const PolicyQuestion *question, const char *choice) {
-        char message[POLICY_MESSAGE_MAX], service[POLICY_RESPONSE_MAX] = "";
+static int explain_choice(FILE *stream, const PolicySystem *system, const PolicyQuestion *question,
+                          const char *choice) {
+        _cleanup_free_ char *service = NULL;
+        char message[POLICY_MESSAGE_MAX];
         PolicyResolution resolution;
+        PolicySlice relay;
+        int r;
 
         policy_question_answer(question, policy_slice(choice), &resolution);
         if (resolution.outcome == POLICY_OUTCOME_ALLOW)
-                policy_route(facts, &resolution);
+                policy_route(system->facts, &resolution);
         if (resolution.outcome != POLICY_OUTCOME_ALLOW) {
                 fprintf(stream, ", and then refused: %s",
                         policy_resolution_message(&resolution, message, sizeof(message)));
-        } else if (resolution.is_remote) {
-                (void)policy_resolution_service(&resolution, service, sizeof(service));
-                fprintf(stream, ", through %s as %s", SHOWN(policy_atom_slice(resolution.destination->name)),
-                        SHOWN(policy_slice(service)));
+                return 0;
         }
+        if (!resolution.is_remote)
+                return 0;
+        r = policy_decision_carriage(system, &resolution, &relay, &service);
+        if (r < 0)
+                return r;
+        if (r == POLICY_DECISION_E_TOO_LONG)
+                fputs(", and then refused: " POLICY_DECISION_TOO_LONG_TEXT, stream);
+        else
+                fprintf(stream, ", through %s as %s", SHOWN(relay), SHOWN(policy_slice(service)));
+        return 0;
 }
 
-static void explain_question(FILE *stream, const PolicyFacts *facts, const PolicyQuestion *question) {
+static int explain_question(FILE *stream, const PolicySystem *system, const PolicyQuestion *question) {
         const PolicyRule *rule = question->resolution.rule;
+        int r;
 
         fputs("\nThe user is asked to choose:\n", stream);
         for (size_t i = 0; i < question->n_choices; ++i) {
@@ -273,7 +285,9 @@ static void explain_question(FILE *stream, const PolicyFacts *facts, const Polic
                         question->default_choice && strcmp(question->choices[i], question->default_choice) == 0
                                 ? " (preselected)"
                                 : "");
-                explain_choice(stream, facts, question, question->choices[i]);
+                r = explain_choice(stream, system, question, question->choices[i]);
+                if (r < 0)
+                        return r;
                 fputc('\n', stream);
         }
         if (rule->user && rule->user->n > 0)
@@ -282,6 +296,7 @@ static void explain_question(FILE *stream, const PolicyFacts *facts, const Polic
         if (question->dropped_default)
                 fprintf(stream, "  default_target=%s is not among them\n",
                         SHOWN(policy_slice(question->dropped_default)));
+        return 0;
 }
 
 static void explain_warnings(FILE *stream, const PolicyResolution *resolution) {
@@ -294,7 +309,15 @@ static void explain_warnings(FILE *stream, const PolicyResolution *resolution) {
 }
 
 /* A caller that policy takes as it is, though no such caller comes to it. Refused before any rule: it is not known yet. */
-static void explain_caller(FILE *stream, const PolicyResolution *resolution) {
+static void explain_caller(FILE *stream, const PolicyDecision *decision, const PolicyRequest *request) {
+        const PolicyResolution *resolution = &decision->resolution;
+
+        if (decision->is_unknown_source)
+                fprintf(stream, "  note: nothing here has the name %s, so that it counts as %s\n",
+                        SHOWN(request->requested_source), decision->speaks_for->name.text);
+        else if (decision->speaks_for && !policy_slice_equal(resolution->source.text, request->requested_source))
+                fprintf(stream, "  note: %s is what %s calls %s\n", SHOWN(request->requested_source),
+                        SHOWN(request->source), decision->speaks_for->name.text);
         if (resolution->source.text.n == 0)
                 return;
         if (policy_name_is_dom0(resolution->source.text))
@@ -303,7 +326,7 @@ static void explain_caller(FILE *stream, const PolicyResolution *resolution) {
                 fprintf(stream, "  note: the caller %s is no domain of this host\n", SHOWN(resolution->source.text));
 }
 
-int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const PolicyRequest *request) {
+int policy_explain(FILE *stream, Policy *policy, const PolicySystem *system, const PolicyRequest *request) {
         _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
         _cleanup_free_ char *text = NULL;
         const PolicyResolution *resolution = &decision.resolution;
@@ -311,13 +334,13 @@ int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const Polic
         size_t n_before;
         int r;
 
-        r = policy_decide(policy, facts, request, &decision);
+        r = policy_decide(policy, system, request, &decision);
         if (r < 0)
                 return r;
         text = policy_decision_format(&decision);
         if (!text)
                 return error_origin(-ENOMEM);
-        query = policy_query(policy, facts, resolution);
+        query = policy_query(policy, system->facts, resolution);
         n_before = resolution->rule ? (size_t)(resolution->rule - policy->rules) : policy->n_rules;
 
         /* The choices of a question get a line each, below. */
@@ -330,11 +353,14 @@ int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const Polic
         if (decision.message && (!resolution->rule || resolution->reason != POLICY_REASON_RULE))
                 fprintf(stream, "  %s\n", decision.message);
         explain_warnings(stream, resolution);
-        explain_caller(stream, resolution);
+        explain_caller(stream, &decision, request);
         if (decision.outcome == POLICY_OUTCOME_ALLOW)
                 explain_becomes(stream, &decision);
-        if (decision.outcome == POLICY_OUTCOME_ASK)
-                explain_question(stream, facts, decision.question);
+        if (decision.outcome == POLICY_OUTCOME_ASK) {
+                r = explain_question(stream, system, decision.question);
+                if (r < 0)
+                        return r;
+        }
         /* Refused before any rule was looked at. */
         if (!resolution->rule && resolution->reason != POLICY_REASON_NO_MATCH &&
             resolution->reason != POLICY_REASON_FAULT)
@@ -350,13 +376,13 @@ int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const Polic
  */
 
 /* "allow", with where it goes if that is not what was asked for; "ask"; "-" */
-static int explain_cell(Policy *policy, PolicyFacts *facts, const PolicyRequest *request, char **ret_cell) {
+static int explain_cell(Policy *policy, const PolicySystem *system, const PolicyRequest *request, char **ret_cell) {
         _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
         const char *target;
         char *cell = NULL;
         int r;
 
-        r = policy_decide(policy, facts, request, &decision);
+        r = policy_decide(policy, system, request, &decision);
         if (r < 0)
                 return r;
         target = decision.fields[POLICY_FIELD_TARGET];
@@ -386,7 +412,8 @@ static void matrix_deinit(Matrix *matrix) {
         policy_targets_deinit(&matrix->targets);
 }
 
-static int matrix_fill(Matrix *matrix, Policy *policy, PolicyFacts *facts, const char *service) {
+static int matrix_fill(Matrix *matrix, Policy *policy, const PolicySystem *system, const char *service) {
+        const PolicyFacts *facts = system->facts;
         int r;
 
         matrix->facts = facts;
@@ -398,7 +425,7 @@ static int matrix_fill(Matrix *matrix, Policy *policy, PolicyFacts *facts, const
                 return error_origin(-ENOMEM);
         for (size_t i = 0; i < facts->n_domains; ++i)
                 for (size_t k = 0; k < matrix->targets.n; ++k) {
-                        r = explain_cell(policy, facts,
+                        r = explain_cell(policy, system,
                                          &(PolicyRequest){ .source = policy_atom_slice(facts->domains[i].name),
                                                            .target = policy_slice(matrix->targets.names[k]),
                                                            .service = policy_slice(service) },
@@ -441,9 +468,9 @@ static void matrix_write(const Matrix *matrix, FILE *stream) {
         }
 }
 
-int policy_explain_matrix(FILE *stream, Policy *policy, PolicyFacts *facts, const char *service) {
+int policy_explain_matrix(FILE *stream, Policy *policy, const PolicySystem *system, const char *service) {
         _cleanup_(matrix_deinit) Matrix matrix = {};
-        int r = matrix_fill(&matrix, policy, facts, service);
+        int r = matrix_fill(&matrix, policy, system, service);
 
         if (r < 0)
                 return r;

@@ -35,7 +35,7 @@ void policy_explain_miss(FILE *stream, const PolicyRule *rule, const PolicyQuery
                          const PolicyResolution *resolution, PolicyMiss miss);
 
 /** policy_explain() - write all of it. Return: 0 or a negative error */
-int policy_explain(FILE *stream, Policy *policy, PolicyFacts *facts, const PolicyRequest *request);
+int policy_explain(FILE *stream, Policy *policy, const PolicySystem *system, const PolicyRequest *request);
 
 /** policy_explain_matrix() - write a table of what @service may do: sources down, targets across. Return: as above */
-int policy_explain_matrix(FILE *stream, Policy *policy, PolicyFacts *facts, const char *service);
+int policy_explain_matrix(FILE *stream, Policy *policy, const PolicySystem *system, const char *service);

@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/file.h"
-#include "inventory/inventory.h"
 #include "policy-tools/qubesd.h"
 
 /** `0xRRGGBB` and a NUL. */
@@ -25,6 +24,7 @@ PolicySystem *policy_system_free(PolicySystem *system) {
                 free(system->labels[i]);
         free(system->labels);
         policy_facts_unref(system->facts);
+        inventory_free(system->inventory);
         free(system);
         return NULL;
 }
@@ -363,7 +363,10 @@ int policy_system_from_inventory(const char *directory, Diagnostics *reterr, Pol
                 if (r < 0)
                         return r;
         }
-        return system_builder_finish(&builder, directory, reterr, ret_system);
+        r = system_builder_finish(&builder, directory, reterr, ret_system);
+        if (r == 0)
+                (*ret_system)->inventory = steal_ptr(&inventory);
+        return r;
 }
 
 int policy_system_load_host(const char *system_info, const char *inventory, const char *usual, Diagnostics *reterr,

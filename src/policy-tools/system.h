@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/diagnostic.h"
+#include "inventory/inventory.h"
 #include "policy/facts.h"
 
 struct json_object;
@@ -30,6 +31,8 @@ typedef struct PolicySystem {
         PolicyFacts *facts;
         char **labels; /* by index: `0xRRGGBB`; NULL: not known */
         size_t n_labels;
+        Inventory *
+                inventory; /* where it came from; NULL: not from one, and then names across hosts are as Qubes has them */
 } PolicySystem;
 
 /** policy_system_free() - accepts NULL. Return: NULL */

@@ -86,7 +86,7 @@ static void test_holds(void **state) {
 
                 assert_int_equal(policy_assertion_parse("t", 1, policy_slice(cases[i].text), &diagnostics, &assertion),
                                  0);
-                assert_int_equal(policy_decide(policy, system->facts, &assertion.request, &decision), 0);
+                assert_int_equal(policy_decide(policy, system, &assertion.request, &decision), 0);
                 if (policy_assertion_holds(&assertion, &decision) != cases[i].holds)
                         fail_msg("%s", cases[i].text);
         }

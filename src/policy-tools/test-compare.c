@@ -57,7 +57,7 @@ static void test_compare(void **state) {
                 size_t n_text = 0, n = 99;
                 FILE *stream = open_memstream(&text, &n_text);
 
-                assert_int_equal(policy_compare(stream, old_policy, new_policy, system->facts, &n), 0);
+                assert_int_equal(policy_compare(stream, old_policy, new_policy, system, &n), 0);
                 fclose(stream);
                 if (strcmp(text, cases[i].expect) != 0)
                         fail_msg("%s: got \"%s\"", cases[i].name, text);

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "inventory/remote.h"
+#include "inventory/test-hosts.h"
 #include "policy-tools/decision.h"
 #include "policy-tools/test-world.h"
 
@@ -46,7 +48,7 @@ static void test_decide(void **state) {
                 _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
                 _cleanup_free_ char *text = NULL;
 
-                assert_int_equal(policy_decide(policy, system->facts,
+                assert_int_equal(policy_decide(policy, system,
                                                &(PolicyRequest){ .source = policy_slice(cases[i].source),
                                                                  .target = policy_slice(cases[i].target),
                                                                  .service = policy_slice(cases[i].service) },
@@ -61,6 +63,79 @@ static void test_decide(void **state) {
         policy_system_free(system);
 }
 
+/* As the broker has it, where the domains are those of an inventory. */
+static void test_other_hosts(void **state) {
+        static const struct {
+                const char *name, *policy, *source, *speaks_for, *target, *expect, *message;
+                bool is_unknown;
+        } cases[] = {
+                { "by its name here", "s * b-work work allow", "net", "b-work", "work", "allow target=work", NULL },
+                { "by its name over there", "s * b-work work allow", "net", "work", "work", "allow target=work", NULL },
+                { "no rule for the name over there", "s * work work allow", "net", "work", "work", "deny",
+                  "no matching rule found" },
+                { "two could be meant", "s * * * allow", "net", "y", "work", "deny notify=no", REMOTE_AMBIGUOUS_TEXT },
+                { "unknown", "s * stranger work allow", "open", "nobody", "work", "allow target=work", NULL, true },
+                { "no unknown ones", "s * * * allow", "net", "nobody", "work", "deny",
+                  "unknown requested source qube 'nobody'" },
+                { "longer than a name", "s * stranger work allow", "open",
+                  "0123456789012345678901234567890123456789012345678901234567890123", "work", "deny",
+                  "unknown requested source qube '0123456789012345678901234567890123456789012345678901234567890123'" },
+                { "there", "s * work b-work allow", "work", NULL, "b-work",
+                  "allow target=b-work relay=net service=t.T+b-work+s+", NULL },
+                { "through two relays", "s * work hop2 allow", "work", NULL, "hop2",
+                  "allow target=hop2 relay=net service=t.T+hop1+t.T+hop2+s+", NULL },
+        };
+        _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
+        _cleanup_(policy_system_freep) PolicySystem *system = NULL;
+        char folder[] = HOSTS_FOLDER;
+
+        hosts_make(folder);
+        assert_int_equal(policy_system_from_inventory(folder, &diagnostics, &system), 0);
+        hosts_remove(folder);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                _cleanup_(policy_unrefp) Policy *policy = world_policy(cases[i].policy);
+                _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
+                _cleanup_free_ char *text = NULL;
+
+                assert_int_equal(policy_decide(policy, system,
+                                               &(PolicyRequest){ .source = policy_slice(cases[i].source),
+                                                                 .requested_source = policy_slice(cases[i].speaks_for),
+                                                                 .target = policy_slice(cases[i].target),
+                                                                 .service = POLICY_SLICE("s") },
+                                               &decision),
+                                 0);
+                text = policy_decision_format(&decision);
+                if (strcmp(text, cases[i].expect) != 0 || strcmp(decision.message ?: "", cases[i].message ?: "") != 0 ||
+                    decision.is_unknown_source != cases[i].is_unknown)
+                        fail_msg("%s: got \"%s\", %s", cases[i].name, text, decision.message ?: "no message");
+        }
+}
+
+/* What does not fit once it is wrapped is refused. */
+static void test_too_long(void **state) {
+        _cleanup_(policy_unrefp) Policy *policy = world_policy("s * work far allow");
+        PolicySystem *system = world_system();
+        static char service[SERVICE_DESCRIPTOR_MAX + 1];
+
+        memset(service, 'x', sizeof(service) - 1);
+        memcpy(service, "s+", 2);
+        for (size_t more = 0; more < 2; ++more) {
+                _cleanup_(policy_decision_deinit) PolicyDecision decision = {};
+
+                service[SERVICE_DESCRIPTOR_MAX - strlen("net.Carry+far+") + more] = '\0';
+                assert_int_equal(policy_decide(policy, system,
+                                               &(PolicyRequest){ .source = POLICY_SLICE("work"),
+                                                                 .target = POLICY_SLICE("far"),
+                                                                 .service = policy_slice(service) },
+                                               &decision),
+                                 0);
+                assert_int_equal(decision.outcome, more ? POLICY_OUTCOME_DENY : POLICY_OUTCOME_ALLOW);
+                assert_string_equal(decision.message ?: "", more ? POLICY_DECISION_TOO_LONG_TEXT : "");
+                service[SERVICE_DESCRIPTOR_MAX - strlen("net.Carry+far+") + more] = 'x';
+        }
+        policy_system_free(system);
+}
+
 static void test_rule_show(void **state) {
         _cleanup_(policy_unrefp) Policy *policy = world_policy("s +x work vault allow user=\x1b[2J");
         _cleanup_free_ char *text = policy_rule_show(&policy->rules[0]);
@@ -71,6 +146,8 @@ static void test_rule_show(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_decide),
+                cmocka_unit_test(test_other_hosts),
+                cmocka_unit_test(test_too_long),
                 cmocka_unit_test(test_rule_show),
         };
 

@@ -21,7 +21,7 @@ static char *explain(const char *policy_text, const char *source, const char *ta
         size_t n = 0;
         FILE *stream = open_memstream(&text, &n);
 
-        assert_int_equal(policy_explain(stream, policy, system->facts,
+        assert_int_equal(policy_explain(stream, policy, system,
                                         &(PolicyRequest){ .source = policy_slice(source),
                                                           .target = policy_slice(target),
                                                           .service = policy_slice(service) }),
@@ -129,7 +129,7 @@ static void test_matrix(void **state) {
         size_t n = 0;
         FILE *stream = open_memstream(&text, &n);
 
-        assert_int_equal(policy_explain_matrix(stream, policy, system->facts, "s"), 0);
+        assert_int_equal(policy_explain_matrix(stream, policy, system, "s"), 0);
         fclose(stream);
         assert_string_equal(text, "SOURCE  dom0  work  vault  dvm  relay  far  @dispvm  @dispvm:dvm  @default\n"
                                   "work    -     -     allow  -    -      -    -        -            allow=vault\n"

@@ -50,9 +50,9 @@ int policy_verb_explain(const PolicyOptions *options) {
         if (status)
                 return status;
         if (options->all)
-                r = policy_explain_matrix(stdout, policy, system->facts, options->arguments[0]);
+                r = policy_explain_matrix(stdout, policy, system, options->arguments[0]);
         else
-                r = policy_explain(stdout, policy, system->facts,
+                r = policy_explain(stdout, policy, system,
                                    &(PolicyRequest){ .source = policy_slice(options->arguments[0]),
                                                      .requested_source = policy_slice(options->relayed),
                                                      .target = policy_slice(options->arguments[1]),
@@ -66,7 +66,7 @@ int policy_verb_explain(const PolicyOptions *options) {
 
 typedef struct TestRun {
         Policy *policy;
-        PolicyFacts *facts;
+        const PolicySystem *system;
         Diagnostics diagnostics;
         size_t n_held, n_failed, n_broken;
 } TestRun;
@@ -106,7 +106,7 @@ static int test_line(TestRun *run, const char *path, unsigned number, PolicySlic
         }
         if (r < 0)
                 return error_trace(r);
-        r = policy_decide(run->policy, run->facts, &assertion.request, &decision);
+        r = policy_decide(run->policy, run->system, &assertion.request, &decision);
         if (r < 0)
                 return error_trace(r);
         if (policy_assertion_holds(&assertion, &decision)) {
@@ -157,7 +157,7 @@ int policy_verb_test(const PolicyOptions *options) {
         if (status)
                 return status;
         run.policy = policy;
-        run.facts = system->facts;
+        run.system = system;
         for (size_t i = 0; i < options->n_arguments && r == 0; ++i)
                 r = test_file(&run, options->arguments[i]);
         command_print_diagnostics(&run.diagnostics);
@@ -187,7 +187,7 @@ int policy_verb_diff(const PolicyOptions *options) {
         status = status ?: policy_options_load_policy(options, options->arguments[1], &new_policy);
         if (status)
                 return status == COMMAND_STATUS_FAILED ? COMMAND_STATUS_USAGE : status;
-        r = policy_compare(stdout, old_policy, new_policy, system->facts, &n);
+        r = policy_compare(stdout, old_policy, new_policy, system, &n);
         if (r < 0)
                 return error_trace(r);
         return n > 0 ? COMMAND_STATUS_FAILED : COMMAND_STATUS_DONE;

@@ -150,7 +150,7 @@ static int compare(Converter *converter, bool *ret_same) {
         stream = open_memstream(&text, &n);
         if (!stream)
                 return error_origin(-ENOMEM);
-        r = policy_compare(stream, converter->before, converter->after, converter->system->facts, &n_decisions);
+        r = policy_compare(stream, converter->before, converter->after, converter->system, &n_decisions);
         if (fclose(stream) != 0)
                 return error_origin(-ENOMEM);
         if (n_decisions > 0)

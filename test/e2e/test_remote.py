@@ -409,11 +409,21 @@ def test_a_relay_that_claims_another(three):
         result = b.call("a-relay", "vault", "my.Who+claim-" + claimed, options=options)
         if reason is None:  # its own: a's work
             assert result.stdout.startswith(b"a-work "), result
+            assert explained(b, "a-relay", "vault", "my.Who", claimed) == ["allow target=vault"], claimed
             continue
         b.run(assert_refused, result)
         refused = record(b, "refused", "my.Who+claim-" + claimed)
         assert refused["reason"] == reason and refused["requested_source"] == claimed
+        assert explained(b, "a-relay", "vault", "my.Who", claimed) == ["deny", reason], claimed
     b.run(assert_refused, b.call("vault", "vault", "my.Who+no-relay", options=["--source-qube=a-work"]))
+
+
+def explained(host, source, target, service, claimed=None):
+    """What `qair policy explain` says of it: the decision, and why not or in whose name."""
+    result = host.qair("policy", "explain", source, target, service, *(["--for", claimed] if claimed else []))
+    assert result.returncode == 0, result
+    lines = [line.strip() for line in result.stdout.decode().split("\n\n")[0].splitlines()]
+    return [lines[0]] + [line for line in lines[1:] if not re.match(r"/etc/|note: .* is what", line)]
 
 
 def test_an_unknown_source(three):
@@ -422,6 +432,8 @@ def test_an_unknown_source(three):
     assert result.stdout == b"a-stranger my.Who+unknown vault\n", result
     start = record(b, "start", "my.Who+unknown")
     assert (start["source"], start["relay"], start["requested_source"]) == ("a-stranger", "a-relay", "other")
+    note = "note: nothing here has the name 'other', so that it counts as a-stranger"
+    assert explained(b, "a-relay", "vault", "my.Who+unknown", "other") == ["allow target=vault", note]
     # Governed as the one it is taken for: what a-work may do, it may not.
     result = b.call("a-relay", "vault", "my.Exit+0", options=["--source-qube=other"])
     b.run(assert_refused, result)
@@ -449,6 +461,8 @@ def test_a_relay_behind_a_relay(three):
     assert (result.returncode, result.stdout) == (0, b"work my.Who+far vault\n"), result
     start = record(a, "start", "my.Who+far")
     assert (start["target"], start["via"]) == ("c-vault", "net-relay")
+    carried = "service=qubesair.SSHProxy+b-c-relay+qubesair.SSHProxy+c-vault+my.Who+far"
+    assert explained(a, "work", "c-vault", "my.Who+far") == ["allow target=c-vault relay=net-relay " + carried]
     start = record(b, "start", "qubesair.SSHProxy+c-vault+my.Who+far")
     assert (start["source"], start["target"]) == ("a-work", "c-relay")
     start = record(c, "start", "my.Who+far")
