@@ -156,11 +156,25 @@ static const char *review_get_name(const void *userdata, size_t i) {
         return i < facts->n_domains ? facts->domains[i].name->text : NULL;
 }
 
+/* The RemoteVM that another host calls so. */
+static const char *review_find_remote(const Inventory *inventory, const PolicyAtom *name) {
+        for (size_t i = 0; inventory && i < inventory->n_domains; ++i)
+                if (policy_slice_equal(policy_slice(inventory->domains[i].remote_name.text), policy_atom_slice(name)))
+                        return inventory->domains[i].name.text;
+        return NULL;
+}
+
 static int review_name(Review *review, const PolicyRule *rule, const char *what, const PolicyAtom *name) {
-        const char *meant;
+        const char *meant, *remote;
 
         if (policy_facts_lookup(review->facts, policy_atom_slice(name)) || policy_name_is_dom0(policy_atom_slice(name)))
                 return 0;
+        remote = review_find_remote(review->options->inventory, name);
+        if (remote)
+                return review_find(review, rule,
+                                   "%s %s is what another host calls '%s', and no domain of this host: rules have the "
+                                   "names of here",
+                                   what, SHOWN(policy_atom_slice(name)), remote);
         meant = nearest(name->text, name->n, review_get_name, review->facts);
         return review_find(review, rule, "%s %s is no domain of this host%s%s%s", what, SHOWN(policy_atom_slice(name)),
                            meant ? ": did you mean '" : "", meant ?: "", meant ? "'?" : "");

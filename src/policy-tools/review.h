@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/diagnostic.h"
+#include "inventory/inventory.h"
 #include "policy/facts.h"
 #include "policy/policy.h"
 
@@ -19,6 +20,7 @@ typedef struct PolicyReviewOptions {
         /* Has any domain a file for this service? NULL: not to be looked at */
         bool (*has_service)(const char *service, void *userdata);
         void *userdata;
+        const Inventory *inventory; /* what other hosts call their domains; NULL: not known */
 } PolicyReviewOptions;
 
 /**

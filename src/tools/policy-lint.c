@@ -126,7 +126,9 @@ int policy_verb_lint(const PolicyOptions *options) {
         status = status ?: policy_options_load_policy(options, NULL, &policy);
         if (status == 0 && !options->system_info) { /* whose services are elsewhere */
                 status = load_services(options, &services);
-                review = (PolicyReviewOptions){ .has_service = services_have, .userdata = &services };
+                review = (PolicyReviewOptions){ .has_service = services_have,
+                                                .userdata = &services,
+                                                .inventory = system->inventory };
         }
         if (status)
                 return status;

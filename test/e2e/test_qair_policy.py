@@ -100,6 +100,33 @@ def test_a_broken_policy(host):
     assert f"{path}:1:1: wrong number of fields" in result.stderr
 
 
+REMOTES = {
+    "net": "[domain]\nuser=sys\nunknown_source=stranger\n",
+    "far-work": "[domain]\ntype=RemoteVM\nrelayvm=net\ntransport_rpc=t.T\nremote_name=office\n",
+    "stranger": "[domain]\ntype=RemoteVM\nrelayvm=net\ntransport_rpc=t.T\n",
+    "behind": "[domain]\ntype=RemoteVM\nrelayvm=far-work\ntransport_rpc=t.T\n",
+}
+
+
+def test_names_of_other_hosts(host):
+    """As the broker takes them, in whatever is explained, asserted or found."""
+    for name, text in REMOTES.items():
+        host.write(host.domains / f"{name}.conf", text)
+    host.rules("s.Go * far-work vault allow\ns.Go * work behind allow\n")
+    said = host.done("explain", "net", "vault", "s.Go", "--for=office")
+    assert said.startswith("allow target=vault\n") and "note: 'office' is what 'net' calls far-work\n" in said
+    said = host.done("explain", "net", "vault", "s.Go", "--for=nobody")
+    assert said.startswith("deny\n")
+    assert "note: nothing here has the name 'nobody', so that it counts as stranger\n" in said
+    assert host.done("explain", "work", "behind", "s.Go").startswith(
+        "allow target=behind relay=net service=t.T+far-work+t.T+behind+s.Go+\n"
+    )
+    file = host.write(host.root / "t", "net for office -> vault s.Go: allow\nwork -> behind s.Go: allow relay=net\n")
+    assert host.done("test", file) == "2 of 2 assertions hold\n"
+    host.rules("s.Go * office vault allow\n")
+    assert "source 'office' is what another host calls 'far-work', and no domain of this host" in host.done("lint", status=1)
+
+
 def test_the_first_folder_has_precedence(host):
     host.rules("s.Go * work vault deny\n")
     other = host.write(host.root / "other" / "30-user.policy", "s.Go * work vault allow\n").parent
