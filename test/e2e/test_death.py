@@ -85,6 +85,8 @@ class Call:
         self.popen = host.start_call("work", "vault", service)
         if stage in ("starting", "ordered"):
             host.wait_audit(event="start", service=service)
+        if stage == "ordered":  # the record is written first: a broker that answers anything after it has sent the order
+            assert host.qair("calls", "--json").returncode == 0
         if stage in ("running", "ending"):
             assert self.popen.stdout.readline() == STARTED
         if stage == "ending":
