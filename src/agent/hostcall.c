@@ -6,10 +6,12 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/dial.h"
 #include "agent/session.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/escape.h"
@@ -83,11 +85,12 @@ static int host_call_connect(const Service *service, DataCallee *callee) {
 }
 
 /* A host says nothing before its caller does (2.6). Return: 0 or HOST_CALL_E_UNREACHABLE */
-static int host_call_dial(const VchanPlace *place, uint32_t source, uint32_t port, int *ret_fd) {
+static int host_call_dial(const VchanPlace *place, uint32_t source, uint32_t port, uint64_t limit_usec, int *ret_fd) {
+        uint64_t deadline_usec = limit_usec > 0 ? clock_now() + limit_usec : UINT64_MAX;
         struct pollfd poll_fd = { .events = POLLIN };
         int error = 0, r;
 
-        r = vchan_dial_until(place, source, port, clock_now() + HOST_CALL_DIAL_USEC, &error, &poll_fd.fd);
+        r = vchan_dial_until(place, source, port, deadline_usec, &error, &poll_fd.fd);
         if (r) {
                 log_error("cannot reach the caller, domain %u, at port %u: %s", source, port,
                           r == VCHAN_E_TIMEOUT ? "it was not there in time" : strerror(error));
@@ -108,7 +111,7 @@ static void host_call_abandon(DataCallee *callee) {
 }
 
 int host_call_run(const ServiceSettings *settings, const VchanPlace *place, uint32_t source, uint32_t port,
-                  const char *command) {
+                  uint64_t dial_usec, const char *command, int *ret_status) {
         DataCallee callee = DATA_CALLEE_INIT;
         DataOutcome outcome;
         Service service;
@@ -124,7 +127,7 @@ int host_call_run(const ServiceSettings *settings, const VchanPlace *place, uint
         if (!started)
                 started = service_is_program(&service) ? host_call_start_program(&service, &callee)
                                                        : host_call_connect(&service, &callee);
-        r = host_call_dial(place, source, port, &callee.stream_fd);
+        r = host_call_dial(place, source, port, dial_usec, &callee.stream_fd);
         if (r || started)
                 host_call_abandon(&callee);
         if (!r && started) {
@@ -132,7 +135,56 @@ int host_call_run(const ServiceSettings *settings, const VchanPlace *place, uint
                 r = data_callee_fail_host(callee.stream_fd, status);
         } else if (!r) {
                 r = data_callee_run(&callee, &outcome);
+                status = outcome.status;
         }
+        if (!r)
+                *ret_status = status;
         service_deinit(&service);
         return r;
+}
+
+/* --- callers on the host ---------------------------------------------------------------------------------------- */
+
+/* Return: 0 or SERVICE_E_… */
+static int host_call_spawn_here(const Service *service) {
+        _cleanup_fd_ int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1, pidfd = -1;
+        ServiceProgram program;
+        int r;
+
+        stdin_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+        stdout_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (stdin_fd < 0 || stdout_fd < 0 || stderr_fd < 0)
+                return SERVICE_E_FAILED;
+        program = (ServiceProgram){ .stdin_fd = stdin_fd, .stdout_fd = stdout_fd, .stderr_fd = stderr_fd };
+        r = service_spawn(service, &program);
+        if (r)
+                return r;
+        pidfd = program.pidfd;
+        while (waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){ 0 }, WEXITED) < 0)
+                if (errno != EINTR)
+                        return SERVICE_E_FAILED;
+        return 0;
+}
+
+int host_call_here(const ServiceSettings *settings, const char *command, HostCallHere how) {
+        Service service;
+        CallHow ended;
+        int status = 0, r;
+
+        r = service_resolve(settings, 0, command, &service);
+        if (!r && !service_is_program(&service)) {
+                SERVICE_LOG(&service, "services that are sockets cannot be run from the host itself");
+                r = SERVICE_E_FAILED;
+        }
+        if (!r && how != HOST_CALL_HERE_CHECK)
+                host_call_wait_for_session(&service);
+        if (!r && how == HOST_CALL_HERE_BECOME)
+                r = service_become(&service);
+        if (!r && how == HOST_CALL_HERE_WAIT)
+                r = host_call_spawn_here(&service);
+        if (r)
+                service_failure(r, &status, &ended);
+        service_deinit(&service);
+        return status;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/service.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/environment.h"
 #include "base/cleanup.h"
@@ -166,17 +168,49 @@ void service_descriptor(const Service *service, const void **ret_data, size_t *r
         *ret_n = skip ? 0 : metadata->n + 1;
 }
 
-static int service_exec(const Service *service, const char *path, char *const *argv, ServiceProgram *program) {
+/* What is executed for a service. */
+typedef struct ServiceImage {
+        const char *path;
+        const char *argv[4];
+        char *argument; /* owned */
+        char **environment;
+} ServiceImage;
+
+static void service_image_deinit(ServiceImage *image) {
+        free(image->argument);
+        environment_free(image->environment);
+}
+
+static int service_image_init(ServiceImage *image, const Service *service, pid_t agent_pid) {
+        const Command *command = &service->command;
+        const char *slash;
+
+        *image = (ServiceImage){ .path = service->lookup.path, .argv = { service->lookup.path } };
+        if (!command->is_service) {
+                image->path = service->settings->shell_program;
+                /* Some shells have a different mind by another name. */
+                slash = strrchr(image->path, '/');
+                image->argv[0] = slash ? slash + 1 : image->path;
+                image->argv[1] = "-c";
+                image->argv[2] = command->shell.text;
+        } else if (command->has_argument && command->argument.n > 0) {
+                image->argument = strndup(command->argument.text, command->argument.n);
+                if (!image->argument)
+                        return SERVICE_E_FAILED;
+                image->argv[1] = image->argument;
+        }
+        return environment_new(service->settings->environment, command, agent_pid, &image->environment)
+                       ? SERVICE_E_FAILED
+                       : 0;
+}
+
+static int service_exec(const Service *service, const ServiceImage *image, ServiceProgram *program) {
         const ServiceSettings *settings = service->settings;
-        char **environment = NULL;
         int error, r;
 
-        r = environment_new(settings->environment, &service->command, program->agent_pid, &environment);
-        if (r)
-                return SERVICE_E_FAILED;
-        r = spawn_process(&(Spawn){ .program = path,
-                                    .argv = argv,
-                                    .environment = environment,
+        r = spawn_process(&(Spawn){ .program = image->path,
+                                    .argv = (char *const *)image->argv,
+                                    .environment = image->environment,
                                     .directory = settings->home,
                                     .stdin_fd = program->stdin_fd,
                                     .stdout_fd = program->stdout_fd,
@@ -185,9 +219,8 @@ static int service_exec(const Service *service, const char *path, char *const *a
                                     .files = settings->files,
                                     .signals = settings->signals },
                           &error, &program->pid, &program->pidfd);
-        environment_free(environment);
         if (r > 0)
-                SERVICE_LOG(service, "cannot run %s: %s", ESCAPED(path, strlen(path)), strerror(error));
+                SERVICE_LOG(service, "cannot run %s: %s", ESCAPED(image->path, strlen(image->path)), strerror(error));
         switch (r) {
         case 0:
                 return 0;
@@ -201,20 +234,24 @@ static int service_exec(const Service *service, const char *path, char *const *a
 }
 
 int service_spawn(const Service *service, ServiceProgram *program) {
-        const Command *command = &service->command;
-        _cleanup_free_ char *argument = NULL;
-        char *argv[] = { (char *)service->lookup.path, NULL, NULL };
-        char *shell_argv[] = { (char *)"sh", (char *)"-c", (char *)command->shell.text, NULL };
+        _cleanup_(service_image_deinit) ServiceImage image = {};
+        int r;
 
-        if (!command->is_service)
-                return service_exec(service, service->settings->shell_program, shell_argv, program);
-        if (command->has_argument && command->argument.n > 0) {
-                argument = strndup(command->argument.text, command->argument.n);
-                if (!argument)
-                        return SERVICE_E_FAILED;
-                argv[1] = argument;
-        }
-        return service_exec(service, service->lookup.path, argv, program);
+        r = service_image_init(&image, service, program->agent_pid);
+        return r ? r : service_exec(service, &image, program);
+}
+
+int service_become(const Service *service) {
+        _cleanup_(service_image_deinit) ServiceImage image = {};
+        int error, r;
+
+        r = service_image_init(&image, service, 0);
+        if (r)
+                return r;
+        (void)execve(image.path, (char *const *)image.argv, image.environment);
+        error = errno;
+        SERVICE_LOG(service, "cannot run %s: %s", ESCAPED(image.path, strlen(image.path)), strerror(error));
+        return error == ENOENT ? SERVICE_E_EXEC_NOT_FOUND : SERVICE_E_EXEC_FAILED;
 }
 
 void service_failure(int r, int *ret_status, CallHow *ret_how) {

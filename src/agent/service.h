@@ -103,5 +103,12 @@ typedef struct ServiceProgram {
 /** service_spawn() - start the program or shell command. Return: 0 or SERVICE_E_… (logged) */
 int service_spawn(const Service *service, ServiceProgram *program);
 
+/**
+ * service_become() - run the program or shell command in the place of this process, with its descriptors 0 to 2
+ *
+ * Return: only if that failed: SERVICE_E_… (logged).
+ */
+int service_become(const Service *service);
+
 /** service_failure() - what a caller, and the broker, are told of SERVICE_E_…: 127 or 125 */
 void service_failure(int r, int *ret_status, CallHow *ret_how);
