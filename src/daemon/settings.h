@@ -10,7 +10,6 @@
 #define DAEMON_SOCKET_DIRECTORY "/var/run/qubes"
 #define DAEMON_POLICY_PROGRAM   "/usr/bin/qrexec-policy-exec"
 #define DAEMON_POLICY_SOCKET    "/run/qubes/policy.sock"
-#define DAEMON_ADMIN_SOCKET     "/run/qubesd.sock"
 
 typedef struct DaemonSettings {
         VchanPlace place; /* the host's */

@@ -12,8 +12,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/name.h"
-#include "daemon/peer.h"
 #include "daemon/policyquery.h"
+#include "vchan/peer.h"
 #include "wire/command.h"
 #include "wire/exec.h"
 #include "wire/header.h"
@@ -38,7 +38,7 @@ static int worker_connect_source(const Worker *worker, const ExecParams *params,
         int r;
 
         (void)snprintf(id, sizeof(id), "%u", worker->settings->domain);
-        r = peer_connect_daemon(id, &fd);
+        r = peer_connect_daemon(".", id, &fd);
         if (!r)
                 r = peer_command(fd, WIRE_TYPE_SERVICE_CONNECT, params, worker->trigger->ident.text, IDENT_SIZE,
                                  ret_port ? &answer : NULL);
@@ -79,21 +79,30 @@ static int worker_call_host(const Worker *worker) {
 
 /* --- calls to domains ------------------------------------------------------------------------------------------- */
 
+static int worker_admin(const char *method, const char *destination, const char *payload, const char *tolerated,
+                        char *ret_answer) {
+        int r = peer_admin(method, destination, payload, tolerated, ret_answer);
+
+        if (r == PEER_E_ABSENT)
+                log_error("%s: nobody answers at " PEER_ADMIN_SOCKET, method);
+        return r;
+}
+
 /* Connect to the target's daemon, and start the target if it does not run. */
 static int worker_connect_target(const Worker *worker, const char *destination, bool may_run, int *ret_fd) {
         int r = PEER_E_ABSENT;
 
         if (may_run)
-                r = peer_connect_daemon(destination, ret_fd);
+                r = peer_connect_daemon(".", destination, ret_fd);
         if (r != PEER_E_ABSENT)
                 return r;
         if (!worker->answer.autostart) {
                 log_notice("%s does not run, and the policy does not start it", destination);
                 return PEER_E_FAILED;
         }
-        r = peer_admin("admin.vm.Start", destination, "", "QubesVMNotHaltedError", NULL);
-        if (!r)
-                r = peer_connect_daemon(destination, ret_fd);
+        if (worker_admin("admin.vm.Start", destination, "", "QubesVMNotHaltedError", NULL))
+                return PEER_E_FAILED;
+        r = peer_connect_daemon(".", destination, ret_fd);
         if (r == PEER_E_ABSENT)
                 log_error("%s was started, and its daemon is not there", destination);
         return r;
@@ -134,13 +143,13 @@ static int worker_call_disposable(const Worker *worker, const char *base) {
                 log_notice("no disposable of %s is made: the policy does not start it", base);
                 return WORKER_STATUS_FAILED;
         }
-        if (peer_admin("admin.vm.CreateDisposable", base, strncmp(base, "uuid:", 5) == 0 ? "uuid" : "", NULL,
-                       disposable))
+        if (worker_admin("admin.vm.CreateDisposable", base, strncmp(base, "uuid:", 5) == 0 ? "uuid" : "", NULL,
+                         disposable))
                 return WORKER_STATUS_FAILED;
         r = worker_connect(worker, disposable, false, &fd);
         if (!r)
                 peer_wait(fd);
-        (void)peer_admin("admin.vm.Kill", disposable, "", NULL, NULL);
+        (void)worker_admin("admin.vm.Kill", disposable, "", NULL, NULL);
         return r ? WORKER_STATUS_FAILED : WORKER_STATUS_DONE;
 }
 

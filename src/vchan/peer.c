@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/peer.h"
+#include "vchan/peer.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -14,7 +14,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
-#include "daemon/settings.h"
 #include "wire/header.h"
 #include "wire/hello.h"
 
@@ -43,12 +42,12 @@ static int peer_greet(int fd) {
         return fd_write_full(fd, data, sizeof(data)) ? peer_fail("the daemon", "it closed the connection") : 0;
 }
 
-int peer_connect_daemon(const char *name, int *ret_fd) {
+int peer_connect_daemon(const char *directory, const char *name, int *ret_fd) {
         _cleanup_free_ char *path = NULL;
         _cleanup_fd_ int fd = -1;
         int r;
 
-        if (strchr(name, '/') || asprintf(&path, "qrexec.%s", name) < 0) {
+        if (strchr(name, '/') || asprintf(&path, "%s/qrexec.%s", directory, name) < 0) {
                 path = NULL;
                 return peer_fail(ESCAPED(name, strlen(name)), "this is no domain's name");
         }
@@ -151,11 +150,13 @@ int peer_admin(const char *method, const char *destination, const char *payload,
         size_t n;
         int r;
 
-        r = socket_connect(DAEMON_ADMIN_SOCKET, SOCK_STREAM, &fd);
+        r = socket_connect(PEER_ADMIN_SOCKET, SOCK_STREAM, &fd);
+        if (r == -ENOENT || r == -ECONNREFUSED)
+                return PEER_E_ABSENT;
         if (!r)
                 r = peer_admin_send(fd, method, destination, payload);
         if (r)
-                return peer_fail(DAEMON_ADMIN_SOCKET, r < 0 ? strerror(-r) : "the path is too long");
+                return peer_fail(PEER_ADMIN_SOCKET, r < 0 ? strerror(-r) : "the path is too long");
         data = calloc(1, PEER_ADMIN_REPLY_MAX + 2);
         if (!data)
                 return peer_fail(method, "out of memory");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a worker asks of others, over sockets that it may block on: a daemon, its own or another's (protocol specification,
- * 4.2), and the administration of the host (4.3).
+ * What the host's programs in upstream's form ask of each other, over sockets that they may block on: a daemon (protocol
+ * specification, 4.2), and the administration of the host (4.3).
  */
 #pragma once
 
@@ -16,13 +16,17 @@ enum {
         PEER_E_FAILED, /* refused, gone, or not understood; it has been logged */
 };
 
+/** Where the administration answers. */
+#define PEER_ADMIN_SOCKET "/run/qubesd.sock"
+
 /**
  * peer_connect_daemon() - connect to a daemon's socket, and exchange HELLO
- * @name: what follows "qrexec.", in the working directory
+ * @directory: where the sockets of daemons are
+ * @name:      what follows "qrexec."
  *
  * Return: 0 or PEER_E_….
  */
-int peer_connect_daemon(const char *name, int *ret_fd);
+int peer_connect_daemon(const char *directory, const char *name, int *ret_fd);
 
 /**
  * peer_command() - send a command to a daemon
@@ -46,7 +50,7 @@ void peer_wait(int fd);
  * @tolerated:   an exception that counts as success, without an answer; NULL: none
  * @ret_answer:  receives its data, PEER_ADMIN_ANSWER_MAX bytes and a NUL; NULL: it does not matter
  *
- * Return: 0 or PEER_E_FAILED.
+ * Return: 0, PEER_E_ABSENT (not logged), or PEER_E_FAILED.
  */
 int peer_admin(const char *method, const char *destination, const char *payload, const char *tolerated,
                char *ret_answer);
