@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/name.h"
 #include "base/number.h"
 #include "client/daemon.h"
 
@@ -16,6 +17,7 @@
 enum {
         HOST_OPTION_USE_STDIN_SOCKET = 256,
         HOST_OPTION_SOCKET_DIR,
+        HOST_OPTION_HOST_CALL,
 };
 
 // clang-format off
@@ -24,32 +26,39 @@ static const struct option host_long_options[] = {
         { "prefix-data",      required_argument, NULL, 'p' },
         { "use-stdin-socket", no_argument,       NULL, HOST_OPTION_USE_STDIN_SOCKET },
         { "socket-dir",       required_argument, NULL, HOST_OPTION_SOCKET_DIR },
+        { "host-call-program", required_argument, NULL, HOST_OPTION_HOST_CALL },
         { "help",             no_argument,       NULL, 'h' },
         {},
 };
 // clang-format on
 
 const char *host_options_usage(void) {
-        return "Usage: qrexec-client [OPTION…] -d TARGET [-l LOCAL-COMMAND | -e] COMMAND\n"
+        return "Usage: qrexec-client [OPTION…] -d TARGET [-l LOCAL-COMMAND | -c CALLER | -e] COMMAND\n"
                "\n"
                "Run COMMAND in domain TARGET, with standard input and output, or with LOCAL-COMMAND; for root on "
                "dom0.\n"
                "COMMAND is USER:QUBESRPC SERVICE+ARGUMENT SOURCE, or USER:SHELL-COMMAND; DEFAULT as USER is the\n"
-               "domain's own account.\n"
+               "domain's own account. For dom0: DEFAULT:QUBESRPC SERVICE+ARGUMENT dom0 name dom0.\n"
                "\n"
-               "  -d TARGET              the domain's name, or uuid:UUID\n"
-               "  -l LOCAL-COMMAND       run this here, with bash, and connect it instead\n"
+               "  -d TARGET              the domain's name, or uuid:UUID; dom0: a service of the host itself\n"
+               "  -l LOCAL-COMMAND       run this here, with bash, or as a service (QUBESRPC …), and connect it "
+               "instead\n"
+               "  -c IDENT,NAME,ID       connect a caller that waits at the daemon of domain NAME with this ID\n"
+               "  -W                     with -c: wait until that call is over\n"
                "  -e                     do not wait for the command to end\n"
                "  -t                     make the output harmless to a terminal\n"
                "  -T                     the same for messages\n"
                "  -w SECONDS             wait so long for the domain (default 10, 0: without limit)\n"
                "  -E, --no-exit-code     exit 0 whatever the command's status\n"
+               "  -k                     afterwards kill the domain\n"
                "  -p, --prefix-data=TEXT send TEXT before standard input\n"
                "      --use-stdin-socket standard input is a socket: use it for output, too\n"
                "      --socket-dir=DIR   where the domains' sockets are (default /run/qubes)\n"
+               "      --host-call-program=PATH   what runs services of the host\n"
                "  -h, --help             this text\n"
                "\n"
-               "Exit status: the command's if it is not 0, else LOCAL-COMMAND's; 125: no connection; 1: wrong usage.\n";
+               "Exit status: the command's if it is not 0, else LOCAL-COMMAND's; 125: no connection; 137: -c failed; "
+               "1: usage.\n";
 }
 
 static int host_options_wait(const char *text, unsigned *ret_seconds) {
@@ -63,9 +72,32 @@ static int host_options_wait(const char *text, unsigned *ret_seconds) {
         return 0;
 }
 
-static int host_options_unsupported(const char *option) {
-        log_error("%s: not in this version: it is for upstream's daemons only", option);
-        return HOST_OPTIONS_E_INVALID;
+/* IDENT,SRCNAME,SRCID (7.4). The name is for people: the id says which daemon it is. */
+static int host_options_caller(const char *text, HostCaller *caller) {
+        const char *name = strchr(text, ','), *id = name ? strchr(name + 1, ',') : NULL;
+        HostCaller read = {};
+        uint64_t domain;
+        size_t n_name;
+
+        if (caller->domain != 0) {
+                log_error("-c: one caller is enough");
+                return HOST_OPTIONS_E_INVALID;
+        }
+        if (!id || name - text >= IDENT_SIZE || number_parse(id + 1, strlen(id + 1), 1, INT_MAX, &domain)) {
+                log_error("-c: IDENT,NAME,ID is wanted: at most %d characters, a domain's name, a number above 0",
+                          IDENT_SIZE - 1);
+                return HOST_OPTIONS_E_INVALID;
+        }
+        n_name = (size_t)(id - name - 1);
+        if (n_name == 0 || (n_name == strlen(DOM0_NAME) && memcmp(name + 1, DOM0_NAME, n_name) == 0) ||
+            (n_name == strlen("@adminvm") && memcmp(name + 1, "@adminvm", n_name) == 0)) {
+                log_error("-c: the host does not wait for anybody: the name of a domain is wanted");
+                return HOST_OPTIONS_E_INVALID;
+        }
+        memcpy(read.ident, text, (size_t)(name - text));
+        read.domain = (uint32_t)domain;
+        *caller = read;
+        return 0;
 }
 
 static int host_options_take(HostOptions *options, int option) {
@@ -101,12 +133,17 @@ static int host_options_take(HostOptions *options, int option) {
         case HOST_OPTION_SOCKET_DIR:
                 options->socket_dir = optarg;
                 return 0;
+        case HOST_OPTION_HOST_CALL:
+                options->host_call = optarg;
+                return 0;
         case 'c':
-                return host_options_unsupported("-c");
+                return host_options_caller(optarg, &options->caller);
         case 'W':
-                return host_options_unsupported("-W");
+                options->wait_for_end = true;
+                return 0;
         case 'k':
-                return host_options_unsupported("-k");
+                options->kill = true;
+                return 0;
         default:
                 return HOST_OPTIONS_E_HELP;
         }
@@ -127,15 +164,19 @@ static const char *host_options_check(const HostOptions *options) {
                 return "COMMAND is missing";
         if (strlen(options->command) > DAEMON_COMMAND_MAX)
                 return "COMMAND is too long";
-        if (options->just_exec && options->local_command)
-                return "-e and -l exclude each other";
+        if (options->just_exec + (options->local_command != NULL) + (options->caller.domain != 0) > 1)
+                return "-e, -l and -c exclude each other";
         if (options->use_stdin_socket && options->local_command)
                 return "--use-stdin-socket and -l exclude each other";
         return NULL;
 }
 
 int host_options_parse(int argc, char **argv, HostOptions *ret_options) {
-        HostOptions options = { .socket_dir = HOST_SOCKET_DIR, .wait_seconds = HOST_WAIT_SECONDS };
+        HostOptions options = {
+                .socket_dir = HOST_SOCKET_DIR,
+                .host_call = QAIR_HOST_CALL,
+                .wait_seconds = HOST_WAIT_SECONDS,
+        };
         const char *wrong;
         int option;
 

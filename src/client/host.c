@@ -11,7 +11,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "client/connect.h"
 #include "client/daemon.h"
+#include "client/hostservice.h"
+#include "client/kill.h"
 #include "client/program.h"
 #include "client/session.h"
 #include "client/stdin.h"
@@ -19,9 +22,27 @@
 
 #define HOST_SHELL "/bin/bash"
 
+/* A local command that cannot be started: the callee just sees the connection close (7.4). */
+static int host_abandon(int status, const Channel *channel, Dialled *dialled) {
+        int stream_fd;
+
+        if (dialled && dialled_accept(dialled, &stream_fd) == 0)
+                fd_close(stream_fd);
+        fd_close(channel->stream_fd);
+        fd_close(channel->stdin_fd);
+        fd_close(channel->stdout_fd);
+        return status;
+}
+
 static int host_data(const HostOptions *options, const Channel *channel, Dialled *dialled) {
-        const char *argv[] = { "bash", "-c", options->local_command, NULL };
-        const Program program = { .path = HOST_SHELL, .argv = (char **)argv, .remote_domain = options->target };
+        bool is_service = options->local_command && host_service_is(options->local_command);
+        const char *shell_argv[] = { "bash", "-c", options->local_command, NULL };
+        const char *service_argv[] = { "qrexec-host-call", "--here", "--", options->local_command, NULL };
+        const Program program = {
+                .path = is_service ? options->host_call : HOST_SHELL,
+                .argv = (char **)(is_service ? service_argv : shell_argv),
+                .remote_domain = options->target,
+        };
         Session session = {
                 .channel = *channel,
                 .dialled = dialled,
@@ -35,6 +56,9 @@ static int host_data(const HostOptions *options, const Channel *channel, Dialled
         };
         int status;
 
+        status = is_service ? host_service_check(options, options->local_command) : 0;
+        if (status)
+                return host_abandon(status, channel, dialled);
         switch (session_run(&session, &status)) {
         case 0:
                 return options->ignore_status ? 0 : status;
@@ -45,33 +69,12 @@ static int host_data(const HostOptions *options, const Channel *channel, Dialled
         }
 }
 
-/* What this version cannot do is refused before anything is started. Return: why, or NULL */
-static const char *host_unsupported(const HostOptions *options) {
-        if (options->target_is_host)
-                return "services of dom0 itself cannot be called with this program yet: use qrexec-client-vm";
-        if (options->local_command && strncmp(options->local_command, "QUBESRPC ", strlen("QUBESRPC ")) == 0)
-                return "-l: services as local commands are not in this version";
-        return NULL;
-}
-
-int host_run(const HostOptions *options) {
+static int host_call(const HostOptions *options) {
         _cleanup_free_ char *path = NULL;
         _cleanup_(dialled_deinit) Dialled dialled = DIALLED_INIT;
         _cleanup_fd_ int daemon_fd = -1;
-        const char *unsupported = host_unsupported(options);
         Channel channel;
         WireType type;
-
-        if (unsupported) {
-                log_error("%s", unsupported);
-                return HOST_STATUS_FAILED;
-        }
-        if (options->use_stdin_socket && !stdin_is_stream_socket()) {
-                log_error("--use-stdin-socket: standard input is not a stream socket");
-                return HOST_STATUS_USAGE;
-        }
-        if (data_prepare() < 0)
-                return HOST_STATUS_FAILED;
 
         if (asprintf(&path, "%s/qrexec.%s", options->socket_dir, options->target) < 0) {
                 path = NULL;
@@ -88,4 +91,23 @@ int host_run(const HostOptions *options) {
         if (daemon_call(path, type, options->command, &daemon_fd, &channel))
                 return HOST_STATUS_FAILED;
         return host_data(options, &channel, NULL);
+}
+
+int host_run(const HostOptions *options) {
+        int status;
+
+        if (options->target_is_host)
+                return options->caller.domain ? connect_host(options) : host_service_run(options);
+        if (options->caller.domain)
+                return connect_domain(options);
+        if (options->use_stdin_socket && !stdin_is_stream_socket()) {
+                log_error("--use-stdin-socket: standard input is not a stream socket");
+                return HOST_STATUS_USAGE;
+        }
+        if (data_prepare() < 0)
+                return HOST_STATUS_FAILED;
+        status = host_call(options);
+        if (options->kill)
+                kill_domain(options->target);
+        return status;
 }

@@ -124,9 +124,28 @@ static void test_host_results(void **state) {
                 { "the longest wait", WORDS("-w", "2147483647", "-d", "work", "a:b"), 0 },
                 { "a wait too long", WORDS("-w", "2147483648", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
                 { "prefix twice", WORDS("-p", "a", "-p", "b", "-d", "work", "a:b"), HOST_OPTIONS_E_USAGE },
-                { "-c", WORDS("-c", "SOCKET1,a,5", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
-                { "-W", WORDS("-W", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
-                { "-k", WORDS("-k", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c", WORDS("-c", "SOCKET1,a,5", "-d", "work", "a:b"), 0 },
+                { "-c with -W", WORDS("-W", "-c", "SOCKET1,a,5", "-d", "work", "a:b"), 0 },
+                { "-c with an empty ident", WORDS("-c", ",a,5", "-d", "work", "a:b"), 0 },
+                { "the longest ident", WORDS("-c", "0123456789012345678901234567890,a,5", "-d", "work", "a:b"), 0 },
+                { "an ident too long", WORDS("-c", "01234567890123456789012345678901,a,5", "-d", "work", "a:b"),
+                  HOST_OPTIONS_E_INVALID },
+                { "-c twice", WORDS("-c", "A,a,5", "-c", "B,b,6", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c without a domain", WORDS("-c", "SOCKET1", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c without an id", WORDS("-c", "SOCKET1,a", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c without a name", WORDS("-c", "SOCKET1,,5", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c with id 0", WORDS("-c", "SOCKET1,a,0", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c with the largest id", WORDS("-c", "SOCKET1,a,2147483647", "-d", "work", "a:b"), 0 },
+                { "-c with an id too large", WORDS("-c", "SOCKET1,a,2147483648", "-d", "work", "a:b"),
+                  HOST_OPTIONS_E_INVALID },
+                { "-c with more behind the id", WORDS("-c", "SOCKET1,a,5,6", "-d", "work", "a:b"),
+                  HOST_OPTIONS_E_INVALID },
+                { "-c of the host", WORDS("-c", "SOCKET1,dom0,5", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c of the host, as a keyword", WORDS("-c", "SOCKET1,@adminvm,5", "-d", "work", "a:b"),
+                  HOST_OPTIONS_E_INVALID },
+                { "-c and -e", WORDS("-c", "SOCKET1,a,5", "-e", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-c and -l", WORDS("-c", "SOCKET1,a,5", "-l", "x", "-d", "work", "a:b"), HOST_OPTIONS_E_INVALID },
+                { "-k", WORDS("-k", "-d", "work", "a:b"), 0 },
                 { "help", WORDS("--help"), HOST_OPTIONS_E_HELP },
                 { "unknown", WORDS("-x"), HOST_OPTIONS_E_HELP },
         };
@@ -170,6 +189,14 @@ static void test_host_values(void **state) {
         assert_int_equal(options.wait_seconds, 10);
         assert_false(options.target_is_host);
         assert_false(options.filter_stdout || options.filter_stderr || options.ignore_status);
+        assert_false(options.kill || options.wait_for_end);
+        assert_int_equal(options.caller.domain, 0);
+
+        line_set(&line, (const char *[])WORDS("-kW", "-c", "SOCKET1,a,5", "-d", "work", "a:b"));
+        assert_int_equal(host_options_parse(line.argc, line.argv, &options), 0);
+        assert_true(options.kill && options.wait_for_end);
+        assert_string_equal(options.caller.ident, "SOCKET1");
+        assert_int_equal(options.caller.domain, 5);
 
         for (size_t i = 0; i < ARRAY_SIZE(hosts); ++i) {
                 line_set(&line, (const char *[])WORDS("-tTE", "-w0", "-d", hosts[i], "a:b"));

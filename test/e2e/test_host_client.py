@@ -115,3 +115,39 @@ def test_hello_and_command_in_one_piece(host):
         assert answer == wire.hello(3)
         answer = connection.recv(16)
         assert len(answer) == 16 and answer[8:12] == b"\x01\0\xff\x7f"
+
+
+# --- services of the host, and what is for the daemons of Qubes
+
+
+def test_a_service_of_the_host_itself(host):
+    """Also where no broker runs: the service takes the client's place."""
+    result = client("-d", "dom0", "DEFAULT:QUBESRPC my.Echo+x dom0 name dom0", stdin=b"hello")
+    assert (result.returncode, result.stdout) == (5, b"root dom0 hello"), result
+    assert client("-d", "dom0", "DEFAULT:QUBESRPC my.Nothing dom0").returncode == 127
+    assert client("-d", "dom0", "DEFAULT:id -un").returncode == 125
+
+
+def test_a_service_of_the_host_as_local_command(host):
+    host.add_service("my.Local", 'exec 1>&-; printf "%s " "$QREXEC_REMOTE_DOMAIN" >&2; cat >&2; exit 6')
+    host.start()
+    command = "DEFAULT:QUBESRPC my.Echo dom0"
+    result = client("-d", "vault", "-l", "QUBESRPC my.Local vault name dom0", command)
+    assert result.returncode == 5 and result.stderr.startswith(b"vault vault dom0"), result
+    assert client("-d", "vault", "-l", "QUBESRPC my.Nothing vault", command).returncode == 127
+    assert len(host.started("my.Local")) == 1
+
+
+def test_the_domain_is_stopped_after_the_call(host):
+    host.start()
+    assert client("-k", "-d", "vault", "DEFAULT:QUBESRPC my.Echo dom0").returncode == 5
+    host.wait_log(r"qair\.DomainStop\+vault: dom0 -> dom0: ended: exited, status 0")
+    result = client("-k", "-d", "nowhere", "DEFAULT:QUBESRPC my.Echo dom0")
+    assert result.returncode == 125 and b"nowhere is not stopped" in result.stderr, result
+
+
+def test_the_broker_has_no_callers_that_wait(host):
+    host.start()
+    assert client("-c", "SOCKET9,vault,1", "-d", "vault", "DEFAULT:QUBESRPC my.Echo dom0").returncode == 137
+    assert client("-c", "SOCKET9,vault,1", "-d", "dom0", "QUBESRPC my.Echo vault name dom0").returncode == 125
+    host.assert_service_never_started("my.Echo")

@@ -223,6 +223,22 @@ def test_calls_from_the_host(host):
     assert host.run_host("-d", "work", "DEFAULT:true")[0] == 125
 
 
+def test_the_domain_is_killed_after_the_call(host):
+    host.service("test.Exit", '#!/bin/sh\nexit "$1"\n')
+    host.start_domain(VAULT)
+    host.administrate(lambda _: b"0\0")
+    assert host.run_host("-k", "-d", "vault", "DEFAULT:QUBESRPC test.Exit+4 dom0")[0] == 4
+    # Also where the call could not be made.
+    assert host.run_host("-k", "-d", "work", "DEFAULT:true")[0] == 125
+    assert host.admin.requests == [b"admin.vm.Kill+ dom0 name vault\0", b"admin.vm.Kill+ dom0 name work\0"]
+
+
+def test_nobody_kills(host):
+    host.start_domain(VAULT)
+    status, _, errors = host.run_host("-k", "-d", "vault", "DEFAULT:true")
+    assert status == 0 and b"vault is not killed" in errors
+
+
 def test_an_agent_that_is_started_again(host):
     host.service("test.Exit", '#!/bin/sh\nexit "$1"\n')
     host.start_domain(WORK)
