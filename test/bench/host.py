@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
@@ -36,10 +37,11 @@ class Unavailable(Exception):
 
 
 class Contender:
-    """One way to do the job: COMMAND, run by ACCOUNT. If it is not there, REASON says why."""
+    """One way to do the job: COMMAND, run by ACCOUNT, or with SETTINGS of Popen(). If it is not there, REASON says why."""
 
-    def __init__(self, name, command, account="work", reason=None):
-        self.name, self.command, self.account, self.reason = name, command, account, reason
+    def __init__(self, name, command, account="work", reason=None, settings=None):
+        self.name, self.command, self.reason = name, command, reason
+        self.settings = settings or identity(account)
 
     def check(self):
         """Run it once: what does not work is not measured."""
@@ -47,7 +49,7 @@ class Contender:
             return
         try:
             result = subprocess.run(
-                self.command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, **identity(self.account)
+                self.command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, **self.settings
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             self.reason = "not available: %s" % error
@@ -63,6 +65,7 @@ class Host:
     def __init__(self, build):
         self.build = build
         self.peers = {}
+        self.uuids = {}
         self._processes = []
 
     def __enter__(self):
@@ -101,7 +104,8 @@ class Host:
     def _configure(self):
         world = self.world
         for name in ("work", "vault", "crowd", "mallory"):
-            world.add_domain(name, max_calls=MAX_CALLS)
+            self.uuids[name] = str(uuid.uuid4())
+            world.add_domain(name, max_calls=MAX_CALLS, uuid=self.uuids[name])
         world.set_policy("* * @anyvm @anyvm allow")
         services = "/etc/qubes-rpc/"
         shutil.copy(NOOP, services + "test.Noop")
@@ -158,7 +162,7 @@ class Host:
     def run_calls(contender, limit, callers=1, starters=1):
         """What bench-calls reports of CONTENDER: a dict. CALLERS at once, which so many STARTERS start."""
         command = [CALLS, str(starters), str(callers // starters), str(limit), *contender.command]
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, **identity(contender.account))
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, **contender.settings)
         report = json.loads(result.stdout)
         if "error" in report:
             raise RuntimeError("%s: %s" % (contender.name, report["error"]))
@@ -292,8 +296,10 @@ def socat_call(name):
 
 
 def socat_serve(host, name, command):
-    """A socket that runs COMMAND for each connection."""
+    """A socket that runs COMMAND for each connection; made once."""
     path = "%s/socat-%s" % (BENCH, name)
+    if os.path.exists(path):
+        return
     listen = "UNIX-LISTEN:%s,fork,mode=666,backlog=4096" % path
     host.serve(["/usr/bin/socat", "-t", "60", "-b", "65536", listen, "EXEC:" + command], "vault", path=path)
 

@@ -87,17 +87,17 @@ def rate(host):
     for callers in CALLERS:
         title = "Calls per second, %d caller%s at once" % (callers, "" if callers == 1 else "s")
         section = Section("rate-%d" % callers, title, "x floor")
-        _rate_rows(section, contenders, callers, *_rates(host, contenders, callers, starters=1))
+        _rate_rows(section, contenders, callers, *rates(host, contenders, callers, starters=1))
         sections.append(section)
         if callers >= 8:
             section = Section("independent-%d" % callers, title + ", each started by its own process", "x floor")
             few = [contenders[i] for i in (FLOOR, BARE, NOOP, S6)]
-            _rate_rows(section, few, callers, *_rates(host, few, callers, starters=callers), targets=False)
+            _rate_rows(section, few, callers, *rates(host, few, callers, starters=callers), targets=False)
             sections.append(section)
     return sections
 
 
-def _rates(host, contenders, callers, starters):
+def rates(host, contenders, callers, starters):
     """(rounds of calls per second, calls lost, calls made), each by the name of the contender"""
     lost, made, rounds = {}, {}, []
     for _ in range(RATE_ROUNDS):

@@ -30,7 +30,7 @@ F_SETPIPE_SZ = 1031  # fcntl(2); this Python may not know it
 
 
 class Stream:
-    """A pipeline of one or two COMMANDS that moves SIZE bytes.
+    """A pipeline of one or two COMMANDS that moves SIZE bytes, with SETTINGS of Popen() (those of work).
 
     The pipe between two commands has PIPE_SIZE. The pipe that the reader of the data found at its end is in
     `reader_pipe` afterwards (0: a socket, or nothing was said). It takes part in the first ROUNDS rounds, or in all.
@@ -40,9 +40,10 @@ class Stream:
     unlike things.
     """
 
-    def __init__(self, name, commands, size=SIZE, pipe_size=PIPE_DEFAULT, reason=None, rounds=None, apart=False):
+    def __init__(self, name, commands, size=SIZE, pipe_size=PIPE_DEFAULT, reason=None, rounds=None, apart=False, settings=None):
         self.name, self.commands, self.size, self.pipe_size = name, commands, size, pipe_size
         self.reason, self.rounds, self.apart = reason, rounds, apart
+        self.settings = settings or identity("work")
         self.reader_pipe = 0
 
     def run(self):
@@ -62,7 +63,7 @@ class Stream:
         return self.size / seconds / 1e6
 
     def _start(self):
-        settings = {"stderr": subprocess.PIPE, **identity("work")}
+        settings = {"stderr": subprocess.PIPE, **self.settings}
         if len(self.commands) == 1:
             null = subprocess.DEVNULL
             return [subprocess.Popen(self.commands[0], stdin=null, stdout=null, **settings)]
@@ -79,40 +80,40 @@ class Stream:
         return [writer, reader]
 
 
-def _write(size=SIZE):
+def writer(size=SIZE):
     return [STREAM, "write", str(size)]
 
 
-def _read(size=SIZE):
+def reader(size=SIZE):
     return [STREAM, "read", str(size)]
 
 
-def _bare(size=SIZE):
+def bare(size=SIZE):
     return [
-        Stream("bare pipe, 64 KiB", [_write(size), _read(size)], size, apart=True),
-        Stream("bare pipe, 1 MiB", [_write(size), _read(size)], size, pipe_size=PIPE_LARGE, apart=True),
+        Stream("bare pipe, 64 KiB", [writer(size), reader(size)], size, apart=True),
+        Stream("bare pipe, 1 MiB", [writer(size), reader(size)], size, pipe_size=PIPE_LARGE, apart=True),
     ]
 
 
 def _local(size=SIZE):
     call = [CLIENT, "vault"]
     return [
-        Stream("local_program -> service", [[*call, "test.Sink+%d" % size, *_write(size)]], size),
-        Stream("service -> local_program", [[*call, "test.Source+%d" % size, *_read(size)]], size),
+        Stream("local_program -> service", [[*call, "test.Sink+%d" % size, *writer(size)]], size),
+        Stream("service -> local_program", [[*call, "test.Source+%d" % size, *reader(size)]], size),
     ]
 
 
 def _pumped(size=SIZE):
     call = [CLIENT, "vault"]
     return [
-        Stream("pumped, caller -> service", [_write(size), [*call, "test.Sink+%d" % size]], size),
-        Stream("pumped, service -> caller", [[*call, "test.Source+%d" % size], _read(size)], size),
+        Stream("pumped, caller -> service", [writer(size), [*call, "test.Sink+%d" % size]], size),
+        Stream("pumped, service -> caller", [[*call, "test.Source+%d" % size], reader(size)], size),
     ]
 
 
-def _peers(host):
+def peers(host):
     size = PEER_SIZE
-    write, read = _write(size), _read(size)
+    write, read = writer(size), reader(size)
     if not host.peers["socat"]:
         socat_serve(host, "sink", " ".join(read))
         socat_serve(host, "source", " ".join(write))
@@ -130,8 +131,8 @@ def _peers(host):
     return found
 
 
-def _measure(section, streams, ours, rounds, target=(">=", 0.95)):
-    """Interleave all STREAMS for ROUNDS; those in OURS have the TARGET."""
+def measure(section, streams, ours, rounds, target=(">=", 0.95)):
+    """Interleave all STREAMS for ROUNDS; those in OURS have the TARGET. Gives the MB/s of each round, by name."""
     figures = []
     for number in range(rounds):
         figures.append({})
@@ -160,6 +161,7 @@ def _measure(section, streams, ours, rounds, target=(">=", 0.95)):
             target=target if stream in ours else None,
             note="the reader's end: %s" % (stream.reader_pipe or "a socket") if stream in ours else "",
         )
+    return figures
 
 
 PIPE_PAGES = "/proc/sys/fs/pipe-user-pages-soft"
@@ -208,7 +210,7 @@ def _measure_loaded(host, name, title, target):
     section = Section(name, title, "x bare")
     ours = _local(LOADED_SIZE) + _pumped(LOADED_SIZE)
     with host.held(LOADED_CALLS) as (held, _, complaint):
-        _measure(section, _bare(LOADED_SIZE) + ours, ours, LOADED_ROUNDS, target)
+        measure(section, bare(LOADED_SIZE) + ours, ours, LOADED_ROUNDS, target)
         section.add("fs.pipe-user-pages-soft", _read_number(PIPE_PAGES), "pages")
         if held < LOADED_CALLS:
             section.add("calls open: %d" % held, reason="no more: " + complaint)
@@ -224,7 +226,7 @@ def _measure_hostile(host):
     )
     ours = _local(LOADED_SIZE) + _pumped(LOADED_SIZE)
     with host.held(LOADED_CALLS), host.held(SHAKEN_CALLS, "mallory", shake=True) as (_, pipes, _):
-        _measure(section, _bare(LOADED_SIZE) + ours, ours, LOADED_ROUNDS)
+        measure(section, bare(LOADED_SIZE) + ours, ours, LOADED_ROUNDS)
     if pipes == 0:
         section.add("pipes to resize", reason="none: the calls are framed, their ends are sockets")
     else:
@@ -235,7 +237,7 @@ def _measure_hostile(host):
 def streams(host):
     quiet = Section("streams", "Streams", "x bare")
     ours = _local() + _pumped()
-    _measure(quiet, _bare() + ours + _peers(host), ours, ROUNDS)
+    measure(quiet, bare() + ours + peers(host), ours, ROUNDS)
 
     title = "Streams, while %d calls are open; " % LOADED_CALLS
     sections = [quiet, _measure_loaded(host, "streams-open-bare", title + "without our sysctl: the kernel's own limit", None)]
