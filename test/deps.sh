@@ -9,8 +9,8 @@
 set -eu
 
 # dpkg-dev: without it Meson takes lib64 for where Debian's libraries are, and neither ld.so nor pkg-config looks there.
-build='meson ninja-build gcc libc6-dev pkg-config libsystemd-dev libseccomp-dev libinih-dev libjson-c-dev libpam0g-dev
-        libcmocka-dev scdoc dpkg-dev'
+build='meson ninja-build gcc libc6-dev dpkg-dev musl-dev pkg-config libsystemd-dev libseccomp-dev libinih-dev libjson-c-dev
+        libpam0g-dev libcmocka-dev scdoc'
 # The private world and what is done in it: mount, unshare, setpriv, script, ip, useradd, and a Python for the starter.
 world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-runtime python3'
 # libclang-rt-dev has the runtimes of the sanitizers and of libFuzzer, llvm the symbolizer that makes reports readable.
