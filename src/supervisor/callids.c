@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -17,24 +18,25 @@
 
 #define CALL_IDS_FILE     "call-ids"
 #define CALL_IDS_FILE_MAX 16
+/* Always as wide, so that nothing is left of a number that was longer. */
+#define CALL_IDS_FORMAT "%-9" PRIu32 "\n"
+#define CALL_IDS_SIZE   10
 
-int call_ids_init(CallIds *ids, const char *run_dir) {
+/* What an earlier supervisor wrote; 1 if there was none. Return: 0 or a negative error, explained in the log */
+static int call_ids_read(int dir_fd, const char *run_dir, uint32_t *ret_next) {
         _cleanup_free_ char *text = NULL;
         uint64_t next = 1;
         size_t n;
         int r;
 
-        *ids = CALL_IDS_INIT;
-        ids->dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (ids->dir_fd < 0) {
-                log_error("cannot open %s: %m", run_dir);
-                return -errno;
-        }
-        r = file_read_trusted(ids->dir_fd, CALL_IDS_FILE, CALL_IDS_FILE_MAX, &text, &n);
+        r = file_read_trusted(dir_fd, CALL_IDS_FILE, CALL_IDS_FILE_MAX, &text, &n);
         if (r < 0)
                 return error_trace(r);
-        if (r != FILE_E_NOT_FOUND) {
-                if (!r && n > 0 && text[n - 1] == '\n')
+        /* Empty: its maker died before it gave out a block. */
+        if (r != FILE_E_NOT_FOUND && (r || n > 0)) {
+                if (!r && text[n - 1] == '\n')
+                        --n;
+                while (!r && n > 0 && text[n - 1] == ' ')
                         --n;
                 if (r || number_parse(text, n, 1, SUPERVISE_IDS_MAX, &next)) {
                         log_error("%s/" CALL_IDS_FILE
@@ -43,27 +45,45 @@ int call_ids_init(CallIds *ids, const char *run_dir) {
                         return -EBADMSG;
                 }
         }
-        ids->next = (uint32_t)next;
+        *ret_next = (uint32_t)next;
+        return 0;
+}
+
+int call_ids_init(CallIds *ids, const char *run_dir) {
+        _cleanup_fd_ int dir_fd = -1;
+        int r;
+
+        *ids = CALL_IDS_INIT;
+        dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir_fd < 0) {
+                log_error("cannot open %s: %m", run_dir);
+                return -errno;
+        }
+        r = call_ids_read(dir_fd, run_dir, &ids->next);
+        if (r)
+                return error_trace(r);
+        ids->fd = openat(dir_fd, CALL_IDS_FILE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (ids->fd < 0) {
+                log_error("cannot write %s/" CALL_IDS_FILE ": %m", run_dir);
+                return -errno;
+        }
         return 0;
 }
 
 void call_ids_deinit(CallIds *ids) {
-        ids->dir_fd = fd_close(ids->dir_fd);
+        ids->fd = fd_close(ids->fd);
 }
 
 int call_ids_take(CallIds *ids, uint32_t *ret_first) {
         uint32_t first = ids->next, next = first + SUPERVISE_IDS_BLOCK;
-        char text[CALL_IDS_FILE_MAX];
-        int n, r;
+        char text[CALL_IDS_SIZE + 1];
 
         if (next > SUPERVISE_IDS_MAX - SUPERVISE_IDS_BLOCK + 1)
                 next = 1;
-        n = snprintf(text, sizeof(text), "%" PRIu32 "\n", next);
-        r = file_replace(ids->dir_fd, CALL_IDS_FILE, text, (size_t)n, 0600, false);
-        if (r) {
-                log_error("cannot write " CALL_IDS_FILE " in the run directory: %s",
-                          r > 0 ? file_error_text(r) : strerror(-r));
-                return r > 0 ? -EACCES : r;
+        snprintf(text, sizeof(text), CALL_IDS_FORMAT, next);
+        if (pwrite(ids->fd, text, CALL_IDS_SIZE, 0) != CALL_IDS_SIZE) {
+                log_error("cannot write " CALL_IDS_FILE " in the run directory: %m");
+                return -EIO;
         }
         ids->next = next;
         *ret_first = first;

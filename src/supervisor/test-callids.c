@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/test-capture.h"
 #include "wire/supervise.h"
 
@@ -32,6 +34,22 @@ static void write_file(const char *text, mode_t mode) {
         assert_true(fd >= 0 && fchmod(fd, mode) == 0);
         assert_int_equal(write(fd, text, strlen(text)), strlen(text));
         close(fd);
+}
+
+/* Nothing but its first sight is news to who watches the folder as the broker does. */
+static void test_quiet(void **state) {
+        _cleanup_(call_ids_deinit) CallIds ids = CALL_IDS_INIT;
+        _cleanup_fd_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        _Alignas(struct inotify_event) char events[1024];
+        uint32_t first;
+
+        write_file(NULL, 0);
+        assert_int_equal(call_ids_init(&ids, folder), 0);
+        assert_true(inotify_add_watch(watch, folder, IN_ALL_EVENTS & ~(uint32_t)IN_MODIFY) >= 0);
+        for (unsigned i = 0; i < 3; ++i)
+                assert_int_equal(call_ids_take(&ids, &first), 0);
+        assert_int_equal(read(watch, events, sizeof(events)), -1);
+        assert_int_equal(errno, EAGAIN);
 }
 
 /* A supervisor that comes after another goes on where that one was, even if it died without a word. */
@@ -61,6 +79,9 @@ static void test_around(void **state) {
         assert_int_equal(first, SUPERVISE_IDS_MAX - SUPERVISE_IDS_BLOCK + 1);
         assert_int_equal(call_ids_take(&ids, &first), 0);
         assert_int_equal(first, 1);
+        call_ids_deinit(&ids);
+        assert_int_equal(call_ids_init(&ids, folder), 0);
+        assert_int_equal(ids.next, SUPERVISE_IDS_BLOCK + 1);
 }
 
 static void test_file(void **state) {
@@ -71,9 +92,13 @@ static void test_file(void **state) {
         } cases[] = {
                 { "a number", "20001", 0600, true },
                 { "with a newline", "20001\n", 0600, true },
+                { "as it is written", "20001    \n", 0600, true },
+                { "blanks before it", "    20001\n", 0600, false },
+                { "blanks alone", "         \n", 0600, false },
                 { "the first", "1\n", 0600, true },
                 { "zero", "0\n", 0600, false },
-                { "nothing", "", 0600, false },
+                { "nothing", "", 0600, true },
+                { "a newline alone", "\n", 0600, false },
                 { "a word", "one\n", 0600, false },
                 { "two lines", "1\n2\n", 0600, false },
                 { "too large", "1000000000\n", 0600, false },
@@ -107,6 +132,7 @@ static int teardown(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_quiet),
                 cmocka_unit_test(test_successor),
                 cmocka_unit_test(test_around),
                 cmocka_unit_test(test_file),
