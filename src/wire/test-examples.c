@@ -5,7 +5,7 @@
  *     what was accepted encodes to the same bytes again;
  *   - a line of a `command` block is "TEXT = WHAT IT MEANS", parsed and rendered likewise;
  *   - in a table row "| `NAME` | NUMBER |" the number is that of the constant NAME.
- * Every message and every constant below must be there at least once.
+ * Every message and every constant below must be there at least once, but with --partial.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,6 +36,7 @@
 #define DOCUMENT_MAX (1024 * 1024)
 
 static const char *document_path;
+static bool document_is_partial; /* it has examples, and need not have all */
 
 /* One example: the bytes, their meaning rendered, and the bytes that it encodes to. */
 typedef struct Example {
@@ -593,6 +594,9 @@ static void test_document(void **state) {
 
         assert_int_equal(where, TEXT);
         print_message("%u messages, %u commands\n", n_hex, n_commands);
+        assert_true(n_hex > 0);
+        if (document_is_partial)
+                return;
         assert_true(n_commands > 0);
         for (size_t i = 0; i < ARRAY_SIZE(message_names); ++i)
                 if (!message_seen[i] || !message_number_seen[i])
@@ -608,10 +612,11 @@ static void test_document(void **state) {
 int main(int argc, char **argv) {
         static const struct CMUnitTest tests[] = { cmocka_unit_test(test_document) };
 
-        if (argc != 2) {
-                fprintf(stderr, "usage: %s doc/protocol.md\n", argv[0]);
+        document_is_partial = argc == 3 && strcmp(argv[1], "--partial") == 0;
+        if (argc != 2 && !document_is_partial) {
+                fprintf(stderr, "usage: %s [--partial] DOCUMENT\n", argv[0]);
                 return 2;
         }
-        document_path = argv[1];
+        document_path = argv[argc - 1];
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
