@@ -45,9 +45,9 @@ static void test_place_path(void **state) {
                 uint32_t server, client, port;
                 const char *expect;
         } cases[] = {
-                { "control of domain 42", 42, 0, 512, "/v/vchan.42.0.512.sock" },
+                { "A02: control of domain 42", 42, 0, 512, "/v/vchan.42.0.512.sock" },
                 { "the host calls domain 42", 0, 42, 513, "/v/vchan.0.42.513.sock" },
-                { "domain 42 calls domain 43", 42, 43, 514, "/v/vchan.42.43.514.sock" },
+                { "A02: domain 42 calls domain 43", 42, 43, 514, "/v/vchan.42.43.514.sock" },
                 { "numbers are not padded, and unsigned", 1, 4294967295, 7, "/v/vchan.1.4294967295.7.sock" },
         };
         VchanPlace place = { .directory = "/v" };
