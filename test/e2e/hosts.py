@@ -6,6 +6,8 @@
         b.run(function, argument)             a function of the test, called over there with the World first
         b.start_sshd()
 
+    Hosts("a", "b", roots={"b": ROOT})   b has a file system of its own, perhaps of another architecture: see Root
+
 A host is a process of ours in namespaces of its own, which does what it is told over a socket. The hosts are on one
 Ethernet: host number N has the address 10.77.0.N, and every host knows the others by their names.
 """
@@ -47,10 +49,40 @@ DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stder
 
 # What an overlay cannot give: each host its own, and empty.
 EMPTY = ("/run", "/tmp", "/home", "/root", "/var/log", "/var/tmp")
+# What overlays need besides, where test/world/enter has been told so.
+OVERLAY = os.environ.get("QAIR_OVERLAY", "")
 
 
 def run(*command, **settings):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
+
+
+class Root:
+    """A Debian in a folder, and what was installed for it (DESTDIR)."""
+
+    def __init__(self, folder, installed):
+        self.folder = folder
+        self.installed = installed
+
+    def enter(self):
+        """See nothing else from now on. Modules have to be loaded already, for their files are outside."""
+        run("mount", "-t", "tmpfs", "-o", "mode=0755", "host", "/mnt")
+        for folder in ("upper", "work", "root"):
+            os.mkdir("/mnt/" + folder)
+        lower = "lowerdir=%s:%s" % (self.installed, self.folder)
+        run("mount", "-t", "overlay", "-o", lower + ",upperdir=/mnt/upper,workdir=/mnt/work" + OVERLAY, "host", "/mnt/root")
+        run("mount", "--rbind", "/dev", "/mnt/root/dev")
+        os.makedirs("/mnt/root/run/world/installed")
+        run("mount", "--bind", self.installed, "/mnt/root/run/world/installed")
+        os.chroot("/mnt/root")
+        os.chdir("/")
+        # What test/world/enter does in a world.
+        run("groupadd", "--system", "qubes")
+        for name in ("qrexec", "qrexec-dom0"):
+            run("useradd", "--system", "--user-group", "--home-dir", "/", "--shell", "/usr/sbin/nologin", name)
+        run("usermod", "--append", "--groups", "qubes", "qrexec-dom0")
+        with open("/etc/machine-id", "w") as file:
+            file.write(os.urandom(16).hex() + "\n")
 
 
 class HostError(AssertionError):
@@ -60,7 +92,7 @@ class HostError(AssertionError):
 class Host:
     """A host as the test sees it: what is asked of it is done by its own process."""
 
-    def __init__(self, name, number):
+    def __init__(self, name, number, root=None):
         self.name = name
         self.address = NETWORK + str(number)
         ours, theirs = socket.socketpair()
@@ -74,7 +106,7 @@ class Host:
                 os.closerange(3, theirs.fileno())
                 os.closerange(theirs.fileno() + 1, 4096)
                 signal.alarm(0)
-                _become_host(name, theirs)
+                _become_host(name, theirs, root)
                 status = 0
             finally:
                 os._exit(status)
@@ -140,7 +172,7 @@ def _send(connection, value):
     connection.sendall(struct.pack("<Q", len(data)) + data)
 
 
-def _become_host(name, connection):
+def _become_host(name, connection, root):
     """In the child: new namespaces; the first process of the new process namespace then serves."""
     # There is no os.unshare() before Python 3.12.
     import ctypes
@@ -155,6 +187,8 @@ def _become_host(name, connection):
         os.waitpid(child, 0)
         return
     run("mount", "--make-rprivate", "/")
+    if root:
+        root.enter()
     run("mount", "-t", "proc", "proc", "/proc")
     # The world's own copy of what was installed, seen through the new /run.
     run("mount", "-t", "tmpfs", "-o", "mode=0700", "host", "/mnt")
@@ -162,7 +196,7 @@ def _become_host(name, connection):
     run("mount", "--bind", "/run/world/installed", "/mnt/installed")
     for folder in ("upper", "work"):
         os.mkdir("/mnt/" + folder)
-    run("mount", "-t", "overlay", "-o", "lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work", "host", "/etc")
+    run("mount", "-t", "overlay", "-o", "lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work" + OVERLAY, "host", "/etc")
     for path in EMPTY:
         run("mount", "-t", "tmpfs", "-o", "mode=%s" % ("1777" if "tmp" in path else "0755"), "host", path)
     os.makedirs("/run/world/installed")
@@ -334,12 +368,13 @@ class HostWorld(World):
 class Hosts:
     """Hosts with these names on one network, as a context; all of it is gone at its end."""
 
-    def __init__(self, *names):
+    def __init__(self, *names, roots=None):
         self.names = names
+        self.roots = roots or {}
         self.hosts = []
 
     def __enter__(self):
-        self.hosts = [Host(name, number + 1) for number, name in enumerate(self.names)]
+        self.hosts = [Host(name, number + 1, self.roots.get(name)) for number, name in enumerate(self.names)]
         known = "127.0.0.1 localhost\n" + "".join("%s %s\n" % (host.address, host.name) for host in self.hosts)
         run("ip", "link", "add", "qair-lan", "type", "bridge")
         run("ip", "link", "set", "qair-lan", "up")

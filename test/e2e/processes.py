@@ -6,6 +6,9 @@ import select
 import signal
 import time
 
+# Programs of other architectures are run by one of these, which is told their path.
+EMULATOR = "/usr/libexec/qemu-binfmt/"
+
 
 class Process:
     """One process, held by pidfd so that its number cannot come to mean another."""
@@ -15,6 +18,8 @@ class Process:
         self.pidfd = os.pidfd_open(pid)
         self.program = _link(pid, "exe")
         self.command = _command(pid)
+        if self.command.startswith(EMULATOR):
+            self.program = self.command.split()[1]
 
     def __del__(self):
         if hasattr(self, "pidfd"):

@@ -97,7 +97,7 @@ def test_only_loopback_is_reachable():
 @pytest.mark.parametrize(
     "command, message",
     [
-        ([BUILD], "usage: enter BUILD_DIR COMMAND"),
+        ([BUILD], "usage: enter [--keep FOLDER] BUILD_DIR COMMAND"),
         (["/nowhere", "true"], "enter: /nowhere is not a build directory"),
     ],
 )
