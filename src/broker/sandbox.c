@@ -191,8 +191,12 @@ static int sandbox_enter_seccomp(void) {
         scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
         int r = 0;
 
-        if (!filter)
-                return error_origin(-ENOMEM);
+        /* Libseccomp makes none with an action that the kernel does not have, and says nothing of why. */
+        if (!filter) {
+                log_error("this kernel has no system call filters (CONFIG_SECCOMP_FILTER, Linux 4.14), or is emulated: "
+                          "the broker does not run without");
+                return error_origin(-EOPNOTSUPP);
+        }
         for (size_t i = 0; i < ARRAY_SIZE(sandbox_syscalls) && !r; ++i) {
                 if (sandbox_syscalls[i] < 0)
                         continue; /* this architecture does not have it (stat on arm64) */
