@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BLOCK_SIZE 64
-#define ROUNDS     64
+#define ROUNDS 64
 
 /* FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 static const uint32_t constants[ROUNDS] = {
@@ -51,25 +50,53 @@ static void sha256_block(uint32_t state[static 8], const uint8_t *block) {
                 state[i] += v[i];
 }
 
-void sha256(const void *data, size_t n, uint8_t ret_hash[static SHA256_SIZE]) {
-        uint32_t state[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                              0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
-        uint8_t tail[2 * BLOCK_SIZE] = {};
-        const uint8_t *bytes = data;
-        size_t n_rest = n % BLOCK_SIZE, n_tail = n_rest < BLOCK_SIZE - 8 ? BLOCK_SIZE : 2 * BLOCK_SIZE;
-        uint64_t n_bits = (uint64_t)n * 8;
+void sha256_init(Sha256 *hash) {
+        *hash = (Sha256){ .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
+                                     0x5be0cd19 } };
+}
 
-        for (size_t i = 0; i < n / BLOCK_SIZE; ++i)
-                sha256_block(state, bytes + i * BLOCK_SIZE);
-        if (n_rest > 0)
-                memcpy(tail, bytes + n - n_rest, n_rest);
-        tail[n_rest] = 0x80;
-        for (unsigned i = 0; i < 8; ++i)
-                tail[n_tail - 1 - i] = (uint8_t)(n_bits >> (8 * i));
-        for (size_t i = 0; i < n_tail; i += BLOCK_SIZE)
-                sha256_block(state, tail + i);
+void sha256_add(Sha256 *hash, const void *data, size_t n) {
+        const uint8_t *bytes = data;
+
+        while (n > 0) {
+                size_t n_rest = hash->n % SHA256_BLOCK_SIZE, n_part = SHA256_BLOCK_SIZE - n_rest;
+
+                if (n_rest == 0 && n >= SHA256_BLOCK_SIZE) {
+                        n_part = SHA256_BLOCK_SIZE;
+                        sha256_block(hash->state, bytes);
+                } else {
+                        if (n_part > n)
+                                n_part = n;
+                        memcpy(hash->rest + n_rest, bytes, n_part);
+                        if (n_rest + n_part == SHA256_BLOCK_SIZE)
+                                sha256_block(hash->state, hash->rest);
+                }
+                hash->n += n_part;
+                bytes += n_part;
+                n -= n_part;
+        }
+}
+
+void sha256_finish(Sha256 *hash, uint8_t ret_hash[static SHA256_SIZE]) {
+        static const uint8_t padding[SHA256_BLOCK_SIZE] = { 0x80 };
+        size_t n_rest = hash->n % SHA256_BLOCK_SIZE;
+        uint64_t n_bits = hash->n * 8;
+        uint8_t length[8];
+
+        for (unsigned i = 0; i < sizeof(length); ++i)
+                length[i] = (uint8_t)(n_bits >> (56 - 8 * i));
+        sha256_add(hash, padding, (n_rest < 56 ? 56 : 120) - n_rest);
+        sha256_add(hash, length, sizeof(length));
         for (unsigned i = 0; i < SHA256_SIZE; ++i)
-                ret_hash[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+                ret_hash[i] = (uint8_t)(hash->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void sha256(const void *data, size_t n, uint8_t ret_hash[static SHA256_SIZE]) {
+        Sha256 hash;
+
+        sha256_init(&hash);
+        sha256_add(&hash, data, n);
+        sha256_finish(&hash, ret_hash);
 }
 
 void sha256_text(const void *data, size_t n, char ret_text[static SHA256_TEXT_SIZE]) {

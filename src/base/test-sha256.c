@@ -39,8 +39,30 @@ static void test_vectors(void **state) {
         }
 }
 
+/* However the bytes are cut, across each edge of a block, the hash is that of the whole. */
+static void test_parts(void **state) {
+        char data[3 * SHA256_BLOCK_SIZE + 1];
+        uint8_t whole[SHA256_SIZE], parts[SHA256_SIZE];
+
+        for (size_t i = 0; i < sizeof(data); ++i)
+                data[i] = (char)(i * 7);
+        sha256(data, sizeof(data), whole);
+        for (size_t n_first = 0; n_first <= sizeof(data); ++n_first)
+                for (size_t n_each = 1; n_each <= 2 * SHA256_BLOCK_SIZE; n_each += 21) {
+                        Sha256 hash;
+
+                        sha256_init(&hash);
+                        sha256_add(&hash, data, n_first);
+                        for (size_t i = n_first; i < sizeof(data); i += n_each)
+                                sha256_add(&hash, data + i, n_each < sizeof(data) - i ? n_each : sizeof(data) - i);
+                        sha256_finish(&hash, parts);
+                        if (memcmp(whole, parts, sizeof(whole)) != 0)
+                                fail_msg("first %zu, then %zu each", n_first, n_each);
+                }
+}
+
 int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_vectors) };
+        const struct CMUnitTest tests[] = { cmocka_unit_test(test_vectors), cmocka_unit_test(test_parts) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
