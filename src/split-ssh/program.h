@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs that are run for a user, with all signals as a shell would have them. */
+#pragma once
+
+#include <sys/types.h>
+
+typedef enum ProgramFlags {
+        PROGRAM_NO_TERMINAL = 1 << 0, /* no terminal to ask at, no standard input */
+        PROGRAM_NO_OUTPUT = 1 << 1,   /* what it prints is dropped; not what it complains */
+} ProgramFlags;
+
+/** program_spawn() - start @argv, whose first word is a path. Return: 0 or -errno (not logged) */
+int program_spawn(const char *const *argv, unsigned flags, pid_t *ret_pid);
+
+/** program_wait() - wait for its end. Return: its status, 128 + N if signal N ended it, or a negative error */
+int program_wait(pid_t pid);
