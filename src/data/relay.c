@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -170,8 +172,27 @@ void data_relay_want(const DataRelay *relay, struct pollfd ret_sources[static 2]
                                                          .events = relay->waits_for_to ? POLLOUT : 0 };
 }
 
+/*
+ * Who moves a stream is woken by each block of its writer, and would take the processor from that writer before there is a
+ * second one, so that every block costs two process switches. A batch process (sched(7)) runs when the writer has filled the
+ * pipe or used up its time, and then moves all of it. It costs nothing where there is a processor to spare: there it
+ * runs at once. What somebody else chose for us (nice(1), chrt(1)) stays.
+ */
+static void relay_become_batch(void) {
+        static const struct sched_param parameters = {};
+
+        /* By number: musl has functions for them that always fail. */
+        if (syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER)
+                (void)syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &parameters);
+}
+
 static void relay_count(DataRelay *relay, size_t n) {
+        bool was_grown = relay->growth.grown;
+
         data_growth_count(&relay->growth, n, relay->from.fd, relay->to.fd);
+        /* What is copied may be a terminal, with a person who waits for it. */
+        if (relay->growth.grown && !was_grown && !relay->copies)
+                relay_become_batch();
 }
 
 /* Return: 0, or DATA_END_E_AGAIN */

@@ -7,6 +7,8 @@
  * The kernel moves the bytes (splice(2)) as long as it can; what it cannot serve (terminals, files opened with O_APPEND)
  * and what must be looked at (a filter) is copied through a buffer. Sockets that others share are copied to, because a
  * splice to them blocks; they are spliced from.
+ *
+ * For processes that do nothing else: one that splices a stream (DATA_GROWTH_STREAM_MIN) becomes a batch process (sched(7)).
  */
 #pragma once
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -175,8 +176,10 @@ static void test_back_pressure(void **state) {
         for (int filter = 0; filter <= 1; ++filter) {
                 DataRelay relay = DATA_RELAY_INIT;
                 size_t n_got = 0, n_given = 0;
+                const struct sched_param parameters = {};
                 int from[2], to[2];
 
+                assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &parameters), 0);
                 memset(data, 'x', sizeof(data));
                 pipe_pair(from);
                 pipe_pair(to);
@@ -195,6 +198,8 @@ static void test_back_pressure(void **state) {
                 }
                 assert_memory_equal(data, got, sizeof(data));
                 assert_true(relay.growth.grown);
+                /* Only one that never has a person to answer to. */
+                assert_int_equal(sched_getscheduler(0), filter ? SCHED_OTHER : SCHED_BATCH);
                 fd_close(from[1]);
                 settle(&relay);
                 assert_false(data_relay_is_open(&relay));
