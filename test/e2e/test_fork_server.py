@@ -165,9 +165,10 @@ def test_just_exec(host):
         with host.popen_as("root", command) as client:
             assert client.wait(LIMIT_SEC) == 0
         wait_until(lambda: os.path.exists("/run/test/late"), "the service")
+        # It is the server that says so: while it is there.
+        (record,) = host.wait_audit(event="end", service="my.Late")
     with open("/run/test/late") as file:
         assert file.read() == "session\n"
-    (record,) = host.wait_audit(event="end", service="my.Late")
     assert record["how"] == "detached"
 
 
