@@ -26,10 +26,12 @@ static struct {
         bool journal;
         bool batched;
         unsigned long n_dropped;
-        unsigned long n_records; /* in @batch */
+        unsigned long n_records; /* in log_batch */
         size_t n;
-        char batch[LOG_RECORD_MAX];
 } log_state = { .name = "qair", .max_level = LOG_LEVEL_INFO, .kind = LOG_KIND_OTHER };
+
+/* Apart, so that a program that batches nothing has no page of it. */
+static char log_batch[LOG_RECORD_MAX];
 
 void log_open(const char *name, bool lossy) {
         struct stat status;
@@ -119,7 +121,7 @@ void log_flush(void) {
         int saved = errno;
 
         if (log_state.n_records > 0)
-                log_emit(log_state.batch, log_state.n, log_state.n_records);
+                log_emit(log_batch, log_state.n, log_state.n_records);
         log_state.n = 0;
         log_state.n_records = 0;
         errno = saved;
@@ -136,12 +138,12 @@ void log_write(LogLevel level, const char *format, ...) {
         va_start(arguments, format);
         n = log_format(record, level, format, arguments);
         va_end(arguments);
-        if (!log_state.batched || level < LOG_LEVEL_INFO || log_state.n + n > sizeof(log_state.batch))
+        if (!log_state.batched || level < LOG_LEVEL_INFO || log_state.n + n > sizeof(log_batch))
                 log_flush();
         if (!log_state.batched || level < LOG_LEVEL_INFO) {
                 log_emit(record, n, 1);
         } else {
-                memcpy(log_state.batch + log_state.n, record, n);
+                memcpy(log_batch + log_state.n, record, n);
                 log_state.n += n;
                 ++log_state.n_records;
         }
