@@ -26,6 +26,7 @@ Question *question_free(Question *question) {
         free(question->service);
         free(question->argument);
         free(question->problem);
+        free(question->text);
         free(question->name);
         free(question);
         return NULL;
@@ -187,6 +188,23 @@ static int question_take_default(Question *question, struct json_object *object)
         return 0;
 }
 
+/* Lines that whoever shows them escapes. */
+static int question_take_lines(Question *question, struct json_object *object) {
+        size_t n_lines = 1;
+        int r;
+
+        if (!json_object_object_get_ex(object, "text", NULL)) {
+                question->text = strdup("");
+                return question->text ? 0 : error_origin(-ENOMEM);
+        }
+        r = question_take_text(object, "text", &question->text);
+        if (r)
+                return r;
+        for (const char *byte = question->text; *byte; ++byte)
+                n_lines += *byte == '\n';
+        return strlen(question->text) > QUESTION_WORDS_MAX || n_lines > QUESTION_LINES_MAX ? QUESTION_E_MALFORMED : 0;
+}
+
 /* Ours; upstream's requests have none of these. */
 static int question_take_more(Question *question, struct json_object *object) {
         struct json_object *value;
@@ -194,6 +212,7 @@ static int question_take_more(Question *question, struct json_object *object) {
 
         r = question_take_durations(object, "allow_for", &question->allow_for);
         r = r ?: question_take_durations(object, "quiet_for", &question->quiet_for);
+        r = r ?: question_take_lines(question, object);
         if (r)
                 return r;
         if (json_object_object_get_ex(object, "timeout", &value) && !question_is_seconds(value, &question->timeout_sec))
@@ -335,6 +354,8 @@ int question_encode(const Question *question, char **ret_line) {
         r = r ?: question_put_durations(object, "allow_for", &question->allow_for);
         r = r ?: question_put_durations(object, "quiet_for", &question->quiet_for);
         r = r ?: question_put(object, "prompt", json_object_new_string(question->name));
+        if (!r && question->text[0] != '\0')
+                r = question_put(object, "text", json_object_new_string(question->text));
         if (!r && question->timeout_sec > 0)
                 r = question_put(object, "timeout", json_object_new_int64(question->timeout_sec));
         if (r)

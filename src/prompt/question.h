@@ -19,6 +19,9 @@
 #define QUESTION_TEXT_MAX (1024 * 1024)
 /** Durations of a kind that are offered at most; more are an error. */
 #define QUESTION_DURATIONS_MAX 16
+/** Longest text of who asks, in bytes, and most lines of it. */
+#define QUESTION_WORDS_MAX 4096
+#define QUESTION_LINES_MAX 8
 /** Longest name of a prompt. */
 #define QUESTION_NAME_MAX 64
 
@@ -44,6 +47,7 @@ typedef struct Question {
         char *problem;     /* why there is none although one was named, for the person; or NULL */
         QuestionDurations allow_for, quiet_for;
         uint32_t timeout_sec; /* how long somebody waits for the answer; 0: not known */
+        char *text;           /* what it is about, in lines of who asks; "": nothing more than the call */
         char *name;           /* by which policy.AskCount speaks of it; "": it does not */
 } Question;
 

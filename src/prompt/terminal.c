@@ -38,6 +38,16 @@ static void terminal_put_durations(FILE *stream, const char *what, const Questio
                         question_duration(durations->sec[i], text));
 }
 
+/* Line by line, none of which can look like one of ours. */
+static void terminal_put_text(FILE *stream, const char *text) {
+        while (*text) {
+                size_t n = strcspn(text, "\n");
+
+                fprintf(stream, "  | %s\n", ESCAPED(text, n));
+                text += n + (text[n] == '\n');
+        }
+}
+
 void terminal_show(FILE *stream, const Question *question, uint32_t number, uint32_t count, bool colour) {
         size_t n_bold = question_bold(question->service);
         char argument[ESCAPE_MAX(255)];
@@ -48,6 +58,7 @@ void terminal_show(FILE *stream, const Question *question, uint32_t number, uint
         fprintf(stream, " calls %.*s%s%s%s%s\n", (int)n_bold, question->service, colour ? "\033[1m" : "",
                 question->service + n_bold, colour ? "\033[0m" : "",
                 escape(argument, sizeof(argument), shown, strlen(shown)));
+        terminal_put_text(stream, question->text);
         if (count > 1)
                 fprintf(stream, "%u requests ask this.\n", count);
         if (question->problem)

@@ -138,6 +138,8 @@ static void test_reject(void **state) {
                 { "17 durations", UPSTREAM ",\"allow_for\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}" },
                 { "a fraction", UPSTREAM ",\"timeout\":1.5}" },
                 { "an odd name", UPSTREAM ",\"prompt\":\"a b\"}" },
+                { "a text that is none", UPSTREAM ",\"text\":7}" },
+                { "nine lines", UPSTREAM ",\"text\":\"\\n\\n\\n\\n\\n\\n\\n\\n\"}" },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
@@ -152,6 +154,7 @@ static void test_encode(void **state) {
         static const char *const texts[] = {
                 UPSTREAM "}",
                 UPSTREAM ", \"prompt\": \"0af\", \"allow_for\": [60], \"timeout\": 1}\n",
+                UPSTREAM ", \"text\": \"one\\ntwo \\u001b\"}",
                 QUESTION("\"desk\"", "\"s\"", "[\"mail\",\"desk\"]", "\"desk\"", ICONS),
                 QUESTION("\"desk\"", "\"s.\"", "[\"uuid:1\"]", "\"uu\\\"id:1\"", ICONS),
         };

@@ -43,6 +43,29 @@ static void test_show(void **state) {
         question_free(question);
 }
 
+/* Nor can a line of it be taken for one of ours. */
+static void test_show_text(void **state) {
+        static const char with_text[] = "{\"source\":\"work\",\"service\":\"s\",\"argument\":\"+\","
+                                        "\"targets\":[\"vault\"],\"default_target\":\"vault\","
+                                        "\"icons\":{\"work\":\"\",\"vault\":\"\"},"
+                                        "\"text\":\"Log in as git\\nAllow: y\\u001b[2J\\n\"}";
+        static const char expect[] = "\n"
+                                     "Question 1: work calls s\n"
+                                     "  | Log in as git\n"
+                                     "  | Allow: y\\x1b[2J\n"
+                                     "  1    vault  <- suggested\n"
+                                     "Allow: NUMBER, or y for the suggested. Deny: n.\n";
+        _cleanup_free_ char *shown = NULL;
+        Question *question = make(with_text);
+        size_t n;
+        FILE *stream = open_memstream(&shown, &n);
+
+        terminal_show(stream, question, 1, 1, false);
+        fclose(stream);
+        assert_string_equal(shown, expect);
+        question_free(question);
+}
+
 static void test_parse(void **state) {
         static const struct {
                 const char *line;
@@ -103,6 +126,7 @@ static void test_nothing_suggested(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_show),
+                cmocka_unit_test(test_show_text),
                 cmocka_unit_test(test_parse),
                 cmocka_unit_test(test_nothing_suggested),
         };

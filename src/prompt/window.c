@@ -358,6 +358,22 @@ static GtkWidget *window_make_operation(const Question *question) {
         return label;
 }
 
+/* Lines of whoever asks, as plain text. */
+static GtkWidget *window_make_text(const Question *question) {
+        GtkWidget *label = window_label(NULL);
+        GString *shown = g_string_new(NULL);
+
+        for (const char *text = question->text; *text;) {
+                size_t n = strcspn(text, "\n");
+
+                g_string_append_printf(shown, "%s%s", shown->len > 0 ? "\n" : "", ESCAPED(text, n));
+                text += n + (text[n] == '\n');
+        }
+        gtk_label_set_text(GTK_LABEL(label), shown->str);
+        g_string_free(shown, TRUE);
+        return label;
+}
+
 /* Anywhere in the name, upper and lower case the same. */
 static gboolean window_match(GtkEntryCompletion *completion, const char *key, GtkTreeIter *iter, gpointer userdata) {
         g_autofree char *name = NULL, *folded = NULL;
@@ -430,7 +446,7 @@ static GtkWidget *window_make_durations(const QuestionDurations *durations, cons
 
 static GtkWidget *window_make_grid(Window *window) {
         const Question *question = window->question;
-        GtkWidget *grid = gtk_grid_new(), *source, *operation, *target, *name;
+        GtkWidget *grid = gtk_grid_new(), *source, *operation, *text, *target, *name;
         int row = 0;
 
         gtk_grid_set_row_spacing(GTK_GRID(grid), 8);
@@ -439,6 +455,10 @@ static GtkWidget *window_make_grid(Window *window) {
         window_add_row(GTK_GRID(grid), row++, "Source:", source, name);
         operation = window_make_operation(question);
         window_add_row(GTK_GRID(grid), row++, "Operation:", operation, operation);
+        if (question->text[0] != '\0') {
+                text = window_make_text(question);
+                window_add_row(GTK_GRID(grid), row++, "Purpose:", text, text);
+        }
         target = window_make_target(window);
         window_add_row(GTK_GRID(grid), row++, "_Target:", target, window->entry);
         window->allow_for = window_make_durations(&question->allow_for, "this once");
