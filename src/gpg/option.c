@@ -230,7 +230,7 @@ const char *gpg_operation_text(GpgOperation operation) {
                 [GPG_OPERATION_OTHER] = "other",     [GPG_OPERATION_LIST] = "list",
                 [GPG_OPERATION_VERIFY] = "verify",   [GPG_OPERATION_EXPORT] = "export",
                 [GPG_OPERATION_ENCRYPT] = "encrypt", [GPG_OPERATION_DECRYPT] = "decrypt",
-                [GPG_OPERATION_SIGN] = "sign",
+                [GPG_OPERATION_SIGN] = "sign",       [GPG_OPERATION_IMPORT] = "import",
         };
 
         return texts[operation];

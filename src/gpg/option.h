@@ -29,6 +29,7 @@ typedef enum GpgOperation {
         GPG_OPERATION_ENCRYPT,
         GPG_OPERATION_DECRYPT,
         GPG_OPERATION_SIGN,
+        GPG_OPERATION_IMPORT, /* of no option: a service of its own */
         _GPG_OPERATION_N,
 } GpgOperation;
 
