@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "policy-tools/exchange.h"
+#include "base/exchange.h"
 
 extern char **environ;
 
@@ -64,7 +64,7 @@ static int admin_call_local(const PolicyAdminClient *client, const char *full_na
         environment = admin_call_environment(name, caller);
         if (!environment)
                 return error_origin(-ENOMEM);
-        return exchange_run((const char *const[]){ client->program, NULL }, environment, payload,
+        return exchange_run((const char *const[]){ client->program, NULL }, environment, payload.text, payload.n,
                             POLICY_ADMIN_PAYLOAD_MAX, POLICY_ADMIN_COMPLAINT_MAX, ret_exchange);
 }
 
@@ -82,8 +82,9 @@ int policy_admin_call(const PolicyAdminClient *client, const char *service, cons
         if (client->is_host)
                 r = admin_call_local(client, full_name, payload, &exchange);
         else
-                r = exchange_run((const char *const[]){ client->client, "--", "dom0", full_name, NULL }, NULL, payload,
-                                 POLICY_ADMIN_PAYLOAD_MAX, POLICY_ADMIN_COMPLAINT_MAX, &exchange);
+                r = exchange_run((const char *const[]){ client->client, "--", "dom0", full_name, NULL }, NULL,
+                                 payload.text, payload.n, POLICY_ADMIN_PAYLOAD_MAX, POLICY_ADMIN_COMPLAINT_MAX,
+                                 &exchange);
         if (r < 0)
                 return error_trace(r);
         if (r > 0 || exchange.status != 0)

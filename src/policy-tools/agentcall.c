@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/exchange.h"
 #include "base/fd.h"
 #include "base/name.h"
 #include "base/socket.h"
-#include "policy-tools/exchange.h"
 #include "policy/lexer.h"
 
 /** Of a client's standard error, which nobody reads. */
@@ -189,11 +189,11 @@ static int call_client(const PolicyAgentPaths *paths, const char *guivm, const c
                 return error_origin(-ENOMEM);
         }
         if (is_host)
-                r = exchange_run((const char *const[]){ paths->client, "-d", guivm, command, NULL }, NULL,
-                                 policy_slice(params), POLICY_AGENT_ANSWER_MAX, COMPLAINT_MAX, &exchange);
+                r = exchange_run((const char *const[]){ paths->client, "-d", guivm, command, NULL }, NULL, params,
+                                 strlen(params), POLICY_AGENT_ANSWER_MAX, COMPLAINT_MAX, &exchange);
         else
-                r = exchange_run((const char *const[]){ paths->client_vm, "--", guivm, service, NULL }, NULL,
-                                 policy_slice(params), POLICY_AGENT_ANSWER_MAX, COMPLAINT_MAX, &exchange);
+                r = exchange_run((const char *const[]){ paths->client_vm, "--", guivm, service, NULL }, NULL, params,
+                                 strlen(params), POLICY_AGENT_ANSWER_MAX, COMPLAINT_MAX, &exchange);
         if (r < 0)
                 return error_trace(r);
         if (r > 0 || exchange.status != 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy-tools/exchange.h"
+#include "base/exchange.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,8 @@ extern char **environ;
 /** Our ends of a program's streams. */
 typedef struct Streams {
         int in_fd, out_fd, err_fd; /* -1: closed */
-        PolicySlice payload;       /* what is still to be written */
+        const char *payload;       /* what is still to be written */
+        size_t n_payload;
 } Streams;
 
 static void streams_deinit(Streams *streams) {
@@ -98,13 +99,15 @@ static int exchange_start(const char *const *argv, char *const *environment, Str
 }
 
 static void exchange_write(Streams *streams) {
-        ssize_t n = streams->payload.n > 0 ? write(streams->in_fd, streams->payload.text, streams->payload.n) : 0;
+        ssize_t n = streams->n_payload > 0 ? write(streams->in_fd, streams->payload, streams->n_payload) : 0;
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
-        if (n > 0)
-                streams->payload = policy_slice_skip(streams->payload, (size_t)n);
-        if (n < 0 || streams->payload.n == 0)
+        if (n > 0) {
+                streams->payload += n;
+                streams->n_payload -= (size_t)n;
+        }
+        if (n < 0 || streams->n_payload == 0)
                 streams->in_fd = fd_close(streams->in_fd);
 }
 
@@ -148,9 +151,9 @@ static int exchange_serve(Streams *streams, size_t n_max, size_t n_max_err, Exch
         return r;
 }
 
-int exchange_run(const char *const *argv, char *const *environment, PolicySlice payload, size_t n_max, size_t n_max_err,
-                 Exchange *ret_exchange) {
-        Streams streams = { .in_fd = -1, .out_fd = -1, .err_fd = -1, .payload = payload };
+int exchange_run(const char *const *argv, char *const *environment, const void *payload, size_t n_payload, size_t n_max,
+                 size_t n_max_err, Exchange *ret_exchange) {
+        Streams streams = { .in_fd = -1, .out_fd = -1, .err_fd = -1, .payload = payload, .n_payload = n_payload };
         _cleanup_(exchange_deinit) Exchange exchange = {};
         int r, status;
         pid_t pid = -1;

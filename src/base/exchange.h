@@ -8,7 +8,6 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
-#include "policy/slice.h"
 
 typedef struct Exchange {
         char *out, *err; /* each followed by a NUL that is not counted; NULL: nothing was written */
@@ -28,6 +27,7 @@ void exchange_deinit(Exchange *exchange);
 /**
  * exchange_run() - start @argv[0], which is a path, and wait for its end
  * @environment:  NULL: ours
+ * @payload:      @n_payload bytes for its standard input
  * @n_max:        bytes of standard output that are accepted
  * @n_max_err:    bytes of standard error
  * @ret_exchange: the caller deinitialises it, also if the result is positive
@@ -35,5 +35,5 @@ void exchange_deinit(Exchange *exchange);
  * SIGPIPE must be ignored; it is not in the process that is started. A program that does not read its input is not at
  * fault. Return: 0, EXCHANGE_E_…, or a negative error.
  */
-int exchange_run(const char *const *argv, char *const *environment, PolicySlice payload, size_t n_max, size_t n_max_err,
-                 Exchange *ret_exchange);
+int exchange_run(const char *const *argv, char *const *environment, const void *payload, size_t n_payload, size_t n_max,
+                 size_t n_max_err, Exchange *ret_exchange);
