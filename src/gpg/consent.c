@@ -67,6 +67,10 @@ static bool is_fresh(int dir_fd, const char *prefix, const char *name, uint32_t 
         return gpg_grant_is_valid(st.st_mtim.tv_sec, now.tv_sec, lasts_sec);
 }
 
+static bool is_granted(int dir_fd, const char *name, const PersonQuestion *question) {
+        return !question->is_once && is_fresh(dir_fd, "stat", name, question->for_sec);
+}
+
 int consent_open(int *ret_dir_fd) {
         char path[PATH_MAX + sizeof(USER_DIRECTORY) + 1];
         Paths paths;
@@ -141,7 +145,7 @@ static int ask(int dir_fd, const char *name, const PersonQuestion *question) {
         r = person_ask(question, &remember);
         switch (r) {
         case 0:
-                return remember ? error_trace(touch(dir_fd, "stat", name)) : 0;
+                return remember && !question->is_once ? error_trace(touch(dir_fd, "stat", name)) : 0;
         case PERSON_E_NO:
                 r = touch(dir_fd, "no", name);
                 return r ? error_trace(r) : CONSENT_E_REFUSED;
@@ -158,14 +162,14 @@ int consent_obtain(int dir_fd, const char *name, const PersonQuestion *question)
         _cleanup_fd_ int lock_fd = -1;
         int r;
 
-        if (is_fresh(dir_fd, "stat", name, question->for_sec))
+        if (is_granted(dir_fd, name, question))
                 return 0;
         r = open_file(dir_fd, "lock", name, O_CREAT, &lock_fd);
         r = r ?: lock_file(lock_fd);
         if (r)
                 return r;
         /* Somebody may have been asked while we waited. */
-        if (is_fresh(dir_fd, "stat", name, question->for_sec))
+        if (is_granted(dir_fd, name, question))
                 return 0;
         if (is_fresh(dir_fd, "no", name, CONSENT_REFUSAL_SEC))
                 return CONSENT_E_REFUSED;

@@ -19,6 +19,7 @@ typedef struct PersonQuestion {
         const char *title;   /* of a dialog */
         const char *text;    /* the whole question; plain text */
         uint32_t for_sec;    /* how long a yes is to count */
+        bool is_once;        /* … for this use alone, also within the second: nobody remembers it */
 } PersonQuestion;
 
 enum {
