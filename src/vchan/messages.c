@@ -89,10 +89,16 @@ bool messages_is_pending(const Messages *messages) {
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
+/* What was sent makes room first: of one who reads little by little, the rest is never all gone. */
 static int messages_grow(Messages *messages, size_t n) {
         size_t n_max = messages->n_out_max ? messages->n_out_max : MESSAGES_OUT_MIN;
         uint8_t *out;
 
+        if (n_max - messages->n_out < n && messages->n_sent > 0) {
+                messages->n_out -= messages->n_sent;
+                memmove(messages->out, messages->out + messages->n_sent, messages->n_out);
+                messages->n_sent = 0;
+        }
         while (n_max - messages->n_out < n)
                 n_max *= 2;
         if (n_max == messages->n_out_max)

@@ -50,6 +50,11 @@ static inline bool messages_is_flushed(const Messages *messages) {
         return messages->n_out == 0;
 }
 
+/** messages_waiting() - bytes that the peer has not taken */
+static inline size_t messages_waiting(const Messages *messages) {
+        return messages->n_out - messages->n_sent;
+}
+
 /** MessagesCheck - may a message with this header come now? Complaining is the check's to do */
 typedef bool MessagesCheck(const void *userdata, WireHeader header);
 

@@ -159,6 +159,26 @@ static void test_send(void **state) {
         free(received);
 }
 
+/* One who always leaves something unread makes nobody hold more than that. */
+static void test_send_to_a_slow_reader(void **state) {
+        static uint8_t block[4096], received[sizeof(block)];
+        World *world = *state;
+        size_t n_out_max;
+
+        while (messages_is_flushed(&world->messages))
+                assert_int_equal(messages_send(&world->messages, block, sizeof(block)), 0);
+        for (int i = 0; i < 16; ++i)
+                assert_int_equal(messages_send(&world->messages, block, sizeof(block)), 0);
+        n_out_max = world->messages.n_out_max;
+        for (int i = 0; i < 1000; ++i) {
+                assert_int_equal(fd_read_full(world->peer_fd, received, sizeof(received)), 0);
+                assert_int_equal(messages_send(&world->messages, block, sizeof(block)), 0);
+                assert_true(messages_waiting(&world->messages) > 0);
+                assert_true(messages_waiting(&world->messages) <= 32 * sizeof(block));
+        }
+        assert_true(world->messages.n_out_max <= 2 * n_out_max);
+}
+
 static void test_send_to_nobody(void **state) {
         World *world = *state;
 
@@ -177,6 +197,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_check, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_send, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_send_to_a_slow_reader, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_send_to_nobody, setup, teardown),
         };
 
