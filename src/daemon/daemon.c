@@ -34,6 +34,12 @@
 /** Messages taken from the agent before other events are looked at again; and what came with the last of them. */
 #define DAEMON_MESSAGES_MAX 64
 
+/**
+ * What may wait for an agent that goes on asking and does not read. One that does is owed less than a refusal for each of
+ * its requests, and a command.
+ */
+#define DAEMON_UNREAD_MAX (1024 * 1024)
+
 /** A command with the domain's user in the place of DEFAULT. */
 #define DAEMON_MESSAGE_MAX (WIRE_HEADER_SIZE + CLIENT_PAYLOAD_MAX + 256)
 
@@ -227,6 +233,10 @@ static int daemon_refuse(Daemon *daemon, const uint8_t field[static IDENT_SIZE])
         uint8_t message[WIRE_HEADER_SIZE + IDENT_SIZE];
 
         refusal_encode(field, message);
+        if (messages_waiting(&daemon->agent) > DAEMON_UNREAD_MAX) {
+                log_error("the agent goes on asking and does not read what it is told");
+                return DAEMON_E_BROKEN;
+        }
         return messages_send(&daemon->agent, message, sizeof(message));
 }
 
