@@ -52,7 +52,7 @@ build_and_test() {
 }
 
 end_to_end() {
-        "$PWD/test/world/enter" "$gcc_build" "${pytest[@]}" --junit-xml="$PWD/$1" test/e2e
+        "$PWD/test/world/enter" "$gcc_build" "${pytest[@]}" --junit-xml="$PWD/$1" test/e2e test/conformance/protocol
 }
 
 if [ "$(id -u)" -ne 0 ]; then

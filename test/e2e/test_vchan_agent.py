@@ -197,33 +197,6 @@ def test_A08_versions_are_negotiated_down(idle, version):
     assert idle.process.poll() is None
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        message(HELLO, struct.pack("<I", 1)),
-        message(HELLO, struct.pack("<II", 4, 0)),
-        message(HELLO, b"\4\0\0"),
-        message(EXEC_CMDLINE, params(OTHER, PORT, b"user:true\0")),
-    ],
-    ids=["version 1", "A10: 8 bytes", "3 bytes", "no HELLO"],
-)
-def test_a_bad_handshake_ends_the_agent(idle, answer):
-    daemon = idle.dial_control()
-    daemon.expect(HELLO, struct.pack("<I", 4))
-    daemon.send_raw(answer)
-    assert idle.process.wait(LIMIT) == 1
-    assert not idle.trigger_path.exists()
-
-
-@pytest.mark.parametrize("n", [0, 11])
-def test_a_handshake_that_breaks_off_ends_the_agent(idle, n):
-    daemon = idle.dial_control()
-    daemon.expect(HELLO, struct.pack("<I", 4))
-    daemon.send_raw(message(HELLO, struct.pack("<I", 4))[:n])
-    daemon.close()
-    assert idle.process.wait(LIMIT) == 1
-
-
 def test_A39_the_trigger_socket_waits_for_the_handshake(idle):
     daemon = idle.dial_control()
     daemon.expect(HELLO, struct.pack("<I", 4))
@@ -283,48 +256,6 @@ def test_the_longest_command(agent):
     agent.service("test.Count", '#!/bin/sh\nprintf %s "$1" | wc -c\n')
     n = 65000 - len("test.Count+")
     assert agent.run("test.Count+" + "a" * n)[:3] == (b"%d\n" % n, b"", 0)
-
-
-@pytest.mark.parametrize(
-    "order",
-    [
-        message(EXEC_CMDLINE, params(OTHER, PORT)),
-        message(JUST_EXEC, params(OTHER, PORT)),
-        message(SERVICE_CONNECT, params(OTHER, PORT)),
-        message(SERVICE_REFUSED, b"\0" * 31),
-        message(SERVICE_REFUSED, b"\0" * 33),
-        struct.pack("<II", EXEC_CMDLINE, 65544),
-        struct.pack("<II", EXEC_CMDLINE, 0xFFFFFFFF),
-        message(HELLO, struct.pack("<I", 4)),
-        message(CONNECTION_TERMINATED, params(OTHER, PORT)),
-        message(TRIGGER4, trigger4(b"work", b"test\0")),
-        message(0x999),
-    ],
-    ids=[
-        "A41: EXEC_CMDLINE of 8 bytes",
-        "JUST_EXEC of 8 bytes",
-        "SERVICE_CONNECT of 8 bytes",
-        "A42: SERVICE_REFUSED of 31 bytes",
-        "SERVICE_REFUSED of 33 bytes",
-        "a command that is too long",
-        "the largest length there is",
-        "a second HELLO",
-        "CONNECTION_TERMINATED",
-        "a trigger",
-        "a type that is none",
-    ],
-)
-def test_what_no_daemon_sends_ends_the_agent(agent, order):
-    agent.daemon.send_raw(order)
-    assert agent.process.wait(LIMIT) == 1
-    assert not agent.trigger_path.exists()
-    assert "what no daemon sends" in agent.log()
-
-
-def test_a_message_that_breaks_off_ends_the_agent(agent):
-    agent.daemon.send_raw(message(SERVICE_REFUSED, b"\0" * 32)[:-1])
-    agent.daemon.close()
-    assert agent.process.wait(LIMIT) == 1
 
 
 def test_messages_in_pieces_and_together(agent):
@@ -849,26 +780,6 @@ def test_A45_a_client_that_left_before_the_answer(agent):
     client.close()
     agent.daemon.send(SERVICE_CONNECT, params(OTHER, PORT, ident + b"\0"))
     agent.assert_terminated()
-
-
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        message(TRIGGER3, b"x" * 200),
-        message(TRIGGER4, b"x" * 160),
-        struct.pack("<II", TRIGGER4, 65161),
-        struct.pack("<II", TRIGGER4, 0xFFFFFFFF),
-        message(HELLO, struct.pack("<I", 4)),
-    ],
-    ids=["another type", "160 bytes", "65161 bytes", "the largest length there is", "HELLO"],
-)
-def test_A46_a_malformed_request_closes_its_client_alone(agent, request_bytes):
-    other, ident = agent.request(trigger4(b"work", b"test.Service\0"))
-    client = agent.client()
-    client.send_raw(request_bytes)
-    client.assert_closed()
-    agent.daemon.send(SERVICE_CONNECT, params(OTHER, PORT, ident + b"\0"))
-    assert other.read_raw(8) == params(OTHER, PORT)
 
 
 def test_A46_limits_of_a_request(agent):

@@ -32,10 +32,8 @@ from vchan import (
     Folder,
     Peer,
     kill_and_wait,
-    message,
     params,
     trigger4,
-    wait_for,
 )
 
 PORT = 1024
@@ -220,19 +218,6 @@ def test_A13_A14_A15_versions(clients):
         process, callee = clients.call_vm(version=version)
         callee.send_raw(struct.pack("<II", STDOUT, limit + 1))
         assert finish(process)[0] == 1
-
-
-@pytest.mark.parametrize("hello", [message(HELLO, struct.pack("<I", 1)), message(STDOUT, b"x"), b""])
-def test_a_bad_handshake(clients, hello):
-    process = clients.start_vm("work", "my.svc")
-    connection, _ = clients.request()
-    connection.send_raw(params(OTHER, PORT))
-    callee = clients.dial(OWN, OTHER, PORT)
-    callee.expect(HELLO, struct.pack("<I", 4))
-    callee.send_raw(hello)
-    if not hello:
-        callee.close()
-    assert finish(process)[0] == 1
 
 
 def test_A74_A75_what_comes_after_the_exit_code(clients):

@@ -6,7 +6,6 @@ test named A17_… is about line 17 of appendix A. Needs nothing but QAIR_BUILD,
 sockets (/run/qubes/policy.sock, /run/qubesd.sock) is in test_vchan_host.py.
 """
 
-import contextlib
 import os
 import signal
 import struct
@@ -180,19 +179,6 @@ def test_A06_the_daemon_waits_for_the_agents_hello(idle):
     agent.expect(HELLO, struct.pack("<I", 4))
 
 
-@pytest.mark.parametrize("hello", [
-    message(HELLO, struct.pack("<I", 1)), message(HELLO, struct.pack("<II", 4, 0)), message(TRIGGER4, b"x" * 200), b""],
-    ids=["A09: version 1", "A10: 8 bytes", "no HELLO", "closed"])
-def test_a_bad_handshake_ends_the_daemon(idle, hello):
-    agent = idle.agent = idle.accept(idle.listener)
-    agent.send_raw(hello)
-    if not hello:
-        agent.close()
-    assert_ended(idle)
-    if hello:
-        agent.assert_closed()  # without an answer
-
-
 def test_the_socket_and_its_links(daemon):
     assert os.readlink(daemon.sockets / "qrexec.domain_name") == "qrexec.42"
     assert os.readlink(daemon.sockets / ("qrexec.uuid:" + UUID)) == "qrexec.42"
@@ -221,36 +207,6 @@ def test_requests_of_all_versions(idle, version, kind, payload):
     idle.agent.send(kind, payload)
     idle.assert_refused()
     assert idle.asked() == ["--", "domain_name", "target", "test.Service+arg"]
-
-
-@pytest.mark.parametrize("version, fatal", [
-    (3, message(TRIGGER4, trigger4(b"target", b"a\0"))),
-    (3, message(TRIGGER2, b"\0" * 128)),
-    (4, message(TRIGGER2, b"\0" * 128)),
-    (2, message(TRIGGER3, b"\0" * 97)),
-    (2, message(TRIGGER2, b"\0" * 127)),
-    (3, message(TRIGGER3, b"\0" * 96)),
-    (4, message(TRIGGER4, b"\0" * 160)),
-    (4, struct.pack("<II", TRIGGER4, 65161)),
-    (4, message(CONNECTION_TERMINATED, b"\0" * 7)),
-    (4, message(CONNECTION_TERMINATED, b"\0" * 9)),
-    (4, message(CONNECTION_TERMINATED, params(OTHER, 512))),
-    (4, message(CONNECTION_TERMINATED, params(OTHER, 769))),
-    (4, message(HELLO, struct.pack("<I", 4))),
-    (4, message(EXEC_CMDLINE, params(OTHER, 513, b"x\0"))),
-], ids=["A18", "A19", "2 in 4", "3 in 2", "2: 127 bytes", "3: 96 bytes", "A20: 160 bytes", "65161 bytes", "7 bytes", "9 bytes",
-        "A30: 512", "A30: 769", "HELLO", "an order"])
-def test_what_no_agent_sends_ends_the_daemon(idle, version, fatal):
-    idle.handshake(version)
-    idle.agent.send_raw(fatal)
-    assert_ended(idle)
-    idle.agent.assert_closed()
-
-
-def test_a_message_that_breaks_off_ends_the_daemon(daemon):
-    daemon.agent.send_raw(message(TRIGGER4, trigger4(b"target", b"a\0"))[:-1])
-    daemon.agent.close()
-    assert_ended(daemon)
 
 
 @pytest.mark.parametrize("service", [b"\0", b"a", b"a\0b\0", b"+a\0"], ids=["A20: empty", "no NUL", "inner NUL", "plus"])
@@ -500,30 +456,6 @@ def test_A11_A12_the_local_hello(daemon):
     client.send(HELLO, struct.pack("<I", 9))
     client.send(EXEC_CMDLINE, params(HOST, 0, b"x\0"))
     assert client.next() == (EXEC_CMDLINE, params(OWN, 513))
-
-
-@pytest.mark.parametrize("first, then", [
-    (message(HELLO, struct.pack("<I", 2)), b""),
-    (message(HELLO, struct.pack("<II", 3, 0)), b""),
-    (message(EXEC_CMDLINE, params(HOST, 0, b"x\0")), b""),
-    (None, message(EXEC_CMDLINE, params(HOST, 0))),
-    (None, message(EXEC_CMDLINE, params(HOST, 0, b"no NUL"))),
-    (None, struct.pack("<II", EXEC_CMDLINE, 65536)),
-    (None, message(HELLO, struct.pack("<I", 3))),
-    (None, message(SERVICE_REFUSED, b"\0" * 32)),
-    (None, message(SERVICE_CONNECT, params(OTHER, 600, b"unknown\0"))),
-    (None, message(EXEC_CMDLINE, params(HOST, 512, b"x\0"))),
-    (None, message(EXEC_CMDLINE, params(HOST, 769, b"x\0"))),
-], ids=["version 2", "8 bytes", "no HELLO", "8 bytes of command", "A57: no NUL", "65536 bytes", "HELLO twice", "a refusal",
-        "A35: an unknown ident", "port 512", "port 769"])
-def test_clients_that_are_closed(daemon, first, then):
-    client = daemon.connect(daemon.sockets / "qrexec.42")
-    client.expect(HELLO, struct.pack("<I", 3))
-    client.send_raw(first or message(HELLO, struct.pack("<I", 3)))
-    with contextlib.suppress(BrokenPipeError):
-        client.send_raw(then)
-    client.assert_closed()
-    daemon.assert_alive()
 
 
 def test_A51_A52_A53_a_port_is_given_out(daemon):
