@@ -7,6 +7,7 @@ QAIR_REMOTE_BYTES is how much the streams carry: `make check-remote` has 1 GiB, 
 import hashlib
 import os
 import re
+import select
 from concurrent.futures import ThreadPoolExecutor
 
 import processes
@@ -22,6 +23,9 @@ TRANSPORT = {"type": "RemoteVM", "transport_rpc": "qubesair.SSHProxy"}
 N_BYTES = int(os.environ.get("QAIR_REMOTE_BYTES", 48 << 20))
 N_MANY = 50
 N_AT_ONCE = 64
+# More than pipes, sockets and ssh's window (2 MiB) hold on the way; and how long nothing has to go to be at a stop.
+UNREAD_MAX = 64 << 20
+STILL_MSEC = 2000
 SSH = "/usr/bin/ssh"
 SSHD = "/usr/sbin/sshd"
 
@@ -219,6 +223,47 @@ def killed_caller(world):
     call.kill()
     call.wait()
     return transport.wait(20)
+
+
+def killed_transport(world, service):
+    """The transport is killed in mid-call; Return: the caller's status."""
+    call = world.start_call("work", "remote-vault", service)
+    call.stdin.write(b"x\n")
+    call.stdin.flush()
+    call.stdout.readline()
+    (transport,) = processes.running("/usr/lib/qubes/qubesair.SSHProxy")
+    transport.kill()
+    call.communicate(timeout=30)
+    return call.returncode
+
+
+def unread(world):
+    """A service that does not read; Return: how much the caller could write until nothing went any more, for a while."""
+    call = world.start_call("work", "remote-vault", "my.Slow", bufsize=0)
+    call.stdout.readline()
+    os.set_blocking(call.stdin.fileno(), False)
+    poll = select.poll()
+    poll.register(call.stdin, select.POLLOUT)
+    n = 0
+    while poll.poll(STILL_MSEC) and n < UNREAD_MAX:
+        n += os.write(call.stdin.fileno(), bytes(1 << 16)) or 0
+    os.set_blocking(call.stdin.fileno(), True)
+    world.open = call
+    return n
+
+
+def read_at_last(world):
+    """It reads now; Return: how much."""
+    world.call("work", "remote-vault", "my.Release")
+    world.open.stdin.close()
+    n = int(world.open.stdout.readline())
+    return world.open.wait(60), n
+
+
+def ends_by_itself(world):
+    """Does the shared connection end, once it has not been used for as long as the configuration says?"""
+    (master,) = processes.running(SSH)
+    return master.wait(20)
 
 
 def cut(world):
@@ -506,6 +551,40 @@ def test_the_service_ends_with_its_caller(three):
     a, b, _ = three
     assert a.run(killed_caller)
     record(b, "end", "my.Cat+killed")
+
+
+@pytest.mark.parametrize("service", ["my.Cat", "my.Yes"])
+def test_a_killed_transport(three, service):
+    """Both ends of its call see that, one that reads as one that writes."""
+    a, b, _ = three
+    b.add_service("my.Yes", "exec yes")
+    assert a.run(killed_transport, service + "+transport") not in (0, None)
+    for host in (a, b):
+        record(host, "end", service + "+transport")
+    # The connection is others' too, and goes on.
+    before = b.run(n_logins)
+    assert a.call("work", "remote-vault", "my.Exit+5").returncode == 5
+    assert b.run(n_logins) == before
+
+
+def test_back_pressure(three):
+    """What the service does not read fills pipes and windows on the way, and then the caller waits; nothing is lost."""
+    a, b, _ = three
+    b.add_service("my.Slow", "mkfifo -m 0666 /tmp/slow; echo ready; read line </tmp/slow; wc -c")
+    b.add_service("my.Release", "echo >/tmp/slow")
+    n = a.run(unread)
+    assert 0 < n < UNREAD_MAX
+    assert a.run(read_at_last) == (0, n)
+
+
+def test_an_unused_connection_is_closed(three):
+    a = three[0]
+    a.run(drop_connections)
+    a.write_as("net-relay", "/home/net-relay/.ssh/config", QUICK + "    ControlPersist 1\n")
+    assert a.call("work", "remote-vault", "my.Exit+6").returncode == 6
+    assert a.run(ends_by_itself)
+    a.write_as("net-relay", "/home/net-relay/.ssh/config", QUICK)
+    assert a.call("work", "remote-vault", "my.Exit+7").returncode == 7
 
 
 def test_a_kill_ends_it_on_both_hosts(three):
