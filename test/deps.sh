@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [--check] [demo|bench|cross] - install what building and testing need, if anything is missing (Debian)
+# deps.sh [--check] [demo|bench|cross|guest] - install what building and testing need, if anything is missing (Debian)
 #
 # With `demo`, only what building and showing need; with `bench`, what the benchmarks measure beside us. With --check,
 # install nothing: the status is 1 if something is missing. Without anything missing it touches no network and takes a
@@ -30,9 +30,10 @@ case ${1-} in
 '') wanted="$build $world $check $person" ;;
 demo) wanted="$build $world" ;;
 bench) wanted="$bench" ;;
+guest) wanted="qemu-system-x86 debootstrap e2fsprogs debhelper dh-apparmor dpkg-dev libgtk-3-dev" ;;
 cross) wanted="meson ninja-build pkg-config gcc-aarch64-linux-gnu qemu-user-static debootstrap" ;;
 *)
-        echo 'usage: deps.sh [--check] [demo|bench|cross]' >&2
+        echo 'usage: deps.sh [--check] [demo|bench|cross|guest]' >&2
         exit 2
         ;;
 esac
