@@ -103,7 +103,9 @@ static void print_next(const RelayOptions *options, const struct passwd *account
                at ? (int)(at - options->host) : (int)strlen(account->pw_name), at ? options->host : account->pw_name,
                key->text);
         for (size_t i = 0; i < options->n_sources; ++i)
-                printf(" --source %s", options->sources[i]);
+                printf(" --source %s%s%s", options->sources[i].there.text,
+                       relay_source_is_renamed(&options->sources[i]) ? "=" : "",
+                       relay_source_is_renamed(&options->sources[i]) ? options->sources[i].here.text : "");
         printf("\nand allow the calls in /etc/qubes/policy.d: here to %s, there from their source to %s.\n",
                options->name, options->remote_name ?: options->name);
 }

@@ -119,7 +119,9 @@ int relay_authorize(const RelayOptions *options) {
         r = write_key(name, &key);
         r = r ?: write_sshd(name);
         for (size_t i = 0; i < options->n_sources && !r; ++i)
-                r = relay_add_remote(options->sources[i], options->domain, NULL, NULL);
+                r = relay_add_remote(
+                        options->sources[i].here.text, options->domain,
+                        relay_source_is_renamed(&options->sources[i]) ? options->sources[i].there.text : NULL, NULL);
         if (r)
                 return r;
         relay_reload("ssh.service", "sshd has read its configuration again");

@@ -132,6 +132,7 @@ int relay_ensure_domain(const char *name, const char *shell, const struct passwd
 int relay_add_remote(const char *name, const char *relay, const char *remote_name, const char *remote_host) {
         _cleanup_free_ char *relayvm = NULL, *name_there = NULL, *host = NULL;
         _cleanup_(inventory_freep) Inventory *inventory = NULL;
+        const InventoryDomain *there;
         const char *assignments[6] = { "type=RemoteVM", "transport_rpc=qubesair.SSHProxy" };
         size_t n = 2;
         int r;
@@ -139,9 +140,18 @@ int relay_add_remote(const char *name, const char *relay, const char *remote_nam
         r = relay_load(&inventory);
         if (r)
                 return r;
-        if (inventory_lookup(inventory, name)) {
-                printf("%s: there is a domain of that name already, left as it is: qair domain show %s\n", name, name);
+        there = inventory_lookup(inventory, name);
+        if (there && there->type == DOMAIN_TYPE_REMOTEVM && strcmp(there->relayvm->name.text, relay) == 0 &&
+            strcmp(there->remote_name.text, remote_name ?: name) == 0) {
+                printf("%s: is there already, left as it is: qair domain show %s\n", name, name);
                 return COMMAND_STATUS_DONE;
+        }
+        if (there) {
+                command_complain(
+                        "'%s' is another domain of this host already: give the one over there another name here "
+                        "(add: --name, --remote-name; authorize: --source NAME=NAME_HERE)",
+                        name);
+                return COMMAND_STATUS_FAILED;
         }
         if (asprintf(&relayvm, "relayvm=%s", relay) < 0 ||
             (remote_name && asprintf(&name_there, "remote_name=%s", remote_name) < 0) ||

@@ -33,7 +33,8 @@ static int help(void) {
                "  --domain NAME       the domain, and account, that the other host logs in to; made if it is not "
                "there\n"
                "  --key KEY           the other relay's public key, as `qair relay add` showed it\n"
-               "  --source NAME       a domain over there that may be spoken for: a RemoteVM is made; repeatable\n"
+               "  --source NAME       a domain over there that may be spoken for: a RemoteVM is made; repeatable;\n"
+               "                      NAME=NAME_HERE where a domain here has that name\n"
                "\n"
                "Example: qair relay add a-relay@b.example --relay net-relay --name remote-vault --remote-name vault\n"
                "See qair-relay(1), doc/remote.md.\n");
@@ -62,6 +63,27 @@ static int take_name(const char *option, const char *untrusted_value, const char
         return COMMAND_STATUS_DONE;
 }
 
+/* NAME, or NAME=NAME_HERE */
+static int take_source(const char *untrusted_value, RelaySource *ret_source) {
+        const char *here = strchr(untrusted_value, '=');
+        size_t n = here ? (size_t)(here - untrusted_value) : strlen(untrusted_value);
+        RelaySource source;
+        int r;
+
+        r = domain_name_parse(untrusted_value, n, &source.there);
+        source.here = source.there;
+        if (!r && here)
+                r = domain_name_parse(here + 1, strlen(here + 1), &source.here);
+        if (r) {
+                command_complain("--source: '%s' is no domain's name, and not two with a '=' between them: one of them "
+                                 "%s",
+                                 ESCAPED(untrusted_value, strlen(untrusted_value)), name_error_text(r));
+                return COMMAND_STATUS_USAGE;
+        }
+        *ret_source = source;
+        return COMMAND_STATUS_DONE;
+}
+
 static int take_option(RelayOptions *options, int option) {
         switch (option) {
         case OPTION_RELAY:
@@ -80,7 +102,7 @@ static int take_option(RelayOptions *options, int option) {
                         command_complain("more than %d times --source: call again for the others", RELAY_SOURCES_MAX);
                         return COMMAND_STATUS_USAGE;
                 }
-                return take_name("source", optarg, &options->sources[options->n_sources++]);
+                return take_source(optarg, &options->sources[options->n_sources++]);
         case ':':
                 command_complain("an option needs a value: see 'qair relay --help'");
                 return COMMAND_STATUS_USAGE;

@@ -6,10 +6,24 @@
 #pragma once
 
 #include <pwd.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+
+#include "base/name.h"
 
 /** RemoteVMs that one command makes. */
 #define RELAY_SOURCES_MAX 16
+
+/** A domain of the calling host. */
+typedef struct RelaySource {
+        DomainName there; /* as its own host calls it */
+        DomainName here;  /* as the host that is called does: the same, if not told otherwise */
+} RelaySource;
+
+static inline bool relay_source_is_renamed(const RelaySource *source) {
+        return strcmp(source->there.text, source->here.text) != 0;
+}
 
 typedef struct RelayOptions {
         const char *host;                       /* add: [USER@]HOST or an alias */
@@ -18,7 +32,7 @@ typedef struct RelayOptions {
         const char *remote_name;                /* add: its name over there; NULL: the same */
         const char *domain;                     /* authorize: the domain that the other host calls from here */
         const char *key;                        /* authorize */
-        const char *sources[RELAY_SOURCES_MAX]; /* both: domains over there that call, or here */
+        RelaySource sources[RELAY_SOURCES_MAX]; /* both: who calls */
         size_t n_sources;
 } RelayOptions;
 
@@ -43,7 +57,13 @@ int relay_run(const struct passwd *account, const char *const *argv);
  */
 int relay_ensure_domain(const char *name, const char *shell, const struct passwd **ret_account);
 
-/** relay_add_remote() - the RemoteVM, unless there is a domain of that name. Return: a COMMAND_STATUS_… or negative */
+/**
+ * relay_add_remote() - the RemoteVM, unless it is there
+ * @remote_name: NULL: the same
+ * @remote_host: NULL: not to be set
+ *
+ * A domain of that name that is another is complained about. Return: a COMMAND_STATUS_… or a negative error.
+ */
 int relay_add_remote(const char *name, const char *relay, const char *remote_name, const char *remote_host);
 
 /** relay_reload() - have the service read its configuration, or say how to */

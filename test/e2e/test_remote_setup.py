@@ -111,6 +111,26 @@ def test_again_changes_nothing(two):
     assert b.run(shell, "getent passwd a-relay")[1].endswith(":/usr/lib/qubes/qrexec-relay-shell\n")
 
 
+def test_two_hosts_that_each_have_a_work(two):
+    """The one of the other host gets another name here, and is not taken for ours."""
+    _, b = two
+    b.add_domain("work")
+    command = "qair relay authorize --domain a-relay --key 'ssh-ed25519 %s' --source work" % ("A" * 68)
+    status, said = b.run(shell, command)
+    assert status == 1 and "'work' is another domain of this host already" in said, said
+    for _ in range(2):
+        status, said = b.run(shell, command + "=a-work")
+        assert status == 0, said
+    text = b.run(read, "/etc/qubes/domains.d/a-work.conf")
+    assert "relayvm = a-relay" in text and "remote_name = work" in text
+
+
+def test_the_readme_has_the_same_commands():
+    with open(os.path.join(os.path.dirname(DOC), "../README.md")) as file:
+        lines = re.findall(r"^([ab])# (.*?)(?:  +#.*)?$", file.read(), re.M)
+    assert lines == documented()[0]
+
+
 def read(world, path):
     with open(path) as file:
         return file.read()
@@ -141,6 +161,9 @@ def test_a_host_key_that_is_not_confirmed(two):
         ("add -- -oProxyCommand=id", "--relay is missing"),
         ("add --relay net --name far -- -oProxyCommand=id", "is no host"),
         ("authorize --domain a-relay", "--key is missing"),
+        ("authorize --domain a-relay --key k --source 'a b'", "--source: 'a b' is no domain's name"),
+        ("authorize --domain a-relay --key k --source a=", "--source: 'a=' is no domain's name"),
+        ("authorize --domain a-relay --key k --source a=b=c", "--source: 'a=b=c' is no domain's name"),
         ("authorize --domain a-relay --key nonsense", "that is no public key"),
         ("authorize --domain dom0 --key 'ssh-ed25519 %s'" % ("A" * 68), "is no domain with an account here"),
     ],
