@@ -302,12 +302,18 @@ static void start_binding(SshSession *session, WireSlice contents) {
 }
 
 static void on_bound(SshSession *session, WireSlice message) {
-        if (message.n == 1 && message.data[0] == SSH_MESSAGE_SUCCESS)
+        bool is_success = message.n == 1 && message.data[0] == SSH_MESSAGE_SUCCESS;
+        bool is_failure_only = message.n == 1 && message.data[0] == SSH_MESSAGE_FAILURE;
+
+        /* A failure: it does not know the extension. But one that has taken a binding does, and refuses this one
+         * (OpenSSH before 10 has no other answer). */
+        if (is_success)
                 end_binding(session, session->rules->bind_verify, SSH_WHY_NONE);
-        else if (message.n == 1 && message.data[0] == SSH_MESSAGE_FAILURE)
-                end_binding(session, false, SSH_WHY_NONE); /* it does not know the extension */
+        else if (is_failure_only && !session->agent_binds)
+                end_binding(session, false, SSH_WHY_NONE);
         else
                 end_binding(session, false, SSH_WHY_AGENT_REFUSED);
+        session->agent_binds = session->agent_binds || is_success;
 }
 
 static void on_extension(SshSession *session, WireSlice message) {

@@ -68,7 +68,7 @@ typedef struct SshSession {
         SshBindings bindings;
         SshUse use;         /* FINDING, ASKING, SIGNING; points into the request */
         SshBinding binding; /* BINDING; the same */
-        bool binding_is_new;
+        bool agent_binds;   /* the agent has accepted a binding: it knows of them */
         SshConsentKind consent;
         uint64_t started_usec;    /* when the request came */
         uint8_t *agent_frame;     /* what goes to the agent: SSH_FRAME_MAX bytes of the caller's … */
