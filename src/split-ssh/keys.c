@@ -28,32 +28,31 @@ void keys_deinit(Keys *keys) {
  * Reading the folder
  */
 
-static int keys_refuse(Key *key, const char *path, const char *why) {
-        log_warning("%s: %s: this key is left out", ESCAPED(path, strlen(path)), why);
+static int keys_refuse(Key *key, const char *path, const char *word, const char *why) {
+        log_warning("%s: %s%s%s: this key is left out", ESCAPED(path, strlen(path)), ESCAPED(word, strlen(word)),
+                    word[0] ? " " : "", why);
         key->refused = true;
         return 0;
 }
 
 /* What stands beside a key. Return: 0 or a negative error */
-static int keys_read_options(int dir_fd, const char *name, Key *key) {
-        char path[NAME_MAX + sizeof(KEYFILE_OPTIONS_SUFFIX)];
+static int keys_read_options(Key *key) {
+        char path[PATH_MAX + sizeof(KEYFILE_OPTIONS_SUFFIX)];
+        const char *bad;
         size_t n;
         int r;
 
-        (void)snprintf(path, sizeof(path), "%s" KEYFILE_OPTIONS_SUFFIX, name);
-        r = file_read_trusted(dir_fd, path, KEYFILE_OPTIONS_MAX, &key->options, &n);
+        (void)snprintf(path, sizeof(path), "%s" KEYFILE_OPTIONS_SUFFIX, key->path);
+        r = file_read_trusted(AT_FDCWD, path, KEYFILE_OPTIONS_MAX, &key->options, &n);
         if (r == FILE_E_NOT_FOUND)
                 return 0;
         if (r)
-                return r < 0 ? error_trace(r) : keys_refuse(key, path, file_error_text(r));
+                return r < 0 ? error_trace(r) : keys_refuse(key, path, "", file_error_text(r));
         r = keyfile_parse_options(key->options, n, key->words, &key->n_words);
         if (r == 0)
                 return 0;
-        if (r == KEYFILE_E_OPTION || r == KEYFILE_E_VALUE)
-                log_warning("%s: \"%s\" %s", ESCAPED(path, strlen(path)),
-                            ESCAPED(key->words[key->n_words], strlen(key->words[key->n_words])), keyfile_error_text(r));
-        return keys_refuse(key, path,
-                           r == KEYFILE_E_OPTION || r == KEYFILE_E_VALUE ? "see above" : keyfile_error_text(r));
+        bad = r == KEYFILE_E_OPTION || r == KEYFILE_E_VALUE ? key->words[key->n_words] : "";
+        return keys_refuse(key, path, bad, keyfile_error_text(r));
 }
 
 /* Return: 0; *@ret_is_key tells whether it is one, which may be refused */
@@ -84,9 +83,9 @@ static int keys_read_one(int dir_fd, const char *folder, const char *name, Key *
         if (r < 0)
                 return error_trace(r);
         if (r)
-                return keys_refuse(key, key->path, file_error_text(r));
+                return keys_refuse(key, key->path, "", file_error_text(r));
         explicit_bzero(data, n);
-        return error_trace(keys_read_options(dir_fd, name, key));
+        return error_trace(keys_read_options(key));
 }
 
 static int keys_select(const struct dirent *entry) {

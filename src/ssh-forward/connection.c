@@ -2,9 +2,11 @@
 #include "ssh-forward/connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,7 +18,8 @@
 #define STATUS_NO_SERVICE  127
 
 static const uint32_t connection_transitions[_CONNECTION_STATE_N] = {
-        [CONNECTION_STATE_ASKING] = BIT(CONNECTION_STATE_RUNNING) | BIT(CONNECTION_STATE_CLOSED),
+        [CONNECTION_STATE_ASKING] =
+                BIT(CONNECTION_STATE_RUNNING) | BIT(CONNECTION_STATE_ENDING) | BIT(CONNECTION_STATE_CLOSED),
         [CONNECTION_STATE_RUNNING] = BIT(CONNECTION_STATE_ENDING) | BIT(CONNECTION_STATE_CLOSED),
         [CONNECTION_STATE_ENDING] = BIT(CONNECTION_STATE_CLOSED),
 };
@@ -90,6 +93,13 @@ Connection *connection_free(Connection *connection) {
         return NULL;
 }
 
+/* ENDING: is there anything left to wait for? */
+static int connection_settle(Connection *connection) {
+        if (connection->call && qair_call_state(connection->call) != QAIR_STATE_RUNNING)
+                connection_drop_call(connection);
+        return connection->call || connection->client_fd >= 0 ? 0 : error_trace(connection_close(connection));
+}
+
 /*
  * What the log says of a call. Its stderr is the vault's, and only text.
  */
@@ -129,6 +139,33 @@ static void connection_say_refused(const Connection *connection) {
 }
 
 /*
+ * ENDING
+ */
+
+static bool connection_client_is_gone(const Connection *connection) {
+        struct pollfd client = { .fd = connection->client_fd };
+
+        return poll(&client, 1, 0) == 1;
+}
+
+/* Nothing more will come: the client is told, and need not wait. */
+static int connection_end(Connection *connection) {
+        int r;
+
+        r = connection_set_state(connection, CONNECTION_STATE_ENDING);
+        if (r)
+                return error_trace(r);
+        connection->up_open = connection->up_due = connection->down_due = false;
+        connection->deadline_usec = clock_now() + CONNECTION_ENDING_USEC;
+        /* A client that was done before us hangs up by this, which is no event. */
+        if (shutdown(connection->client_fd, SHUT_WR) < 0 || connection_client_is_gone(connection))
+                connection_close_client(connection);
+        if (connection->call)
+                qair_call_close_stdin(connection->call);
+        return error_trace(connection_settle(connection));
+}
+
+/*
  * ASKING
  */
 
@@ -146,7 +183,7 @@ static int connection_on_failure(Connection *connection, int error) {
         log_error("%s: cannot ask for %s in %s: %s%s", qair_client_path(connection->target->client),
                   connection->target->service, connection->target->domain, strerror(-error),
                   connection_may_retry(error) ? "; is the service running? Try: systemctl status qair" : "");
-        return error_trace(connection_close(connection));
+        return error_trace(connection_end(connection));
 }
 
 static int connection_begin(Connection *connection) {
@@ -177,7 +214,7 @@ static int connection_look_at_answer(Connection *connection) {
                 return connection_watch_call(connection) ?: error_trace(connection_begin(connection));
         case QAIR_STATE_REFUSED:
                 connection_say_refused(connection);
-                return error_trace(connection_close(connection));
+                return error_trace(connection_end(connection));
         case QAIR_STATE_LOST:
                 return error_trace(connection_on_failure(connection, qair_call_error(connection->call)));
         }
@@ -233,19 +270,6 @@ int connection_new(const ConnectionTarget *target, int epoll_fd, uint64_t key, i
  * RUNNING
  */
 
-/* The service has closed its output: nothing more will come, so the client need not wait. */
-static int connection_end(Connection *connection, uint64_t now_usec) {
-        int r;
-
-        if (qair_call_state(connection->call) != QAIR_STATE_RUNNING)
-                return error_trace(connection_close(connection));
-        connection_close_client(connection);
-        qair_call_close_stdin(connection->call);
-        r = connection_set_state(connection, CONNECTION_STATE_ENDING);
-        connection->deadline_usec = now_usec + CONNECTION_ENDING_USEC;
-        return error_trace(r);
-}
-
 static void connection_close_up(Connection *connection) {
         qair_call_close_stdin(connection->call);
         connection->up_open = connection->up_due = connection->up_full = false;
@@ -287,7 +311,7 @@ static int connection_run_up(Connection *connection) {
         }
 }
 
-static int connection_run_down(Connection *connection, uint64_t now_usec) {
+static int connection_run_down(Connection *connection) {
         int r;
 
         connection->down_due = false;
@@ -300,7 +324,7 @@ static int connection_run_down(Connection *connection, uint64_t now_usec) {
         case DATA_FLOW_E_FULL:
                 return error_trace(connection_set_full(connection, false, r == DATA_FLOW_E_FULL));
         case DATA_FLOW_E_END:
-                return error_trace(connection_end(connection, now_usec));
+                return error_trace(connection_end(connection));
         default:
                 return error_trace(connection_close(connection));
         }
@@ -323,12 +347,16 @@ static int connection_on_call(Connection *connection) {
                 return error_trace(r);
         if (qair_call_state(connection->call) == QAIR_STATE_ENDED)
                 connection_say_ended(connection);
-        return connection->state == CONNECTION_STATE_ENDING ? error_trace(connection_close(connection)) : 0;
+        return connection->state == CONNECTION_STATE_ENDING ? error_trace(connection_settle(connection)) : 0;
 }
 
 static int connection_on_client(Connection *connection, uint32_t events) {
         /* A client that is gone altogether, not one that has only finished speaking: its last words may wait here. */
         if (events & (EPOLLHUP | EPOLLERR)) {
+                if (connection->state == CONNECTION_STATE_ENDING) {
+                        connection_close_client(connection);
+                        return error_trace(connection_settle(connection));
+                }
                 if (connection->up_open)
                         (void)data_flow_run(&connection->up, connection->client_fd, qair_call_stdin(connection->call));
                 return error_trace(connection_close(connection));
@@ -361,8 +389,9 @@ int connection_on_event(Connection *connection, ConnectionPart part, uint32_t ev
 static int connection_on_deadline(Connection *connection) {
         if (connection->state == CONNECTION_STATE_ASKING)
                 return error_trace(connection_ask(connection));
-        log_notice("call %u: %s in %s goes on although it has closed its output: left alone",
-                   qair_call_id(connection->call), connection->target->service, connection->target->domain);
+        if (connection->call)
+                log_notice("call %u: %s in %s goes on although it has closed its output: left alone",
+                           qair_call_id(connection->call), connection->target->service, connection->target->domain);
         return error_trace(connection_close(connection));
 }
 
@@ -374,6 +403,6 @@ int connection_run(Connection *connection, uint64_t now_usec) {
         if (!r && connection->up_due)
                 r = connection_run_up(connection);
         if (!r && connection->down_due)
-                r = connection_run_down(connection, now_usec);
+                r = connection_run_down(connection);
         return error_trace(r);
 }

@@ -2,11 +2,12 @@
 /*
  * One connection of a client here, and the call that carries it to the vault.
  *
- *   ASKING -- allowed --> RUNNING -- the service is done --> ENDING -- its exit code, 5 s --> CLOSED
- *     |  '-- no broker: again in 0.1 s, for 3 s              ^
- *     |-- refused ----------------------------------------------------------------------> CLOSED
- *   every state -- the client is gone --------------------------------------------------> CLOSED
+ *   ASKING -- allowed --> RUNNING -- the service is done --> ENDING -- its exit code is there and the client gone, 5 s --> CLOSED
+ *     |  '-- no broker: again in 0.1 s, for 3 s              ^  ^
+ *     '-- refused -------------------------------------------'  |
+ *   every state -- the client is gone --------------------------'
  *
+ * In ENDING the client reads the end of the stream. What it still writes is taken, for SIGPIPE would keep it from reading.
  * What the client has said before it is RUNNING waits in its socket. Then the kernel moves the bytes, between that socket
  * and the call's pipes (data/flow.h): this process sees none of them.
  */
@@ -22,7 +23,7 @@
 /** How often the broker is asked again where there was none, and the pause: three seconds in all, as qrexec-client-vm. */
 #define CONNECTION_ATTEMPTS   30
 #define CONNECTION_PAUSE_USEC UINT64_C(100000)
-/** How long a service may take to end after it has closed its output. */
+/** How long a service may take to end after it has closed its output, and a client after it was told. */
 #define CONNECTION_ENDING_USEC UINT64_C(5000000)
 
 typedef enum ConnectionState {
