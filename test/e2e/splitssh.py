@@ -14,8 +14,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
+import hosts
 import processes
 from world import Result
 
@@ -68,6 +70,53 @@ def listens(path):
         except OSError:
             return False
     return True
+
+
+class SystemLog:
+    """What programs say to syslog(3): /dev/log of a /dev that only this process and what it starts sees."""
+
+    def __init__(self):
+        hosts._make_devices()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        self._lines, self._changed = [], threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            line = self._socket.recv(65536).decode(errors="replace")
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+
+    def events(self, **fields):
+        """The filter's lines so far that have all of FIELDS, each a dict."""
+        with self._changed:
+            return self._events(fields)
+
+    def _events(self, fields):
+        found = []
+        for line in self._lines:
+            text = line.split("]: ", 1)[-1]
+            if "split-ssh-filter[" in line and text.startswith("ev="):
+                event = dict(word.split("=", 1) for word in text.split(" "))
+                if fields.items() <= event.items():
+                    found.append(event)
+        return found
+
+    def wait(self, n=1, **fields):
+        """Wait for N of them."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self._events(fields)) >= n, TIMEOUT_SEC), (fields, self._lines)
+            return self._events(fields)
+
+    def forget(self):
+        with self._changed:
+            self._lines.clear()
+
+    def close(self):
+        subprocess.run(["umount", "--lazy", "/dev"], check=True)
 
 
 class SplitSsh:
