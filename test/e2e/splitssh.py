@@ -122,11 +122,11 @@ class SystemLog:
 class SplitSsh:
     """Two domains of WORLD, and what runs for them; World.close() ends it."""
 
-    def __init__(self, world, policy="qubes.Ssh * work vault allow\nqubes.SshAgent * work vault allow"):
+    def __init__(self, world, policy="qubes.Ssh * work vault allow\nqubes.SshAgent * work vault allow", domains=True):
         self.world = world
         self.processes = []
-        world.add_domain("work")
-        world.add_domain("vault")
+        for name in ("work", "vault") if domains else ():
+            world.add_domain(name)
         world.set_policy(policy)
         self.folder = "/run/test/ssh"
         os.makedirs(self.folder)
