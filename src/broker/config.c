@@ -124,8 +124,9 @@ static int config_load_inventory(Config *config) {
                 diagnostics_log(&diagnostics);
                 log_error("the inventory is broken: every call is refused until it is mended (qair domain check)");
                 r = config_note_problem(&problem, &diagnostics);
-        } else if (r == -EMFILE || r == -ENFILE) {
-                problem = strdup("out of descriptors");
+        } else if (r == -EMFILE || r == -ENFILE || r == -ENOMEM) {
+                /* Of the machine's: it is read again, and refuses meanwhile. */
+                problem = strdup("out of descriptors or memory");
                 r = problem ? 0 : error_origin(-ENOMEM);
         } else if (!r) {
                 r = config_make_facts(inventory, config->facts, &facts);

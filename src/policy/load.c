@@ -225,9 +225,8 @@ static int policy_load_list(PolicyLoader *loader, const char *directory, PolicyN
         size_t n = 0;
         int r;
 
+        /* A shortage of the moment, too: what cannot be read is not loaded, and does not end a daemon. */
         r = policy_names_list(directory, &names);
-        if (r == -ENOMEM)
-                return error_origin(r);
         if (r < 0)
                 return policy_load_fail_errno(loader, directory, -r);
         for (size_t i = 0; i < names.n; ++i) {
@@ -369,9 +368,8 @@ static int policy_load_legacy(PolicyLoader *loader, PolicyFile *file) {
 
         if (loader->sources->ignores_legacy)
                 return 0;
+        /* A shortage of the moment, too: what cannot be read is not loaded, and does not end a daemon. */
         r = policy_names_list(directory, &names);
-        if (r == -ENOMEM)
-                return error_origin(r);
         if (r < 0)
                 return policy_load_fail_errno(loader, directory, -r);
 
