@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -23,6 +24,8 @@
 
 /* Connections taken in one turn: as many as a crowd has, since whose turn it is is decided among those that were taken. */
 #define LISTENER_ACCEPT_MAX 128
+/* Where none can be taken, not even to be closed, the next attempt. */
+#define LISTENER_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 struct Listener {
         Broker *broker;
@@ -31,6 +34,7 @@ struct Listener {
         int fd;
         uint64_t event; /* the number of the one that was last for us */
         sd_event_source *source;
+        sd_event_source *pause; /* NULL: it listens */
 };
 
 /*
@@ -132,17 +136,30 @@ static int listener_admit(Listener *listener, int fd, bool is_busy) {
         return 0;
 }
 
-/* No descriptor left to accept with: use the spare one to close the connection in the peer's face, instead of spinning. */
+static int listener_on_pause(sd_event_source *source, uint64_t usec, void *userdata) {
+        Listener *listener = userdata;
+
+        listener->pause = sd_event_source_disable_unref(listener->pause);
+        return error_trace(watch_enable(listener->source, SD_EVENT_ON));
+}
+
+/*
+ * No descriptor left to accept with: use the spare one to close the connection in the peer's face, instead of spinning. Where
+ * the machine has none left the spare one is somebody else's as soon as it is free: then all wait.
+ */
 static int listener_shed(Listener *listener) {
         Broker *broker = listener->broker;
-        int fd;
+        int fd, r;
 
         broker->spare_fd = fd_close(broker->spare_fd);
         fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        r = fd < 0 && errno != EAGAIN ? watch_enable(listener->source, SD_EVENT_OFF) : 1;
         fd_close(fd);
         broker->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        domain_note(broker->strangers, "out of descriptors: refused a connection");
-        return 0;
+        domain_note(broker->strangers, "out of descriptors: %s", r == 1 ? "refused a connection" : "connections wait");
+        if (r == 0)
+                r = watch_time(broker->event, LISTENER_PAUSE_USEC, 0, listener_on_pause, listener, &listener->pause);
+        return r < 0 ? error_trace(r) : 0;
 }
 
 /* accept4() makes a socket before it looks, which costs several times as much as to ask. */
@@ -210,6 +227,7 @@ Listener *listener_free(Listener *listener) {
         if (!listener)
                 return NULL;
         sd_event_source_disable_unref(listener->source);
+        sd_event_source_disable_unref(listener->pause);
         fd_close(listener->fd);
         free(listener);
         return NULL;

@@ -3,7 +3,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
+import time
 
 import processes
 import pytest
@@ -195,3 +198,102 @@ def test_domains_take_turns(host, same_broker):
         records = host.wait_audit(n=101, event="refused", requested_target="nowhere")
     order = [record["source"] for record in records]
     assert order.count("work") == 1 and order.index("work") < 5, order.index("work")
+
+
+# What the machine has too little of
+
+STRACE = shutil.which("strace")
+needs_strace = pytest.mark.skipif(not STRACE, reason="strace is not installed")
+
+
+@contextlib.contextmanager
+def failing(*calls):
+    """As long as it lasts, the broker's system CALLS ("pipe2:error=ENFILE") fail, as they do where all the machine has too
+    little. They are made, and come to nothing, in the place of getpid(2), which its filter lets through."""
+    (broker,) = processes.running(BROKER)
+    injections = [option for call in calls for option in ("-e", "inject=%s:syscall=getpid" % call)]
+    command = [STRACE, "-o", "/run/test/trace", *injections, "-p", str(broker.pid)]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in tracer.stderr.readline()
+        yield broker
+    finally:
+        tracer.terminate()
+        tracer.communicate(timeout=wire.TIMEOUT_SEC)
+
+
+@needs_strace
+@pytest.mark.parametrize("error", ["ENFILE", "EMFILE", "ENOBUFS", "ENOMEM"])
+def test_no_descriptor_for_a_connection(host, same_broker, error):
+    """It is closed; the next is served."""
+    host.start()
+    assert_served(host)
+    with failing("accept4:error=%s:when=1" % error):
+        with wire.connect_as("work", wire.SHARED) as connection:
+            assert wire.receive_all(connection) == b""
+        host.wait_log("out of descriptors: refused a connection")
+        assert_served(host)
+
+
+@needs_strace
+def test_no_descriptor_even_to_close_a_connection(host, same_broker):
+    """Connections wait, the broker too, and then both go on."""
+    host.start()
+    assert_served(host)
+    with failing("accept4:error=ENFILE", "openat:error=ENFILE") as broker:
+        call = host.start_call("work", "vault", "my.Echo")
+        host.wait_log("out of descriptors: connections wait")
+        assert not spins(broker.pid)
+        assert call.poll() is None
+    stdout, _ = call.communicate(b"x", timeout=wire.TIMEOUT_SEC)
+    assert (call.returncode, stdout) == (0, b"x")
+    with failing("accept4:error=ENFILE:when=1"):  # the spare descriptor is there again
+        with wire.connect_as("work", wire.SHARED) as connection:
+            assert wire.receive_all(connection) == b""
+    assert_served(host)
+
+
+@needs_strace
+@pytest.mark.parametrize("call", ["pipe2", "socketpair"])
+@pytest.mark.parametrize("error", ["ENFILE", "EMFILE", "ENOMEM"])
+def test_no_descriptors_for_a_channel(host, same_broker, call, error):
+    """The call is refused, and recorded."""
+    host.start()
+    assert_served(host)
+    with failing("%s:error=%s" % (call, error)):
+        results = [host.call("work", "vault", "my.Echo", input=b"x") for _ in range(2)]
+        # One was prepared before.
+        assert results[1].returncode == 126 and "service unavailable" in results[1].stderr, results
+    host.wait_audit(event="start", n=2)
+    assert_served(host)
+    for record in host.audit(event="start"):
+        host.wait_audit(event="end", call_id=record["call_id"])
+
+
+@needs_strace
+@pytest.mark.parametrize("error", ["ETOOMANYREFS", "ENOBUFS", "ENOMEM"])
+@pytest.mark.parametrize("which", ["agent", "caller"])
+def test_no_room_for_descriptors_under_way(host, same_broker, which, error):
+    """The kernel takes no more of them, for the agent or for the caller: this call fails."""
+    host.start()
+    assert_served(host)
+    with failing("sendmsg:error=%s:when=%d" % (error, 1 if which == "agent" else 2)):
+        assert host.call("work", "vault", "my.Echo", input=b"x").returncode in (125, 126, 255)
+        assert_served(host)
+    for record in host.audit(event="start"):
+        host.wait_audit(event="end", call_id=record["call_id"])
+
+
+@needs_strace
+@pytest.mark.parametrize("error", ["ENFILE", "ENOMEM"])
+def test_no_descriptors_for_the_configuration(host, same_broker, error):
+    """What cannot be read allows nothing; it is read as soon as it can be."""
+    host.start()
+    assert_served(host)
+    with failing("openat:error=%s" % error, "inotify_init1:error=%s" % error):
+        host.set_policy("my.Echo * @anyvm @anyvm allow\n# changed")
+        assert host.call("work", "vault", "my.Echo", input=b"x").returncode == 126
+        host.wait_audit(event="refused")
+    end = time.monotonic() + wire.TIMEOUT_SEC
+    while host.call("work", "vault", "my.Echo", input=b"x").returncode != 0:
+        assert time.monotonic() < end, host.log()
