@@ -679,7 +679,8 @@ const char *config_account(Config *config, const DomainName *domain) {
                 return NULL;
         if (config->paths.is_user)
                 return "DEFAULT";
-        if (known->user.text[0] != '\0')
+        /* Over vchan the accounts are the domain's own: the one here is its link's. */
+        if (known->user.text[0] != '\0' && known->link == DOMAIN_LINK_LOCAL)
                 return known->user.text;
         return known->default_user.text[0] != '\0' ? known->default_user.text : "DEFAULT";
 }

@@ -167,7 +167,7 @@ uint64_t config_inventory_generation(const Config *config);
 int config_fill_view(const Config *config, const DomainName *domain, QubesdbStore *store);
 
 /**
- * config_account() - the account that a domain's services run as: for one without account of its own its `default_user`,
+ * config_account() - the account that a domain's services run as: for a container, and for one over vchan, its `default_user`,
  * or "DEFAULT", which its agent knows better. Return: borrowed until the next change, or NULL
  */
 const char *config_account(Config *config, const DomainName *domain);

@@ -78,6 +78,7 @@ struct InventoryDomain {
         DomainSandbox sandbox;
         DomainLink link;
         uint32_t vsock_cid;
+        uint32_t vchan_id;          /* what the domain takes itself for, of a vchan link */
         uint64_t idle_timeout_usec; /* 0: never */
         unsigned stop_timeout_sec;  /* 0: calls that run there are waited for */
         unsigned max_calls;

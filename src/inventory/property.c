@@ -338,8 +338,13 @@ static int parse_tags(ValueParse *parse) {
 }
 
 static int parse_link(ValueParse *parse) {
-        static const char vsock[] = "vsock:";
+        static const char vsock[] = "vsock:", vchan[] = "vchan:";
 
+        if (strncmp(parse->untrusted_text, vchan, strlen(vchan)) == 0) {
+                parse->untrusted_text += strlen(vchan);
+                parse->n_text -= strlen(vchan);
+                return parse_number(parse, "number of a domain", DOMAIN_VCHAN_ID_MIN, DOMAIN_VCHAN_ID_MAX);
+        }
         if (strncmp(parse->untrusted_text, vsock, strlen(vsock)) == 0) {
                 parse->untrusted_text += strlen(vsock);
                 parse->n_text -= strlen(vsock);
@@ -347,7 +352,7 @@ static int parse_link(ValueParse *parse) {
         }
         if (strcmp(parse->untrusted_text, link_texts[DOMAIN_LINK_LOCAL]) != 0 &&
             strcmp(parse->untrusted_text, link_texts[DOMAIN_LINK_VCHAN]) != 0)
-                return invalid(parse, "'%s' is no link: write local, vchan or vsock:CID", SHOWN(parse));
+                return invalid(parse, "'%s' is no link: write local, vchan, vchan:ID or vsock:CID", SHOWN(parse));
         return 0;
 }
 

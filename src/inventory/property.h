@@ -40,7 +40,7 @@ typedef enum DomainSandbox {
 
 typedef enum DomainLink {
         DOMAIN_LINK_LOCAL,
-        DOMAIN_LINK_VCHAN,
+        DOMAIN_LINK_VCHAN, /* written vchan, or vchan:ID */
         DOMAIN_LINK_VSOCK, /* written vsock:CID */
         _DOMAIN_LINK_N,
 } DomainLink;
@@ -139,14 +139,19 @@ const char *property_nearest(const char *untrusted_key);
 /** 0 to 2 mean the hypervisor, this machine and the host; the last means any. */
 #define DOMAIN_CID_MIN 3
 #define DOMAIN_CID_MAX (UINT32_MAX - 1)
+/** Ids of domains over vchan (protocol specification, 1.1); 0 is the host. */
+#define DOMAIN_VCHAN_ID_MIN     1
+#define DOMAIN_VCHAN_ID_MAX     INT32_MAX
+#define DOMAIN_VCHAN_ID_DEFAULT 1
 
 /** The reference that says "no domain"; no domain can have this name. */
 #define DOMAIN_NONE "none"
 
 typedef struct PropertyValue {
-        char *text;      /* in its one canonical spelling; NULL: not set, or (line > 0) set to something invalid */
-        uint64_t number; /* of enumerations, booleans, numbers; of a vsock link, the cid */
-        unsigned line;   /* where it is set; 0: not set in a file */
+        char *text; /* in its one canonical spelling; NULL: not set, or (line > 0) set to something invalid */
+        uint64_t
+                number; /* of enumerations, booleans, numbers; of a vsock link, the cid; of a vchan link, the id, 0: not said */
+        unsigned line; /* where it is set; 0: not set in a file */
 } PropertyValue;
 
 static inline void property_value_deinit(PropertyValue *value) {

@@ -196,6 +196,7 @@ static int resolve_names(InventoryDomain *domain) {
 static void resolve_values(InventoryDomain *domain) {
         const PropertyValue *uuid = domain->effective[PROPERTY_UUID];
         DomainLabel label = domain->type == DOMAIN_TYPE_ADMINVM ? DOMAIN_LABEL_BLACK : DOMAIN_LABEL_RED;
+        const char *vchan = domain_link_text(DOMAIN_LINK_VCHAN);
         const char *link = get_text(domain, PROPERTY_LINK) ?: domain_link_text(DOMAIN_LINK_LOCAL);
 
         if (domain->type == DOMAIN_TYPE_ADMINVM)
@@ -211,10 +212,13 @@ static void resolve_values(InventoryDomain *domain) {
         domain->start = get_text(domain, PROPERTY_START);
         domain->stop = get_text(domain, PROPERTY_STOP);
         domain->sandbox = (DomainSandbox)get_number(domain, PROPERTY_SANDBOX, DOMAIN_SANDBOX_NONE);
-        domain->link = strcmp(link, domain_link_text(DOMAIN_LINK_LOCAL)) == 0   ? DOMAIN_LINK_LOCAL
-                       : strcmp(link, domain_link_text(DOMAIN_LINK_VCHAN)) == 0 ? DOMAIN_LINK_VCHAN
-                                                                                : DOMAIN_LINK_VSOCK;
-        domain->vsock_cid = (uint32_t)get_number(domain, PROPERTY_LINK, 0);
+        domain->link = strcmp(link, domain_link_text(DOMAIN_LINK_LOCAL)) == 0 ? DOMAIN_LINK_LOCAL
+                       : strncmp(link, vchan, strlen(vchan)) == 0             ? DOMAIN_LINK_VCHAN
+                                                                              : DOMAIN_LINK_VSOCK;
+        if (domain->link == DOMAIN_LINK_VSOCK)
+                domain->vsock_cid = (uint32_t)get_number(domain, PROPERTY_LINK, 0);
+        if (domain->link == DOMAIN_LINK_VCHAN)
+                domain->vchan_id = (uint32_t)get_number(domain, PROPERTY_LINK, 0) ?: DOMAIN_VCHAN_ID_DEFAULT;
         domain->idle_timeout_usec = get_number(domain, PROPERTY_IDLE_TIMEOUT, 0) * USEC_PER_SEC;
         domain->max_calls = (unsigned)get_number(domain, PROPERTY_MAX_CALLS, DOMAIN_MAX_CALLS_DEFAULT);
         domain->template_for_dispvms = get_number(domain, PROPERTY_TEMPLATE_FOR_DISPVMS, false);

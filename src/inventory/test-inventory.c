@@ -117,8 +117,8 @@ static void describe(FILE *stream, const InventoryDomain *domain) {
                 fprintf(stream, " stopping=%u", domain->stop_timeout_sec);
         if (domain->link == DOMAIN_LINK_VSOCK)
                 fprintf(stream, " link=vsock:%u", (unsigned)domain->vsock_cid);
-        else if (domain->link != DOMAIN_LINK_LOCAL)
-                fprintf(stream, " link=%s", domain_link_text(domain->link));
+        else if (domain->link == DOMAIN_LINK_VCHAN)
+                fprintf(stream, " link=vchan:%u", (unsigned)domain->vchan_id);
         fprintf(stream, "%s%s%s\n", domain->autostart ? " autostart" : "", domain->internal ? " internal" : "",
                 domain->shell ? " shell" : "");
 }
