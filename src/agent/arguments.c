@@ -2,6 +2,7 @@
 #include "agent/arguments.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ static void usage(void) {
                         "      --shell           allow shell commands, not only services\n"
                         "      --stop-timeout=SEC\n"
                         "                        when told to stop, end calls that still run after that\n"
+                        "      --guest=ID        start nothing here: calls are for the domain with this number,\n"
+                        "                        behind the qrexec-daemon that has started us\n"
                         "      --debug           log more\n"
                         "  -s, --fork-server-socket=PATTERN\n"
                         "                        where qrexec-fork-server is; %%s is the account\n"
@@ -40,12 +43,13 @@ static void usage(void) {
 }
 
 int agent_arguments_parse(int argc, char **argv, AgentArguments *ret_arguments) {
-        enum { OPTION_DOMAIN = 256, OPTION_LINK, OPTION_SHELL, OPTION_STOP_TIMEOUT, OPTION_DEBUG };
+        enum { OPTION_DOMAIN = 256, OPTION_LINK, OPTION_SHELL, OPTION_STOP_TIMEOUT, OPTION_GUEST, OPTION_DEBUG };
         static const struct option options[] = {
                 { "domain", required_argument, NULL, OPTION_DOMAIN },
                 { "link", required_argument, NULL, OPTION_LINK },
                 { "shell", no_argument, NULL, OPTION_SHELL },
                 { "stop-timeout", required_argument, NULL, OPTION_STOP_TIMEOUT },
+                { "guest", required_argument, NULL, OPTION_GUEST },
                 { "debug", no_argument, NULL, OPTION_DEBUG },
                 { "agent-socket", required_argument, NULL, 'a' },
                 { "fork-server-socket", required_argument, NULL, 's' },
@@ -70,6 +74,12 @@ int agent_arguments_parse(int argc, char **argv, AgentArguments *ret_arguments) 
                 case OPTION_STOP_TIMEOUT:
                         if (number_parse(optarg, strlen(optarg), 0, AGENT_STOP_SEC_MAX, &arguments.stop_sec)) {
                                 fprintf(stderr, "qrexec-agent: --stop-timeout: a number of seconds is wanted\n");
+                                return AGENT_EXIT_USAGE;
+                        }
+                        break;
+                case OPTION_GUEST:
+                        if (number_parse(optarg, strlen(optarg), 1, INT_MAX, &arguments.guest)) {
+                                fprintf(stderr, "qrexec-agent: --guest: the number of a domain is wanted\n");
                                 return AGENT_EXIT_USAGE;
                         }
                         break;
@@ -99,6 +109,6 @@ int agent_arguments_parse(int argc, char **argv, AgentArguments *ret_arguments) 
 }
 
 bool agent_arguments_are_vchan(const AgentArguments *arguments) {
-        return !arguments->link && !arguments->domain && !getenv("QREXEC_DOMAIN") &&
+        return arguments->guest == 0 && !arguments->link && !arguments->domain && !getenv("QREXEC_DOMAIN") &&
                (arguments->agent_socket || getenv("VCHAN_DOMAIN"));
 }

@@ -13,6 +13,7 @@ typedef struct AgentArguments {
         const char *agent_socket;  /* NULL: not said */
         const char *fork_server;   /* a pattern; NULL: the usual one; "": none */
         uint64_t stop_sec;         /* 0: no limit */
+        uint64_t guest;            /* the domain that calls are for (agent/guest.h); 0: services are here */
         bool shell, debug;
 } AgentArguments;
 

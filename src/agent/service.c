@@ -89,17 +89,19 @@ int service_resolve(const ServiceSettings *settings, uint32_t call_id, const cha
         Service *service = ret_service;
         int r;
 
-        *service = (Service){ .settings = settings, .call_id = call_id, .config = CONFIG_INIT };
+        *service = (Service){ .settings = settings, .call_id = call_id, .text = text, .config = CONFIG_INIT };
         if (command_parse(text, settings->account != NULL, &service->command)) {
                 SERVICE_LOG(service, "this is no command: \"%s\"", ESCAPED(text, strlen(text)));
                 return SERVICE_E_FAILED;
         }
         if (!service->command.is_service) {
                 if (settings->shell)
-                        return service_check_user(service);
+                        return settings->guest ? 0 : service_check_user(service);
                 SERVICE_LOG(service, "a shell command was refused: the inventory does not say shell=yes");
                 return SERVICE_E_FAILED;
         }
+        if (settings->guest)
+                return 0;
         r = service_load_config(service);
         if (!r)
                 r = service_find(service);
@@ -172,13 +174,19 @@ void service_descriptor(const Service *service, const void **ret_data, size_t *r
 typedef struct ServiceImage {
         const char *path;
         const char *argv[4];
+        GuestCommand guest;
         char *argument; /* owned */
         char **environment;
 } ServiceImage;
 
 static void service_image_deinit(ServiceImage *image) {
         free(image->argument);
+        guest_command_deinit(&image->guest);
         environment_free(image->environment);
+}
+
+static char *const *service_image_argv(const ServiceImage *image) {
+        return (char *const *)(image->guest.directory ? image->guest.argv : image->argv);
 }
 
 static int service_image_init(ServiceImage *image, const Service *service, pid_t agent_pid) {
@@ -186,7 +194,11 @@ static int service_image_init(ServiceImage *image, const Service *service, pid_t
         const char *slash;
 
         *image = (ServiceImage){ .path = service->lookup.path, .argv = { service->lookup.path } };
-        if (!command->is_service) {
+        if (service->settings->guest) {
+                image->path = service->settings->guest->client;
+                if (guest_command_init(service->settings->guest, service->text, &image->guest))
+                        return SERVICE_E_FAILED;
+        } else if (!command->is_service) {
                 image->path = service->settings->shell_program;
                 /* Some shells have a different mind by another name. */
                 slash = strrchr(image->path, '/');
@@ -209,7 +221,7 @@ static int service_exec(const Service *service, const ServiceImage *image, Servi
         int error, r;
 
         r = spawn_process(&(Spawn){ .program = image->path,
-                                    .argv = (char *const *)image->argv,
+                                    .argv = service_image_argv(image),
                                     .environment = image->environment,
                                     .directory = settings->home,
                                     .stdin_fd = program->stdin_fd,
@@ -248,7 +260,7 @@ int service_become(const Service *service) {
         r = service_image_init(&image, service, 0);
         if (r)
                 return r;
-        (void)execve(image.path, (char *const *)image.argv, image.environment);
+        (void)execve(image.path, service_image_argv(&image), image.environment);
         error = errno;
         SERVICE_LOG(service, "cannot run %s: %s", ESCAPED(image.path, strlen(image.path)), strerror(error));
         return error == ENOENT ? SERVICE_E_EXEC_NOT_FOUND : SERVICE_E_EXEC_FAILED;

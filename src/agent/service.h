@@ -16,6 +16,7 @@
 
 #include "agent/config.h"
 #include "agent/dial.h"
+#include "agent/guest.h"
 #include "agent/lookup.h"
 #include "agent/spawn.h"
 #include "base/log.h"
@@ -43,6 +44,7 @@ typedef struct ServiceSettings {
         const sigset_t *signals;                /* agent/spawn.h; NULL: nobody has looked */
         const char *fork_server;                /* agent/handover.h: the socket's path; NULL: none */
         const VchanPlace *place;                /* where callers are dialled; NULL: nowhere */
+        const Guest *guest;                     /* agent/guest.h: services are not here; NULL: they are */
         const char *shell_program;              /* what runs shell commands */
         bool shell;                             /* shell commands are allowed */
 } ServiceSettings;
@@ -50,6 +52,7 @@ typedef struct ServiceSettings {
 typedef struct Service {
         const ServiceSettings *settings;
         uint32_t call_id;
+        const char *text;
         Command command; /* points into the order's text */
         Config config;
         Lookup lookup; /* valid if command.is_service */

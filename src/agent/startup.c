@@ -75,13 +75,21 @@ int startup_init(Startup *startup) {
         (void)unsetenv("NOTIFY_SOCKET");
 
         startup_raise_files(startup);
-        if (!pattern || *pattern)
+        if (startup->arguments.guest == 0 && (!pattern || *pattern))
                 startup->fork_server = location_fork_server(pattern, startup->account);
 
         /* What we inherited, and the one that agent and handlers ignore for themselves. */
         spawn_find_signals(&startup->signals);
         sigaddset(&startup->signals, SIGPIPE);
 
+        if (startup->arguments.guest > 0) {
+                startup->guest = (Guest){
+                        .client = QAIR_CLIENT,
+                        .directory = environment_or("VCHAN_SOCKET_DIR", VCHAN_DIRECTORY),
+                        .domain = (uint32_t)startup->arguments.guest,
+                };
+                startup->settings.guest = &startup->guest;
+        }
         startup->settings.account = startup->account;
         startup->settings.fork_server = startup->fork_server;
         startup->settings.shell = startup->arguments.shell;

@@ -19,6 +19,7 @@ typedef struct Startup {
         AgentArguments arguments;
         ServiceSettings settings; /* points into this: it must not move */
         char *account, *fork_server;
+        Guest guest;
         char *notify; /* the service manager's socket; NULL: none */
         struct rlimit files;
         sigset_t signals;

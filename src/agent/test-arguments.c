@@ -42,6 +42,9 @@ static void test_parse(void **state) {
                 { "a socket", { "-a", "/s" }, 0, { .agent_socket = "/s" } },
                 { "a fork server", { "-s", "/run/%s" }, 0, { .fork_server = "/run/%s" } },
                 { "no fork server", { "-S" }, 0, { .fork_server = "" } },
+                { "a domain over vchan", { "--guest=2147483647" }, 0, { .guest = 2147483647 } },
+                { "the host is none", { "--guest=0" }, 2, {} },
+                { "a number too large", { "--guest=2147483648" }, 2, {} },
                 { "longer than a year", { "--stop-timeout=31536001" }, 2, {} },
                 { "no number", { "--stop-timeout=1s" }, 2, {} },
                 { "an unknown option", { "--what" }, 2, {} },
@@ -60,7 +63,7 @@ static void test_parse(void **state) {
                     strcmp(got.link ?: "-", want->link ?: "-") != 0 ||
                     strcmp(got.agent_socket ?: "-", want->agent_socket ?: "-") != 0 ||
                     strcmp(got.fork_server ?: "-", want->fork_server ?: "-") != 0 || got.stop_sec != want->stop_sec ||
-                    got.shell != want->shell || got.debug != want->debug)
+                    got.guest != want->guest || got.shell != want->shell || got.debug != want->debug)
                         fail_msg("%s: other arguments", cases[i].name);
         }
 }
@@ -79,6 +82,7 @@ static void test_vchan(void **state) {
                 { "ours in the environment", {}, "work", "0", false },
                 { "our domain", { .domain = "work", .agent_socket = "/s" }, NULL, "0", false },
                 { "our link", { .link = "/l" }, NULL, "0", false },
+                { "our guest", { .guest = 42 }, NULL, "0", false },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
