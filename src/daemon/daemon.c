@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/clients.h"
+#include "daemon/deputy.h"
 #include "daemon/ports.h"
 #include "daemon/requests.h"
 #include "daemon/worker.h"
@@ -49,6 +50,7 @@ typedef enum DaemonState {
         DAEMON_STATE_DIALLING,
         DAEMON_STATE_HELLO,
         DAEMON_STATE_UP,
+        DAEMON_STATE_LEFT, /* told to stop: what runs is waited for, and the agent is free for another daemon */
 } DaemonState;
 
 /* What an event is about: an address within Daemon, or a Request. */
@@ -62,6 +64,7 @@ struct Daemon {
         Ports ports;
         Requests requests;
         Clients clients;
+        Deputies deputies; /* none, where there is no broker */
         int epoll_fd, signal_fd;
         uint64_t deadline_usec; /* DIALLING: when it is too late; UINT64_MAX: never */
         uint64_t retry_usec, retry_at_usec;
@@ -76,6 +79,7 @@ Daemon *daemon_free(Daemon *daemon) {
                 return NULL;
         requests_deinit(&daemon->requests);
         clients_deinit(&daemon->clients);
+        deputies_deinit(&daemon->deputies);
         messages_close(&daemon->agent);
         fd_close(daemon->signal_fd);
         fd_close(daemon->epoll_fd);
@@ -83,6 +87,10 @@ Daemon *daemon_free(Daemon *daemon) {
         return NULL;
 }
 DEFINE_CLEANUP(Daemon *, daemon_free)
+
+static bool daemon_has_agent(const Daemon *daemon) {
+        return daemon->state == DAEMON_STATE_HELLO || daemon->state == DAEMON_STATE_UP;
+}
 
 static int daemon_watch(Daemon *daemon, int operation, int fd, uint32_t events, void *about) {
         struct epoll_event event = { .events = events, .data.ptr = about };
@@ -119,12 +127,16 @@ int daemon_new(const DaemonSettings *settings, void (*on_up)(void *userdata), vo
         daemon->userdata = userdata;
         daemon->agent = MESSAGES_INIT;
         daemon->ports = PORTS_INIT(settings->domain);
-        daemon->signal_fd = -1;
+        daemon->signal_fd = daemon->deputies.epoll_fd = -1;
         daemon->clients.fd = daemon->clients.epoll_fd = daemon->clients.spare_fd = -1;
         daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (daemon->epoll_fd < 0)
                 return error_origin(-errno);
         r = clients_init(&daemon->clients, settings);
+        if (!r)
+                r = deputies_init(&daemon->deputies, settings);
+        if (!r)
+                r = daemon_watch(daemon, EPOLL_CTL_ADD, daemon->deputies.epoll_fd, EPOLLIN, &daemon->deputies);
         if (!r)
                 r = daemon_open_signals(daemon);
         if (r)
@@ -188,7 +200,7 @@ static int daemon_on_hello(Daemon *daemon, const uint8_t *untrusted_payload) {
         r = messages_send_hello(&daemon->agent, daemon->version);
         if (r)
                 return r;
-        if (clients_open(&daemon->clients))
+        if (clients_open(&daemon->clients) || (daemon->settings->brokered && deputies_start(&daemon->deputies)))
                 return DAEMON_E_BROKEN;
         daemon->state = DAEMON_STATE_UP;
         log_info("domain %s can be called; its agent speaks version %u", daemon->settings->name, daemon->version);
@@ -198,13 +210,18 @@ static int daemon_on_hello(Daemon *daemon, const uint8_t *untrusted_payload) {
         return 0;
 }
 
-/* 3.8: ports stay as they are, since nobody will tell the ends of their calls. */
-static int daemon_on_lost(Daemon *daemon) {
-        log_warning("the agent of domain %s went away", daemon->settings->name);
+static void daemon_close_agent(Daemon *daemon) {
         clients_close(&daemon->clients);
+        deputies_dismiss(&daemon->deputies);
         requests_forget(&daemon->requests);
         (void)epoll_ctl(daemon->epoll_fd, EPOLL_CTL_DEL, daemon->agent.fd, NULL);
         messages_close(&daemon->agent);
+}
+
+/* 3.8: ports stay as they are, since nobody will tell the ends of their calls. */
+static int daemon_on_lost(Daemon *daemon) {
+        log_warning("the agent of domain %s went away", daemon->settings->name);
+        daemon_close_agent(daemon);
         daemon_start_dialling(daemon, 0);
         return 0;
 }
@@ -494,11 +511,33 @@ static int daemon_on_worker(Daemon *daemon, Request *request) {
 
 /* --- the loop --------------------------------------------------------------------------------------------------- */
 
-static int daemon_on_event(Daemon *daemon, void *about) {
-        if (about == &daemon->signal_fd) {
-                daemon->stopping = true;
+/* What runs is seen to its end, unless we are told twice. Without a broker nothing needs us for that. */
+static int daemon_on_signal(Daemon *daemon) {
+        struct signalfd_siginfo info;
+
+        if (read(daemon->signal_fd, &info, sizeof(info)) != sizeof(info))
                 return 0;
-        }
+        daemon->stopping = daemon->state == DAEMON_STATE_LEFT || deputies_are_gone(&daemon->deputies);
+        if (daemon_has_agent(daemon))
+                daemon_close_agent(daemon);
+        daemon->state = DAEMON_STATE_LEFT;
+        return 0;
+}
+
+static int daemon_on_deputies(Daemon *daemon) {
+        int r;
+
+        r = deputies_on_event(&daemon->deputies);
+        if (daemon->state == DAEMON_STATE_LEFT && deputies_are_gone(&daemon->deputies))
+                daemon->stopping = true;
+        return r == DEPUTIES_E_LOST ? DAEMON_E_BROKEN : r;
+}
+
+static int daemon_on_event(Daemon *daemon, void *about) {
+        if (about == &daemon->signal_fd)
+                return daemon_on_signal(daemon);
+        if (about == &daemon->deputies)
+                return daemon_on_deputies(daemon);
         if (about == &daemon->agent)
                 return daemon_on_agent(daemon);
         if (about == &daemon->clients)
@@ -516,7 +555,7 @@ static int daemon_watch_all(Daemon *daemon) {
                 r = daemon_watch(daemon, flushed ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, daemon->clients.epoll_fd, EPOLLIN,
                                  &daemon->clients);
         daemon->clients_are_watched = flushed;
-        if (!r && daemon->state != DAEMON_STATE_DIALLING && events != daemon->agent_events)
+        if (!r && daemon_has_agent(daemon) && events != daemon->agent_events)
                 r = daemon_watch(daemon, EPOLL_CTL_MOD, daemon->agent.fd, events, &daemon->agent);
         daemon->agent_events = events;
         return r;

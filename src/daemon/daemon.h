@@ -6,6 +6,8 @@
  *       ^                                                               |
  *       `------------------- gone between two messages -----------------'
  *
+ *                         SIGTERM, and calls of a broker's domain that run --> LEFT -- their end --> (done)
+ *
  *   DIALLING   the agent owes its listener, at first within the limit of the settings; later without
  *   HELLO      the agent owes its HELLO
  *   UP         requests and ends of calls come from the agent, commands from clients (daemon/clients.h)

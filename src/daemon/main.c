@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "base/number.h"
+#include "base/socket.h"
 #include "daemon/daemon.h"
 
 enum {
@@ -41,6 +42,7 @@ static const char *arg_uuid;
 static const char *arg_socket_dir = DAEMON_SOCKET_DIRECTORY;
 static const char *arg_policy_program = DAEMON_POLICY_PROGRAM;
 static const char *arg_host_call = QAIR_HOST_CALL;
+static Brokered arg_brokered = { .agent = QAIR_AGENT };
 static bool arg_quiet;
 static bool arg_direct;
 
@@ -57,6 +59,11 @@ static void usage(void) {
                         "      --host-call-program=PATH\n"
                         "                             what runs services of the host (default:\n"
                         "                             " QAIR_HOST_CALL ")\n"
+                        "      --broker=PATH          the domain is the broker's: ask at this socket instead of the\n"
+                        "                             policy, and serve what comes from\n"
+                        "      --link=PATH            its socket for agents, with\n"
+                        "      --shell                shell commands\n"
+                        "      --stop-timeout=SEC     and a limit for what runs when we are told to stop\n"
                         "  -D, --direct               stay in the foreground, log to standard error\n"
                         "  -q, --quiet                do not tell that the agent is waited for\n"
                         "  -h, --help                 show this text\n"
@@ -66,12 +73,23 @@ static void usage(void) {
 
 /* Return: 0 or a status */
 static int parse_arguments(int argc, char **argv) {
-        enum { OPTION_SOCKET_DIR = 256, OPTION_HOST_CALL };
+        enum {
+                OPTION_SOCKET_DIR = 256,
+                OPTION_HOST_CALL,
+                OPTION_BROKER,
+                OPTION_LINK,
+                OPTION_SHELL,
+                OPTION_STOP_TIMEOUT
+        };
         static const struct option options[] = {
                 { "uuid", required_argument, NULL, 'u' },
                 { "socket-dir", required_argument, NULL, OPTION_SOCKET_DIR },
                 { "policy-program", required_argument, NULL, 'p' },
                 { "host-call-program", required_argument, NULL, OPTION_HOST_CALL },
+                { "broker", required_argument, NULL, OPTION_BROKER },
+                { "link", required_argument, NULL, OPTION_LINK },
+                { "shell", no_argument, NULL, OPTION_SHELL },
+                { "stop-timeout", required_argument, NULL, OPTION_STOP_TIMEOUT },
                 { "direct", no_argument, NULL, 'D' },
                 { "quiet", no_argument, NULL, 'q' },
                 { "help", no_argument, NULL, 'h' },
@@ -93,6 +111,18 @@ static int parse_arguments(int argc, char **argv) {
                 case OPTION_HOST_CALL:
                         arg_host_call = optarg;
                         break;
+                case OPTION_BROKER:
+                        arg_brokered.trigger = optarg;
+                        break;
+                case OPTION_LINK:
+                        arg_brokered.link = optarg;
+                        break;
+                case OPTION_SHELL:
+                        arg_brokered.shell = true;
+                        break;
+                case OPTION_STOP_TIMEOUT:
+                        arg_brokered.stop_timeout = optarg;
+                        break;
                 case 'D':
                         arg_direct = true;
                         break;
@@ -104,7 +134,7 @@ static int parse_arguments(int argc, char **argv) {
                         return STATUS_FAILED;
                 }
         }
-        if (!arg_uuid || argc - optind < 2 || argc - optind > 3) {
+        if (!arg_uuid || argc - optind < 2 || argc - optind > 3 || !arg_brokered.trigger != !arg_brokered.link) {
                 usage();
                 return STATUS_FAILED;
         }
@@ -121,8 +151,26 @@ static int check_word(const char *what, const char *text, size_t n_max) {
         return STATUS_FAILED;
 }
 
+/* Return: 0 or a status (said) */
+static int check_brokered(void) {
+        struct sockaddr_un address;
+        socklen_t n_address;
+        uint64_t seconds;
+
+        if (socket_address(arg_brokered.link, &address, &n_address)) {
+                log_error("%s: too long for a socket's path", ESCAPED(arg_brokered.link, strlen(arg_brokered.link)));
+                return STATUS_FAILED;
+        }
+        if (arg_brokered.stop_timeout &&
+            number_parse(arg_brokered.stop_timeout, strlen(arg_brokered.stop_timeout), 0, INT_MAX, &seconds)) {
+                log_error("--stop-timeout: a number of seconds is wanted");
+                return STATUS_FAILED;
+        }
+        return 0;
+}
+
 static int make_settings(char **words, DaemonSettings *ret_settings) {
-        const char *timeout = getenv("QREXEC_STARTUP_TIMEOUT");
+        const char *timeout = getenv("QREXEC_STARTUP_TIMEOUT"), *directory = getenv("VCHAN_SOCKET_DIR");
         uint64_t id, seconds = STARTUP_SEC;
 
         if (number_parse(words[0], strlen(words[0]), 1, INT_MAX, &id)) {
@@ -132,9 +180,12 @@ static int make_settings(char **words, DaemonSettings *ret_settings) {
         if (check_word("domain's name", words[1], DAEMON_NAME_MAX) || check_word("uuid", arg_uuid, 36) ||
             (words[2] && check_word("default user", words[2], 200)))
                 return STATUS_FAILED;
+        if (arg_brokered.link && check_brokered())
+                return STATUS_FAILED;
         if (timeout && number_parse(timeout, strlen(timeout), 1, INT_MAX, &seconds))
                 seconds = STARTUP_SEC;
-        if (getenv("QREXEC_STARTUP_NOWAIT"))
+        /* A broker has a limit of its own, and others ask it meanwhile. */
+        if (getenv("QREXEC_STARTUP_NOWAIT") || arg_brokered.link)
                 seconds = 0;
         *ret_settings = (DaemonSettings){
                 .domain = (uint32_t)id,
@@ -144,8 +195,12 @@ static int make_settings(char **words, DaemonSettings *ret_settings) {
                 .policy_program = arg_policy_program,
                 .host_call = arg_host_call,
                 .startup_usec = seconds * USEC_PER_SEC,
+                .brokered = arg_brokered.link ? &arg_brokered : NULL,
         };
-        if (vchan_place_init(getenv("VCHAN_SOCKET_DIR"), getenv("VCHAN_DOMAIN"), &ret_settings->place)) {
+        /* Of a domain of the broker's all sockets are in one folder, which is that domain's alone. */
+        if (!directory && arg_brokered.link)
+                directory = arg_socket_dir;
+        if (vchan_place_init(directory, getenv("VCHAN_DOMAIN"), &ret_settings->place)) {
                 log_error("VCHAN_DOMAIN is no domain's id: a decimal number is wanted");
                 return STATUS_FAILED;
         }

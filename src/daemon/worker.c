@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "daemon/brokercall.h"
 #include "daemon/policyquery.h"
 #include "vchan/peer.h"
 #include "wire/command.h"
@@ -162,11 +163,33 @@ static int worker_call_domain(const Worker *worker) {
         return worker_connect(worker, destination, true, &fd) ? WORKER_STATUS_FAILED : WORKER_STATUS_DONE;
 }
 
+/* --- calls of a domain of the broker's ------------------------------------------------------------------------- */
+
+static int worker_call_broker(const Worker *worker) {
+        BrokerCall call = BROKER_CALL_INIT;
+        uint32_t port;
+
+        switch (broker_call_open(worker->settings->brokered, worker->trigger, &call)) {
+        case 0:
+                break;
+        case BROKER_CALL_E_REFUSED:
+                return WORKER_STATUS_DENIED;
+        default:
+                return WORKER_STATUS_FAILED;
+        }
+        if (worker_connect_source(worker, &(ExecParams){ 0 }, &port) ||
+            broker_call_run(&call, &worker->settings->place, worker->settings->domain, port))
+                return WORKER_STATUS_FAILED;
+        return WORKER_STATUS_DONE;
+}
+
 int worker_run(const DaemonSettings *settings, const Trigger *trigger) {
         static Worker worker;
 
         worker.settings = settings;
         worker.trigger = trigger;
+        if (settings->brokered)
+                return worker_call_broker(&worker);
         switch (policy_query(settings, trigger, &worker.answer)) {
         case 0:
                 break;
