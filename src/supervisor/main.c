@@ -38,6 +38,7 @@ int main(int argc, char **argv) {
                         .broker = QAIR_LIBEXECDIR "/qrexecd",
                         .monitor = QAIR_LIBEXECDIR "/qair-monitor",
                         .agent = QAIR_LIBEXECDIR "/qrexec-agent",
+                        .daemon = QAIR_SBINDIR "/qrexec-daemon",
                 },
                 .audit = {
                         .journal = "/run/systemd/journal/socket",

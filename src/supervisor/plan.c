@@ -38,7 +38,9 @@ static bool plan_is_container(const InventoryDomain *domain) {
 static bool plan_wants(const Paths *paths, const InventoryDomain *domain) {
         if (domain_name_is_dom0(&domain->name))
                 return true;
-        if (!domain_is_local(domain) || domain->link != DOMAIN_LINK_LOCAL)
+        if (!domain_is_local(domain) || domain->link == DOMAIN_LINK_VSOCK)
+                return false;
+        if (domain->link == DOMAIN_LINK_VCHAN && (paths->is_user || domain->user.text[0] == '\0'))
                 return false;
         if (domain->user.text[0] != '\0')
                 return !paths->is_user && domain->account_fault == ACCOUNT_FAULT_NONE;
@@ -56,9 +58,17 @@ static int plan_note(const InventoryDomain *domain, Property property, const cha
 static int plan_note_ignored(const Paths *paths, const InventoryDomain *domain, Diagnostics *reterr) {
         int r = 0;
 
-        if (domain->link != DOMAIN_LINK_LOCAL)
-                r = plan_note(domain, PROPERTY_LINK, "only local links are supported yet: the domain is not started",
+        if (domain->link == DOMAIN_LINK_VSOCK)
+                r = plan_note(domain, PROPERTY_LINK, "vsock links are not supported yet: the domain is not started",
                               reterr);
+        else if (domain->link == DOMAIN_LINK_VCHAN && (paths->is_user || domain->user.text[0] == '\0'))
+                r = plan_note(domain, PROPERTY_LINK,
+                              "a vchan link needs an account of this host (user): the domain is not started", reterr);
+        else if (domain->link == DOMAIN_LINK_VCHAN && (domain->start || domain->sandbox != DOMAIN_SANDBOX_NONE))
+                r = plan_note(domain, domain->start ? PROPERTY_START : PROPERTY_SANDBOX,
+                              "it is ignored: a domain over vchan is started by other means", reterr);
+        if (!r && domain->link != DOMAIN_LINK_LOCAL)
+                return 0;
         if (!r && domain->sandbox != DOMAIN_SANDBOX_NONE && domain->start)
                 r = plan_note(domain, PROPERTY_SANDBOX,
                               "it has a start command, which makes its own: no sandbox is made", reterr);
@@ -112,13 +122,16 @@ static int plan_add(Plan *plan, const Paths *paths, const Inventory *inventory, 
                        : is_dom0 && paths->is_user ? getuid()
                                                    : (uid_t)-1,
                 .is_folder = !is_dom0 && domain->user.text[0] == '\0',
-                .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP && !domain->start,
+                .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP && !domain->start && domain->vchan_id == 0,
+                .vchan = domain->vchan_id,
+                .uuid = domain->uuid,
+                .inside = domain->default_user,
                 .autostart = domain->autostart,
                 .stop_sec = domain->stop_timeout_sec,
                 .shell = domain->shell,
         };
         planned->has_agent = has_account || (paths->is_user && (is_dom0 || planned->is_sandboxed));
-        r = plan_copy(domain->start, &planned->start);
+        r = domain->vchan_id ? 0 : plan_copy(domain->start, &planned->start);
         r = r ?: plan_copy(domain->stop, &planned->stop);
         r = r ?: plan_service_path(paths, inventory, domain, &planned->service_path);
         return error_trace(r);

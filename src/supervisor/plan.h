@@ -7,23 +7,29 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/cleanup.h"
 #include "base/diagnostic.h"
 #include "base/name.h"
 #include "base/paths.h"
+#include "inventory/uuid.h"
 
 typedef struct PlanDomain {
         DomainName name;
         AccountName account; /* "": none; dom0's agent's, and of every domain that is an account */
         uid_t uid;
-        bool is_folder;     /* it has no account, and is whoever can reach its run directory: a container */
-        bool is_sandboxed;  /* its agent runs in a sandbox */
-        bool has_agent;     /* we start its agent: as its account, or as ourselves in a sandbox */
-        bool autostart;     /* start it with the host */
-        unsigned stop_sec;  /* how long its calls may run on when it is stopped; 0: as long as they like */
-        bool shell;         /* its agent may run shell commands of the host */
+        bool is_folder;    /* it has no account, and is whoever can reach its run directory: a container */
+        bool is_sandboxed; /* its agent runs in a sandbox */
+        bool has_agent;    /* we start its agent: as its account, or as ourselves in a sandbox */
+        bool autostart;    /* start it with the host */
+        unsigned stop_sec; /* how long its calls may run on when it is stopped; 0: as long as they like */
+        bool shell;        /* its agent may run shell commands of the host */
+        uint32_t
+                vchan; /* its number over vchan, where its link is a qrexec-daemon in its agent's place; 0: it is not */
+        Uuid uuid;     /* for that */
+        AccountName inside; /* likewise: the account inside that services run as; "": not said */
         char *start, *stop; /* commands that do it (base/words.h); NULL: none */
         char *service_path; /* where its agent looks for services */
 } PlanDomain;

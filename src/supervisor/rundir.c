@@ -173,6 +173,31 @@ int rundir_bind_domain(const char *run_dir, const DomainName *domain, bool is_fo
         return 0;
 }
 
+void rundir_vchan(const char *run_dir, const DomainName *domain, char *ret_path, size_t n_path) {
+        (void)snprintf(ret_path, n_path, "%s/domains/%s/vchan", run_dir, domain->text);
+}
+
+int rundir_make_vchan(const char *run_dir, const DomainName *domain, uid_t uid) {
+        char path[RUNDIR_PATH_MAX];
+        struct stat status;
+
+        /* In a folder that only we can change: nobody exchanges it between these steps. */
+        rundir_vchan(run_dir, domain, path, sizeof(path));
+        if ((mkdir(path, 0700) < 0 && errno != EEXIST) || lstat(path, &status) < 0) {
+                log_error("cannot make %s: %m", path);
+                return -errno;
+        }
+        if (!S_ISDIR(status.st_mode)) {
+                log_error("%s is no folder: remove it", path);
+                return -ENOTDIR;
+        }
+        if (chown(path, uid, (gid_t)-1) < 0) {
+                log_error("cannot give %s to its account: %m", path);
+                return -errno;
+        }
+        return 0;
+}
+
 void rundir_remove_domain(const char *run_dir, const DomainName *domain, bool is_folder, RundirSockets *sockets) {
         RundirPaths paths;
 
@@ -189,6 +214,12 @@ void rundir_remove_domain(const char *run_dir, const DomainName *domain, bool is
         (void)unlink(paths.daemon);
         (void)unlink(paths.store);
         (void)unlink(paths.host_store);
-        if (!is_folder)
+        if (!is_folder) {
+                char vchan[RUNDIR_PATH_MAX];
+
+                /* What a domain left there of its own stays, and its folder with it. */
+                rundir_vchan(run_dir, domain, vchan, sizeof(vchan));
+                (void)rmdir(vchan);
                 (void)rmdir(paths.folder);
+        }
 }

@@ -11,6 +11,7 @@
  *   /run/qubes/qubesdb.NAME.sock            QubesDB of each domain, for the host
  *   /run/qubes/domains/NAME/qubesdb.sock    QubesDB of each domain, for itself
  *   /run/qubes/containers/NAME/…            the same three of a domain without account, in a folder that is root's alone
+ *   /run/qubes/domains/NAME/vchan/          all vchan sockets of a domain behind vchan: its account's alone
  *   /run/qubes/policy.d                     policy until the next boot: has to exist (policy specification, 1.2)
  *
  * The supervisor binds them and keeps them: a broker that is started anew finds its callers waiting in the backlog.
@@ -55,6 +56,17 @@ void rundir_folder(const char *run_dir, const DomainName *domain, bool is_folder
  * Return: 0 or a negative error, explained in the log.
  */
 int rundir_bind_domain(const char *run_dir, const DomainName *domain, bool is_folder, RundirSockets *ret_sockets);
+
+/**
+ * rundir_make_vchan() - the folder of the vchan sockets of a domain with an account, and of those of its qrexec-daemon
+ * @uid: that account
+ *
+ * Return: 0 or a negative error, explained in the log.
+ */
+int rundir_make_vchan(const char *run_dir, const DomainName *domain, uid_t uid);
+
+/** rundir_vchan() - its path */
+void rundir_vchan(const char *run_dir, const DomainName *domain, char *ret_path, size_t n_path);
 
 /**
  * rundir_remove_domain() - close the sockets and remove their names; errors are of no consequence

@@ -184,6 +184,19 @@ static void spawn_add_sandbox(SpawnArguments *arguments, const SpawnPaths *paths
         spawn_add_format(arguments, "--home=%s", home);
 }
 
+/* What is an agent to the broker is a daemon to the domain. */
+static void spawn_add_daemon(SpawnArguments *arguments, const SpawnPaths *paths, const PlanDomain *domain,
+                             const char *folder) {
+        char vchan[PATH_MAX];
+
+        rundir_vchan(paths->where->run_dir, &domain->name, vchan, sizeof(vchan));
+        spawn_add(arguments, paths->daemon);
+        spawn_add(arguments, "--direct");
+        spawn_add_format(arguments, "--uuid=%s", domain->uuid.text);
+        spawn_add_format(arguments, "--socket-dir=%s", vchan);
+        spawn_add_format(arguments, "--broker=%s/qrexec-agent", folder);
+}
+
 static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain) {
         char *environment[] = { getenv("JOURNAL_STREAM") ? (char *)"JOURNAL_STREAM=1" : NULL, NULL };
         SpawnArguments arguments;
@@ -201,13 +214,24 @@ static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomai
         if (domain->is_sandboxed)
                 spawn_add_sandbox(&arguments, paths, domain, folder);
         spawn_add(&arguments, "--");
-        spawn_add(&arguments, paths->agent);
-        spawn_add(&arguments, arguments.name);
+        if (domain->vchan > 0) {
+                spawn_add_daemon(&arguments, paths, domain, folder);
+        } else {
+                spawn_add(&arguments, paths->agent);
+                spawn_add(&arguments, arguments.name);
+        }
         spawn_add_format(&arguments, "--link=%s/link", domain->is_sandboxed ? SPAWN_RUN_DIR_INSIDE : folder);
         if (domain->shell)
                 spawn_add(&arguments, "--shell");
         if (domain->stop_sec > 0)
                 spawn_add_format(&arguments, "--stop-timeout=%u", domain->stop_sec);
+        if (domain->vchan > 0) {
+                spawn_add(&arguments, "--");
+                spawn_add_format(&arguments, "%u", domain->vchan);
+                spawn_add(&arguments, domain->name.text);
+                if (domain->inside.text[0] != '\0')
+                        spawn_add(&arguments, domain->inside.text);
+        }
         /* A user's dom0 is his session. What goes into a sandbox, the monitor says. */
         spawn_become_monitor(paths, &arguments, paths->where->is_user ? environ : environment);
 }

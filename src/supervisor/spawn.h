@@ -22,6 +22,7 @@ typedef struct SpawnPaths {
         const char *broker;  /* /usr/lib/qubes/qrexecd */
         const char *monitor; /* /usr/lib/qubes/qair-monitor */
         const char *agent;   /* /usr/lib/qubes/qrexec-agent */
+        const char *daemon;  /* /usr/sbin/qrexec-daemon: in an agent's place, for a domain over vchan */
 } SpawnPaths;
 
 /**

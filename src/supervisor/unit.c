@@ -221,7 +221,8 @@ int unit_announce(Unit *unit) {
 }
 
 bool unit_matches(const Unit *unit, const PlanDomain *domain) {
-        return unit->uid == domain->uid && unit->is_folder == domain->is_folder;
+        return unit->uid == domain->uid && unit->is_folder == domain->is_folder &&
+               unit->is_vchan == (domain->vchan != 0);
 }
 
 int unit_new(const UnitHost *host, const PlanDomain *domain, Unit **ret_unit) {
@@ -236,9 +237,12 @@ int unit_new(const UnitHost *host, const PlanDomain *domain, Unit **ret_unit) {
                 .name = domain->name,
                 .uid = domain->uid,
                 .is_folder = domain->is_folder,
+                .is_vchan = domain->vchan != 0,
                 .sockets = RUNDIR_SOCKETS_INIT,
         };
         r = rundir_bind_domain(host->paths.where->run_dir, &domain->name, domain->is_folder, &unit->sockets);
+        if (!r && unit->is_vchan)
+                r = rundir_make_vchan(host->paths.where->run_dir, &domain->name, domain->uid);
         r = r ?: unit_announce(unit);
         if (r)
                 return r;

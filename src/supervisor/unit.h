@@ -45,6 +45,7 @@ typedef struct Unit {
         DomainName name;
         uid_t uid;
         bool is_folder;
+        bool is_vchan;
         RundirSockets sockets;
         UnitRun *runs;    /* all processes that are waited for */
         UnitRun *agent;   /* of these, the live agent's monitor, or NULL */
