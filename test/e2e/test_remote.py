@@ -193,9 +193,12 @@ def open_call(world, target, service):
     return call.stdout.readline()
 
 
-def say_more(world, text):
+def write_more(world, text):
     world.open.stdin.write(text)
     world.open.stdin.flush()
+
+
+def read_line(world):
     return world.open.stdout.readline()
 
 
@@ -601,13 +604,19 @@ def test_a_kill_ends_it_on_both_hosts(three):
 
 
 def test_a_cut_that_is_mended(three):
-    """The connection outlives a short one, and nothing of the stream is missing."""
+    """The connection outlives one that is shorter than its patience, and nothing of the stream is missing."""
     a, b, _ = three
+    a.run(drop_connections)
+    a.write_as("net-relay", "/home/net-relay/.ssh/config", "")  # the shipped 45 s
     assert a.run(open_call, "remote-vault", "my.Cat") == b"first\n"
     b.run(cut)
+    second = b"x" * 200_000 + b"\n"
+    a.run(write_more, second)
     b.run(mend)
-    assert a.run(say_more, b"second\n") == b"second\n"
+    assert a.run(read_line) == second
     assert a.run(end_call)[:2] == (0, b"")
+    a.write_as("net-relay", "/home/net-relay/.ssh/config", QUICK)
+    a.run(drop_connections)
 
 
 def test_a_cut_that_stays(three):
