@@ -190,7 +190,7 @@ static int config_parse_line(ConfigLine *line, Diagnostics *ret_notices, bool se
                              Config *config) {
         const char *text = line->at;
         ConfigLine start = *line;
-        ConfigValue value;
+        ConfigValue value = {};
         ConfigKey key;
         size_t n;
         int r;
