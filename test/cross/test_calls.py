@@ -5,7 +5,6 @@ Everything over there is real: Debian's sshd, shells and coreutils for arm64, ou
 network, mount and process namespaces; the processor is qemu's user-mode emulation, and what that lacks is in emulated.c.
 """
 
-import hashlib
 import os
 import sys
 
@@ -14,17 +13,13 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 from hosts import Hosts, Root  # noqa: E402 (in the folder above)
+from streams import GIVE, at_once, stream  # noqa: E402
 
 TRANSPORT = {"type": "RemoteVM", "transport_rpc": "qubesair.SSHProxy"}
 WHO = 'printf "%s %s %s " "$QREXEC_REMOTE_DOMAIN" "$QREXEC_SERVICE_FULL_NAME" "$(id -un)"; uname -m'
 N_BYTES = 16 << 20
 N_AT_ONCE = 16
 EM_AARCH64 = 183  # of ELF
-# So many bytes, and what they were.
-GIVE = """#!/bin/bash
-exec 3>&1
-head -c "$1" /dev/urandom | tee /dev/fd/3 | sha256sum >&2
-"""
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +27,18 @@ def two():
     """work on a, which is this machine's kind, and vault on b, which is an ARM; each can call the other."""
     root = Root(os.environ["QAIR_FOREIGN_ROOT"], os.environ["QAIR_FOREIGN_INSTALLED"])
     with Hosts("a", "b", roots={"b": root}) as (a, b):
-        for host, domain, there, far, source in ((a, "work", b, "vault", "b-vault"), (b, "vault", a, "work", "work")):
-            relay, name = "%s-relay" % there.name, "far-" + far
+        for host, domain, there, far in ((a, "work", b, "vault"), (b, "vault", a, "work")):
+            relay, login = there.name + "-relay", host.name + "-in"
             host.add_domain(domain)
             host.add_domain(relay)
-            there.add_relay("%s-in" % host.name, host.make_key(relay))
-            host.add_domain(name, relayvm=relay, remote_name=far, remote_host="%s-in@%s" % (host.name, there.name), **TRANSPORT)
-            host.set_policy("* * %s %s allow\n* * %s %s allow\n" % (domain, name, "far-caller", domain))
-            there.add_domain("far-caller", relayvm="%s-in" % host.name, remote_name=domain, **TRANSPORT)
-        for host, there, relay in ((a, b, "b-relay"), (b, a, "a-relay")):
+            host.add_domain(
+                "far-" + far, relayvm=relay, remote_name=far, remote_host=login + "@" + there.name, **TRANSPORT
+            )
+            there.add_relay(login, host.make_key(relay))
+            there.add_domain("far-caller", relayvm=login, remote_name=domain, **TRANSPORT)
+            host.set_policy("* * %s far-%s allow\n* * far-caller %s allow\n" % (domain, far, domain))
             host.write_as(relay, "/home/%s/.ssh/known_hosts" % relay, "%s %s\n" % (there.name, there.host_key()))
+        for host in (a, b):
             host.add_service("my.Who", WHO)
             host.add_service("my.Exit", 'exit "$1"')
             host.add_service("my.Hash", "exec sha256sum")
@@ -50,28 +47,6 @@ def two():
             host.start_sshd()
             host.start()
         yield a, b
-
-
-def stream(world, direction):
-    """N_BYTES to a service, or from it; Return: what left and what arrived, as hashes."""
-    if direction == "there":
-        data = os.urandom(N_BYTES)
-        result = world.call("work", "far-vault", "my.Hash", data, timeout=120)
-        return hashlib.sha256(data).hexdigest(), result.stdout.split()[0].decode()
-    result = world.call("work", "far-vault", "my.Give+%d" % N_BYTES, timeout=120)
-    return result.stderr.split()[0], hashlib.sha256(result.stdout).hexdigest()
-
-
-def at_once(world):
-    """N_AT_ONCE calls that are all open at the same time."""
-    calls = [world.start_call("work", "far-vault", "my.Cat") for _ in range(N_AT_ONCE)]
-    for number, call in enumerate(calls):
-        call.stdin.write(b"%d\n" % number)
-        call.stdin.flush()
-    said = [call.stdout.readline() for call in calls]
-    for call in calls:
-        call.stdin.close()
-    return said, [call.wait(60) for call in calls]
 
 
 def machine_of(world, path):
@@ -107,13 +82,13 @@ def test_exit_codes(two):
 
 @pytest.mark.parametrize("direction", ["there", "back"])
 def test_a_stream(two, direction):
-    left, arrived = two[0].run(stream, direction)
-    assert left == arrived
+    status, sent, arrived = two[0].run(stream, "far-vault", direction, N_BYTES)
+    assert (status, arrived) == (0, sent)
 
 
 def test_many_at_once(two):
     """More than a connection carries (MaxSessions)."""
-    said, ends = two[0].run(at_once)
+    said, ends = two[0].run(at_once, N_AT_ONCE, "far-vault", "my.Cat")
     assert said == [b"%d\n" % number for number in range(N_AT_ONCE)] and ends == [0] * N_AT_ONCE
 
 

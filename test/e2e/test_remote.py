@@ -4,7 +4,6 @@
 QAIR_REMOTE_BYTES is how much the streams carry: `make check-remote` has 1 GiB, `make check` less.
 """
 
-import hashlib
 import os
 import re
 import select
@@ -18,6 +17,7 @@ if not IN_WORLD:
     pytest.skip("needs a private world", allow_module_level=True)
 
 from hosts import Hosts, run
+from streams import GIVE, at_once, stream
 
 TRANSPORT = {"type": "RemoteVM", "transport_rpc": "qubesair.SSHProxy"}
 N_BYTES = int(os.environ.get("QAIR_REMOTE_BYTES", 48 << 20))
@@ -49,11 +49,6 @@ my.Who     *                 vault      a-work     allow
 qubesair.SSHProxy *          a-work     c-relay    allow
 """
 
-# So many bytes, and what they were.
-GIVE = """#!/bin/bash
-exec 3>&1
-head -c "$1" /dev/urandom | tee /dev/fd/3 | sha256sum >&2
-"""
 WHO = 'printf "%s %s " "$QREXEC_REMOTE_DOMAIN" "$QREXEC_SERVICE_FULL_NAME"; id -un'
 
 
@@ -139,42 +134,6 @@ def status_of(world, number):
 def statuses(world, n):
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda number: status_of(world, number), range(n)))
-
-
-def at_once(world, n, target, service):
-    """N calls that are all open at the same time: each says something, then all are told to end."""
-    calls = [world.start_call("work", target, service) for _ in range(n)]
-    outputs = []
-    for number, call in enumerate(calls):
-        call.stdin.write(b"%d\n" % number)
-        call.stdin.flush()
-    for call in calls:
-        outputs.append(call.stdout.readline())
-    for call in calls:
-        call.stdin.close()
-    return outputs, [call.wait(60) for call in calls]
-
-
-def stream(world, direction, n_bytes):
-    """N_BYTES through a call; Return: status, and two hashes, of what was sent and what arrived."""
-    service = "my.Hash" if direction == "there" else "my.Give+%d" % n_bytes
-    call = world.start_call("work", "remote-vault", service)
-    sent = hashlib.sha256()
-    if direction == "there":
-        block = os.urandom(1 << 20)
-        for _ in range(n_bytes >> 20):
-            sent.update(block)
-            call.stdin.write(block)
-        call.stdin.close()
-        arrived = call.stdout.read().split()[0].decode()
-    else:
-        call.stdin.close()
-        digest = hashlib.sha256()
-        while data := call.stdout.read(1 << 20):
-            digest.update(data)
-        arrived = digest.hexdigest()
-        sent = call.stderr.read().split()[0].decode()
-    return call.wait(), sent if isinstance(sent, str) else sent.hexdigest(), arrived
 
 
 def ssh_as_relay(world, *arguments, input=b""):
@@ -358,7 +317,7 @@ def test_many_at_once(three):
 @pytest.mark.parametrize("direction", ["there", "back"])
 def test_a_stream(three, direction):
     a, b, _ = three
-    status, sent, arrived = a.run(stream, direction, N_BYTES)
+    status, sent, arrived = a.run(stream, "remote-vault", direction, N_BYTES)
     assert (status, arrived) == (0, sent)
 
 
@@ -631,10 +590,10 @@ def test_a_cut_that_stays(three):
 
 def test_a_lossy_link(three):
     a, b, _ = three
-    assert a.run(stream, "there", 1)[0] == 0  # connected: what gives up while it connects is ssh, and rightly
+    assert a.run(stream, "remote-vault", "there", 1)[0] == 0  # connected: what gives up while it connects is ssh, and rightly
     b.run(lose, 5)
     try:
-        status, sent, arrived = a.run(stream, "there", 8 << 20)
+        status, sent, arrived = a.run(stream, "remote-vault", "there", 8 << 20)
     finally:
         n_lost = b.run(lose_nothing)
     assert (status, arrived) == (0, sent)
@@ -645,7 +604,7 @@ def test_a_slow_link(three):
     a, b, _ = three
     a.run(slow, "8mbit")
     try:
-        status, sent, arrived = a.run(stream, "there", 2 << 20)
+        status, sent, arrived = a.run(stream, "remote-vault", "there", 2 << 20)
     finally:
         a.run(fast)
     assert (status, arrived) == (0, sent)

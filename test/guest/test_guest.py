@@ -5,7 +5,6 @@ The guest is administered as any machine on the network is, by root over ssh; Qa
 below its systemd on its kernel, and both sides are set up by the commands of doc/remote.md.
 """
 
-import hashlib
 import os
 import re
 import shlex
@@ -18,6 +17,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 from hosts import NETWORK, Hosts, run  # noqa: E402 (in the folder above)
+from streams import GIVE, at_once, stream  # noqa: E402
 from test_remote_setup import at_terminal, reload_all, shell  # noqa: E402
 
 QEMU = "/usr/bin/qemu-system-x86_64"
@@ -38,7 +38,7 @@ SERVICES = {
     "my.Exit": '#!/bin/sh\nexit "$1"\n',
     "my.Cat": "#!/bin/sh\nexec cat\n",
     "my.Hash": "#!/bin/sh\nexec sha256sum\n",
-    "my.Give": '#!/bin/bash\nexec 3>&1\nhead -c "$1" /dev/urandom | tee /dev/fd/3 | sha256sum >&2\n',
+    "my.Give": GIVE,
 }
 
 
@@ -185,34 +185,13 @@ def test_exit_codes(two):
 
 @pytest.mark.parametrize("direction", ["there", "back"])
 def test_a_stream(two, direction):
-    left, arrived = two[0].run(stream, direction)
-    assert left == arrived
-
-
-def stream(world, direction):
-    """N_BYTES to a service, or from it; Return: what left and what arrived, as hashes."""
-    if direction == "there":
-        data = os.urandom(N_BYTES)
-        result = world.call("work", "remote-vault", "my.Hash", data, timeout=TIMEOUT_SEC)
-        return hashlib.sha256(data).hexdigest(), result.stdout.split()[0].decode()
-    result = world.call("work", "remote-vault", "my.Give+%d" % N_BYTES, timeout=TIMEOUT_SEC)
-    return result.stderr.split()[0], hashlib.sha256(result.stdout).hexdigest()
+    status, sent, arrived = two[0].run(stream, "remote-vault", direction, N_BYTES)
+    assert (status, arrived) == (0, sent)
 
 
 def test_many_at_once(two):
-    said, ends = two[0].run(at_once)
+    said, ends = two[0].run(at_once, N_AT_ONCE, "remote-vault", "my.Cat")
     assert said == [b"%d\n" % number for number in range(N_AT_ONCE)] and ends == [0] * N_AT_ONCE
-
-
-def at_once(world):
-    calls = [world.start_call("work", "remote-vault", "my.Cat") for _ in range(N_AT_ONCE)]
-    for number, call in enumerate(calls):
-        call.stdin.write(b"%d\n" % number)
-        call.stdin.flush()
-    said = [call.stdout.readline() for call in calls]
-    for call in calls:
-        call.stdin.close()
-    return said, [call.wait(TIMEOUT_SEC) for call in calls]
 
 
 def test_refused_there(two):
