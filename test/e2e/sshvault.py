@@ -10,6 +10,7 @@
 Everything is in one folder; the log is /dev/log of a /dev that only we see.
 """
 
+import base64
 import glob
 import os
 import re
@@ -163,7 +164,6 @@ class Vault:
         return out.decode().split()[1]
 
     def blob(self, name):
-        import base64
         return base64.b64decode(self.read(name + ".pub").split()[1])
 
     # Servers

@@ -2,6 +2,8 @@
 """The test matrix of split-ssh (specification, 16.2), by its numbers: stock OpenSSH programs, a real agent, real sshd, raw
 bytes."""
 
+import array
+import fcntl
 import os
 import re
 import shutil
@@ -10,10 +12,13 @@ import socket
 import stat
 import struct
 import subprocess
+import termios
+import threading
+import time
 
 import conftest
 import pytest
-from sshvault import FILTER, TIMEOUT, Connection, Vault, message, messages, sign_request, string, strings
+from sshvault import FILTER, TIMEOUT, Connection, Tap, Vault, message, messages, sign_request, string, strings
 
 pytestmark = pytest.mark.skipif(not conftest.IN_WORLD, reason="needs a private world: test/world/enter")
 
@@ -160,7 +165,8 @@ def test_T9_all_files(vault):
         file.write("host = nowhere\n")
     status, out = vault.run(*command)
     assert status == 2 and "/etc/split-ssh/filter.d/10.conf:3: there is no section [host nowhere]" in out
-    shutil.rmtree("/etc/split-ssh")
+    for name in ("filter.conf", "filter.d/20.conf", "filter.d/10.conf", "filter.d/.hidden.conf", "filter.d/30.conf.bak"):
+        os.unlink("/etc/split-ssh/" + name)
     shutil.rmtree(vault.path(".config"))
 
 
@@ -594,9 +600,6 @@ def test_R10_byte_by_byte(vault):
 
 def _unread(connection):
     """Bytes that the peer has not read yet (SIOCOUTQ)."""
-    import array
-    import fcntl
-    import termios
     n = array.array("i", [0])
     fcntl.ioctl(connection, termios.TIOCOUTQ, n)
     return n[0]
@@ -869,7 +872,6 @@ def test_C8_grant_expires(vault):
     assert logins(vault, "a") == [1]
     name, = [name for name in os.listdir(vault.path("st/grants")) if "." not in name]
     expiry = int(vault.read("st/grants/" + name).split()[2])
-    import time
     vault.wait(lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) > expiry)
     assert logins(vault, "a") == [1]
 
@@ -1026,7 +1028,6 @@ class Agent:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
         self._listener.listen(8)
-        import threading
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -1057,7 +1058,6 @@ def identities(*pairs):
     pytest.param([message(6)], [5], 0, id="success"),
     pytest.param([message(14, string("x"))], [5], 0, id="other-type"),
     pytest.param([identities()], [12], 0, id="empty"),
-    pytest.param([identities() + b""[:0]], [12], 0, id="exact"),
     pytest.param([message(12, struct.pack(">I", 1))], [5], 0, id="fewer-than-said"),
     pytest.param([message(12, struct.pack(">I", 0) + b"x")], [5], 0, id="trailing"),
     pytest.param([message(12, struct.pack(">I", 2049) + 2049 * (string("") + string("")))], [5], 0, id="too-many"),
@@ -1193,10 +1193,7 @@ def test_G3_notices_do_not_delay(vault):
 
 def test_Z1_only_three_types_reach_the_agent(vault):
     """Whatever is asked, by tools and by hand."""
-    with_tap = []
-
-    import sshvault
-    with sshvault.Tap(vault.path("spy.sock"), vault.path("real.sock")) as tap:
+    with Tap(vault.path("spy.sock"), vault.path("real.sock")) as tap:
         vault.agent_socket = vault.path("spy.sock")
         vault.policy("key = *", "sign = auth sshsig probe raw cert", "forwarded = yes")
         inner(vault)
@@ -1207,14 +1204,14 @@ def test_Z1_only_three_types_reach_the_agent(vault):
         vault.raw(b"".join(message(number, b"x") for number in range(256)))
         vault.raw(b"".join(message(number) for number in range(256)))
         vault.statuses()
-        with_tap = [message for data in tap.finish() for message in messages(data)]
-    assert {number for number, _ in with_tap} == {11, 13, 27}
-    assert all(contents.startswith(BIND) for number, contents in with_tap if number == 27)
-    assert all(contents == b"" for number, contents in with_tap if number == 11)
+        seen = [request for data in tap.finish() for request in messages(data)]
+    assert {number for number, _ in seen} == {11, 13, 27}
+    assert all(contents.startswith(BIND) for number, contents in seen if number == 27)
+    assert all(contents == b"" for number, contents in seen if number == 11)
 
 
 def test_Z1_nothing_stays_open(vault):
-    """Two hundred connections, and the filter that serves one has no descriptor that it does not need."""
+    """The filter has no descriptor that it does not need."""
     with vault.connect() as connection:
         assert connection.ask(message(11))[0] == 12
         pid = vault.last_filter().pid
