@@ -49,13 +49,16 @@ static bool make_environment(char *environment[static ENVIRONMENT_N]) {
 }
 
 /* In the child: nothing of ours but standard input. */
-static _Noreturn void run(const char *program, const char *mode, char **environment, int record_fd) {
+static _Noreturn void run(const char *program, const char *mode, char **environment, int record_fd, pid_t parent) {
         const char *const argv[] = { program, mode, NULL };
         sigset_t none;
         int null_fd;
 
         (void)setsid();
+        /* It does not outlive who asks. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+                _exit(EXIT_NOEXEC);
         (void)signal(SIGPIPE, SIG_DFL);
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -69,13 +72,13 @@ static _Noreturn void run(const char *program, const char *mode, char **environm
 int ssh_helper_start(SshHelper *helper, const char *program, const char *mode) {
         char *environment[ENVIRONMENT_N];
         int pipe_fds[2] = { -1, -1 }, pidfd = -1;
-        pid_t pid = -1;
+        pid_t parent = getpid(), pid = -1;
 
         if (make_environment(environment) && pipe2(pipe_fds, O_CLOEXEC) == 0 &&
             fd_set_nonblocking(pipe_fds[1], true) == 0) {
                 pid = fork();
                 if (pid == 0)
-                        run(program, mode, environment, pipe_fds[0]);
+                        run(program, mode, environment, pipe_fds[0], parent);
         }
         free_environment(environment);
         (void)fd_close(pipe_fds[0]);

@@ -21,6 +21,9 @@
 #include "ssh/policyfile.h"
 #include "ssh/upstream.h"
 
+/* A path, and what is wrong there. */
+#define DIAGNOSTIC_SHOWN_MAX 1024
+
 /* For the log, and for the caller only that there is a reason. */
 static int fail(SshFilterExit status, const char *told, const char *subject, const char *reason, const char *detail) {
         syslog(LOG_ERR, "%s%s%s%s%s", subject, *subject != '\0' ? ": " : "", reason, *detail != '\0' ? ": " : "",
@@ -33,13 +36,15 @@ static int fail(SshFilterExit status, const char *told, const char *subject, con
 static int fail_policy(const SshOptions *options, const Diagnostics *diagnostics) {
         for (size_t i = 0; i < diagnostics->n_entries; ++i) {
                 _cleanup_free_ char *text = diagnostic_format(diagnostics->entries + i);
+                char shown[DIAGNOSTIC_SHOWN_MAX];
 
                 if (!text)
                         continue;
+                (void)escape(shown, sizeof(shown), text, strlen(text));
                 if (options->check_config)
-                        (void)fprintf(stderr, "%s\n", ESCAPED(text, strlen(text)));
+                        (void)fprintf(stderr, "%s\n", shown);
                 else
-                        syslog(LOG_ERR, "%s", ESCAPED(text, strlen(text)));
+                        syslog(LOG_ERR, "%s", shown);
         }
         if (!options->check_config)
                 (void)fputs("split-ssh-filter: the configuration has errors\n", stderr);

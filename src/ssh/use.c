@@ -18,18 +18,19 @@ void ssh_use_init(SshUse *use, const SshRules *rules, const SshBindings *binding
         use->settings = ssh_rules_settings(rules, use->identity ? use->identity->line : NULL);
 }
 
+/* What an RSA key's signature is, by the flags of the request. */
+static const char *rsa_format(uint32_t flags) {
+        return flags == SSH_SIGN_SHA512 ? "rsa-sha2-512" : flags == SSH_SIGN_SHA256 ? "rsa-sha2-256" : "ssh-rsa";
+}
+
 /* Which name goes with which key and flags: specification, 4.5. */
 static bool algorithm_fits(const SshUse *use) {
         static const char suffix[] = "-cert-v01@openssh.com";
         const SshKey *key = &use->data.key;
         WireSlice name = use->data.algorithm;
-        const char *plain;
 
         if (!ssh_key_is_rsa(key))
                 return slice_equal(name, key->type);
-        plain = use->request.flags == SSH_SIGN_SHA512   ? "rsa-sha2-512"
-                : use->request.flags == SSH_SIGN_SHA256 ? "rsa-sha2-256"
-                                                        : "ssh-rsa";
         if (key->is_certificate) {
                 size_t n_suffix = strlen(suffix);
 
@@ -37,7 +38,7 @@ static bool algorithm_fits(const SshUse *use) {
                         return false;
                 name.n -= n_suffix;
         }
-        return slice_is(name, plain);
+        return slice_is(name, rsa_format(use->request.flags));
 }
 
 static SshWhy check_flags(const SshUse *use, const SshKey *key) {
@@ -90,11 +91,9 @@ SshWhy ssh_use_check(SshUse *use) {
 
 SshWhy ssh_use_check_answer(const SshUse *use, WireSlice format) {
         SshKey key = ssh_key_parse(use->request.blob);
-        const char *expected = use->request.flags == SSH_SIGN_SHA512   ? "rsa-sha2-512"
-                               : use->request.flags == SSH_SIGN_SHA256 ? "rsa-sha2-256"
-                                                                       : "ssh-rsa";
 
-        return ssh_key_is_rsa(&key) && !slice_is(format, expected) ? SSH_WHY_RSA_SHA1 : SSH_WHY_NONE;
+        return ssh_key_is_rsa(&key) && !slice_is(format, rsa_format(use->request.flags)) ? SSH_WHY_RSA_SHA1
+                                                                                         : SSH_WHY_NONE;
 }
 
 bool ssh_use_can_be_granted(const SshUse *use) {

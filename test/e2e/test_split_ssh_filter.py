@@ -80,6 +80,7 @@ def test_T2_socat(vault):
     forwarded(vault, ["socat", "UNIX-LISTEN:%s,fork" % vault.path("d.sock"), "EXEC:" + " ".join(vault.command())])
 
 
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="no systemd here")
 def test_T3_systemd_socket_activate(vault):
     forwarded(vault, ["systemd-socket-activate", "--accept", "--inetd", "-l", vault.path("d.sock"), *vault.command()])
 
