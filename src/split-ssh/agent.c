@@ -2,6 +2,7 @@
 #include "split-ssh/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/socket.h"
 #include "ssh-forward/places.h"
 #include "split-ssh/keys.h"
 #include "split-ssh/program.h"
@@ -87,6 +90,13 @@ static int agent_make_machine_folder(const Account *account) {
         return 0;
 }
 
+bool agent_is_running(const char *socket) {
+        _cleanup_fd_ int fd = -1;
+        int r = socket_connect(socket, SOCK_STREAM | SOCK_NONBLOCK, &fd);
+
+        return r == 0 || r == -EAGAIN;
+}
+
 /* Both folders, and no stale socket. Return: 0, STATUS_FAILED, or a negative error */
 static int agent_prepare(const AgentName *agent, const Account *account, char ret_socket[static PLACES_SOCKET_MAX],
                          char ret_keys[static PATH_MAX]) {
@@ -104,6 +114,10 @@ static int agent_prepare(const AgentName *agent, const Account *account, char re
                 return STATUS_FAILED;
         if (agent_make_folders(ret_keys, strlen(account->home)))
                 return STATUS_FAILED;
+        if (agent_is_running(ret_socket)) {
+                log_error("%s: another agent listens there already", ESCAPED(ret_socket, strlen(ret_socket)));
+                return STATUS_FAILED;
+        }
         if (unlink(ret_socket) < 0 && errno != ENOENT) {
                 log_error("%s: cannot be removed: %s", ESCAPED(ret_socket, strlen(ret_socket)), strerror(errno));
                 return STATUS_FAILED;
@@ -115,7 +129,7 @@ static int agent_prepare(const AgentName *agent, const Account *account, char re
  * The process
  */
 
-static int agent_spawn(const char *socket, AgentProcess *process) {
+static int agent_spawn(const char *socket, unsigned flags, AgentProcess *process) {
         const char *const argv[] = { SPLIT_SSH_AGENT, "-D", "-a", socket, NULL };
         sigset_t signals;
         int r;
@@ -129,7 +143,7 @@ static int agent_spawn(const char *socket, AgentProcess *process) {
         process->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
         if (process->signal_fd < 0)
                 return error_origin(-errno);
-        r = program_spawn(argv, PROGRAM_NO_OUTPUT, &process->pid);
+        r = program_spawn(argv, flags | PROGRAM_NO_OUTPUT, &process->pid);
         if (r) {
                 log_error("cannot run " SPLIT_SSH_AGENT ": %s: install the OpenSSH client", strerror(-r));
                 return STATUS_FAILED;
@@ -181,7 +195,19 @@ static int agent_load(const char *folder, const char *socket) {
         return error_trace(keys_load(&keys, socket, true, &status));
 }
 
-int agent_run(const AgentName *agent, const Account *account) {
+/* Whoever waits for us goes on, and has the terminal for himself. */
+static void agent_say_ready(int ready_fd) {
+        _cleanup_fd_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        if (ready_fd < 0)
+                return;
+        if (null_fd >= 0)
+                (void)dup2(null_fd, STDERR_FILENO);
+        (void)fd_write_full(ready_fd, "", 1);
+        (void)fd_close(ready_fd);
+}
+
+int agent_run(const AgentName *agent, const Account *account, int ready_fd) {
         _cleanup_(agent_process_deinit) AgentProcess process = { .pidfd = -1, .signal_fd = -1 };
         char socket[PLACES_SOCKET_MAX], keys[PATH_MAX];
         int r;
@@ -191,11 +217,13 @@ int agent_run(const AgentName *agent, const Account *account) {
                 if (r)
                         return r < 0 ? r : STATUS_FAILED;
         }
-        r = agent_prepare(agent, account, socket, keys) ?: agent_spawn(socket, &process);
+        r = agent_prepare(agent, account, socket, keys)
+                    ?: agent_spawn(socket, ready_fd >= 0 ? PROGRAM_NO_ERRORS : 0, &process);
         if (r)
                 return r;
         if (agent_wait_listening(&process, socket)) {
                 r = agent_load(keys, socket);
+                agent_say_ready(ready_fd);
         } else {
                 log_error("ssh-agent does not listen at %s", ESCAPED(socket, strlen(socket)));
                 (void)kill(process.pid, SIGTERM);

@@ -13,6 +13,9 @@ typedef int (*CommandRun)(int argc, char **argv);
 /** command_usage() - to @stream */
 void command_usage(FILE *stream);
 
+/** command_start() - run an agent in the background; argv[0] is its name */
+int command_start(int argc, char **argv);
+
 /** command_list(), command_add(), command_reload() - the official ones; argv[0] is the agent */
 int command_list(int argc, char **argv);
 int command_add(int argc, char **argv);

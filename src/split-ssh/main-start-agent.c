@@ -21,6 +21,6 @@ int main(int argc, char **argv) {
         }
         r = geteuid() == 0 ? account_default(&account) : account_self(&account);
         if (!r)
-                r = agent_run(&agent, &account);
+                r = agent_run(&agent, &account, -1);
         return r < 0 ? 1 : r;
 }

@@ -13,16 +13,18 @@ static const struct {
         int n_min; /* words that it needs */
         CommandRun run;
 } commands[] = {
-        { "add", 1, command_add }, { "forward", 0, command_forward }, { "list", 1, command_list },
-        { "log", 0, command_log }, { "policy", 2, command_policy },   { "reload", 1, command_reload },
+        { "add", 1, command_add },     { "forward", 0, command_forward }, { "list", 1, command_list },
+        { "log", 0, command_log },     { "policy", 2, command_policy },   { "reload", 1, command_reload },
+        { "start", 1, command_start },
 };
 
 void command_usage(FILE *stream) {
         (void)fputs("Usage: split-ssh COMMAND …\n"
                     "\n"
                     "In the domain that has the keys:\n"
+                    "  start AGENT            run an ssh-agent with the keys of ~/.ssh/identities.d/AGENT\n"
                     "  list AGENT             the keys that the agent has\n"
-                    "  add AGENT              load the keys of ~/.ssh/identities.d/AGENT\n"
+                    "  add AGENT              load the keys of the folder, again\n"
                     "  add AGENT ARGUMENT ... run ssh-add with these arguments\n"
                     "  reload AGENT           forget all keys, and load those of the folder\n"
                     "  policy SOURCE AGENT    what the filter lets SOURCE do with AGENT\n"

@@ -28,6 +28,8 @@ static int program_set_actions(posix_spawn_file_actions_t *actions, unsigned fla
                 r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         if (!r && flags & PROGRAM_NO_OUTPUT)
                 r = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+        if (!r && flags & PROGRAM_NO_ERRORS)
+                r = posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
         return r;
 }
 

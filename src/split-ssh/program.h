@@ -6,7 +6,8 @@
 
 typedef enum ProgramFlags {
         PROGRAM_NO_TERMINAL = 1 << 0, /* no terminal to ask at, no standard input */
-        PROGRAM_NO_OUTPUT = 1 << 1,   /* what it prints is dropped; not what it complains */
+        PROGRAM_NO_OUTPUT = 1 << 1,   /* what it prints is dropped */
+        PROGRAM_NO_ERRORS = 1 << 2,   /* what it complains is dropped */
 } ProgramFlags;
 
 /** program_spawn() - start @argv, whose first word is a path. Return: 0 or -errno (not logged) */

@@ -148,8 +148,7 @@ static bool connection_client_is_gone(const Connection *connection) {
         return poll(&client, 1, 0) == 1;
 }
 
-/* Nothing more will come: the client is told, and need not wait. */
-static int connection_end(Connection *connection) {
+static int connection_enter_ending(Connection *connection) {
         int r;
 
         r = connection_set_state(connection, CONNECTION_STATE_ENDING);
@@ -157,11 +156,35 @@ static int connection_end(Connection *connection) {
                 return error_trace(r);
         connection->up_open = connection->up_due = connection->down_due = false;
         connection->deadline_usec = clock_now() + CONNECTION_ENDING_USEC;
+        if (connection->call)
+                qair_call_close_stdin(connection->call);
+        return 0;
+}
+
+/* Nothing more will come: the client is told, and need not wait. */
+static int connection_end(Connection *connection) {
+        int r;
+
+        r = connection_enter_ending(connection);
+        if (r)
+                return error_trace(r);
         /* A client that was done before us hangs up by this, which is no event. */
         if (shutdown(connection->client_fd, SHUT_WR) < 0 || connection_client_is_gone(connection))
                 connection_close_client(connection);
-        if (connection->call)
-                qair_call_close_stdin(connection->call);
+        return error_trace(connection_settle(connection));
+}
+
+/* The client is gone altogether: its last words may wait here, but nobody wants an answer. */
+static int connection_hang_up(Connection *connection) {
+        int r;
+
+        if (connection->up_open)
+                (void)data_flow_run(&connection->up, connection->client_fd, qair_call_stdin(connection->call));
+        connection_close_client(connection);
+        r = connection_enter_ending(connection);
+        if (r)
+                return error_trace(r);
+        (void)fd_close(qair_call_take_stdout(connection->call));
         return error_trace(connection_settle(connection));
 }
 
@@ -326,7 +349,7 @@ static int connection_run_down(Connection *connection) {
         case DATA_FLOW_E_END:
                 return error_trace(connection_end(connection));
         default:
-                return error_trace(connection_close(connection));
+                return error_trace(connection_hang_up(connection));
         }
 }
 
@@ -351,16 +374,19 @@ static int connection_on_call(Connection *connection) {
 }
 
 static int connection_on_client(Connection *connection, uint32_t events) {
-        /* A client that is gone altogether, not one that has only finished speaking: its last words may wait here. */
-        if (events & (EPOLLHUP | EPOLLERR)) {
-                if (connection->state == CONNECTION_STATE_ENDING) {
+        if (events & (EPOLLHUP | EPOLLERR))
+                switch (connection->state) {
+                case CONNECTION_STATE_ASKING:
+                        return error_trace(connection_close(connection));
+                case CONNECTION_STATE_RUNNING:
+                        return error_trace(connection_hang_up(connection));
+                case CONNECTION_STATE_ENDING:
                         connection_close_client(connection);
                         return error_trace(connection_settle(connection));
+                case CONNECTION_STATE_CLOSED:
+                case _CONNECTION_STATE_N:
+                        return error_origin(-ENOTRECOVERABLE);
                 }
-                if (connection->up_open)
-                        (void)data_flow_run(&connection->up, connection->client_fd, qair_call_stdin(connection->call));
-                return error_trace(connection_close(connection));
-        }
         if (connection->state != CONNECTION_STATE_RUNNING)
                 return 0;
         connection->up_due |= (events & (EPOLLIN | EPOLLRDHUP)) != 0;
@@ -390,7 +416,7 @@ static int connection_on_deadline(Connection *connection) {
         if (connection->state == CONNECTION_STATE_ASKING)
                 return error_trace(connection_ask(connection));
         if (connection->call)
-                log_notice("call %u: %s in %s goes on although it has closed its output: left alone",
+                log_notice("call %u: %s in %s goes on although the connection has ended: left alone",
                            qair_call_id(connection->call), connection->target->service, connection->target->domain);
         return error_trace(connection_close(connection));
 }

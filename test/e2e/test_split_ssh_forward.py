@@ -120,6 +120,8 @@ def test_the_client_is_gone(keys):
     assert client.recv(6) == b"there\n"
     client.close()
     wait_until(lambda: not processes.running("/usr/bin/cat"), "the service's end")
+    # Its end is known, not only that we went away.
+    keys.world.wait_audit(service="test.Wait", event="end", how="exited")
 
 
 def test_the_service_is_done(keys):
