@@ -122,7 +122,8 @@ class SystemLog:
 class SplitSsh:
     """Two domains of WORLD, and what runs for them; World.close() ends it."""
 
-    def __init__(self, world, policy="qubes.Ssh * work vault allow\nqubes.SshAgent * work vault allow", domains=True):
+    def __init__(self, world, policy="qubes.Ssh * work vault allow\nqubes.SshAgent * work vault allow", domains=True,
+                 accounts=("work", "vault")):
         self.world = world
         self.processes = []
         for name in ("work", "vault") if domains else ():
@@ -130,12 +131,15 @@ class SplitSsh:
         world.set_policy(policy)
         self.folder = "/run/test/ssh"
         os.makedirs(self.folder)
-        self.work, self.vault = pwd.getpwnam("work"), pwd.getpwnam("vault")
         os.makedirs("/run/user", exist_ok=True)
-        for entry in self.work, self.vault:
+        for name in accounts:
+            entry = pwd.getpwnam(name)
+            setattr(self, name, entry)
             self.make_folder("/run/user/%d" % entry.pw_uid, entry)
-        self.path = "/run/user/%d/ssh/S.ssh-agent" % self.work.pw_uid
-        self.agents = "/run/user/%d/qubes/split-ssh" % self.vault.pw_uid
+        if "work" in accounts:
+            self.path = "/run/user/%d/ssh/S.ssh-agent" % self.work.pw_uid
+        if "vault" in accounts:
+            self.agents = "/run/user/%d/qubes/split-ssh" % self.vault.pw_uid
 
     @staticmethod
     def make_folder(path, owner, mode=0o700):
