@@ -71,9 +71,9 @@ static int encode_question(const PersonQuestion *question, char **ret_json) {
         if (asprintf(ret_json,
                      "{\"source\":\"%s\",\"service\":\"%s\",\"argument\":\"+\",\"targets\":[\"%s\"],"
                      "\"default_target\":\"%s\",\"icons\":{\"%s\":\"\",\"%s\":\"\"},\"allow_for\":[%s],"
-                     "\"quiet_for\":[],\"timeout\":%d}",
+                     "\"quiet_for\":[],\"timeout\":%d,\"text\":\"%s\"}",
                      question->source, question->service, own, own, question->source, own, durations,
-                     PERSON_TIMEOUT_SEC) < 0)
+                     PERSON_TIMEOUT_SEC, question->text) < 0)
                 return error_origin(-ENOMEM);
         return 0;
 }
@@ -151,6 +151,10 @@ static int wait_for_session(void) {
         return r == HELPER_E_CALLER ? PERSON_E_CALLER : 0;
 }
 
+static bool has_display(void) {
+        return getenv("DISPLAY") || getenv("WAYLAND_DISPLAY");
+}
+
 static int ask_dialog(const PersonQuestion *question) {
         char title[128], text[1024], timeout[32];
         const char *const argv[] = { "zenity",      "--question",
@@ -166,7 +170,8 @@ static int ask_dialog(const PersonQuestion *question) {
         r = helper_run(argv, NULL, PERSON_TIMEOUT_SEC + DIALOG_GRACE_SEC, &status);
         switch (r) {
         case 0:
-                return status == 0 ? 0 : PERSON_E_NO;
+                /* Without a display nobody has seen it, whatever its status says. */
+                return status == 0 ? 0 : has_display() ? PERSON_E_NO : PERSON_E_NOBODY;
         case HELPER_E_NONE:
                 return PERSON_E_NOBODY;
         case HELPER_E_CALLER:

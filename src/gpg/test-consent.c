@@ -157,7 +157,8 @@ static int set_up(void **state) {
         if (!mkdtemp(folder))
                 return -1;
         write_program("qubes.WaitForSession", "#!/bin/sh\n");
-        return setenv("PATH", folder, 1) || setenv("XDG_RUNTIME_DIR", folder, 1) || setenv("HOME", folder, 1);
+        return setenv("PATH", folder, 1) || setenv("XDG_RUNTIME_DIR", folder, 1) || setenv("HOME", folder, 1) ||
+               setenv("DISPLAY", ":7", 1);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {

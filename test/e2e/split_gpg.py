@@ -2,17 +2,16 @@
 """What the tests of split-gpg share: accounts with real GnuPG homes, their keys, and the wire protocol."""
 
 import os
-import shutil
-import stat
+import pwd
 import struct
 import subprocess
+import time
 
 CLIENT = "/usr/bin/qubes-gpg-client"
 WRAPPER = "/usr/bin/qubes-gpg-client-wrapper"
 IMPORT = "/usr/bin/qubes-gpg-import-key"
 SERVER = "/usr/lib/qubes-gpg-split/gpg-server"
 GPG = "/usr/bin/gpg"
-SERVICES = ("qubes.Gpg", "qubes.GpgImportKey")
 USER_ID = "Qubes test <user@localhost>"
 TIMEOUT_SEC = 60
 
@@ -70,35 +69,34 @@ def stop_agents(world, *accounts):
         run_as(world, account, ["/usr/bin/gpgconf", "--kill", "all"])
 
 
-def grant_directory(world, account):
-    """Where the service remembers consent; made, as an administrator would who grants by hand."""
-    uid = world.accounts_uid(account) if hasattr(world, "accounts_uid") else _uid(account)
+def grant_directory(account):
+    """Where the service remembers consent; made as the service makes it."""
+    uid = pwd.getpwnam(account).pw_uid
     path = "/run/user/%d" % uid
+    os.makedirs("/run/user", exist_ok=True)
     for folder in (path, path + "/qubes", path + "/qubes/gpg-split"):
-        os.makedirs(folder, exist_ok=True)
-        os.chmod(folder, 0o700)
-        os.chown(folder, uid, uid)
+        if not os.path.isdir(folder):
+            os.mkdir(folder, 0o700)
+            os.chown(folder, uid, uid)
     return path + "/qubes/gpg-split"
 
 
-def _uid(account):
-    import pwd
-
-    return pwd.getpwnam(account).pw_uid
-
-
-def grant(world, account, source, age_sec=0):
-    """Touch the marker of SOURCE in ACCOUNT, AGE_SEC ago."""
-    import time
-
-    path = os.path.join(grant_directory(world, account), "stat." + source)
+def grant(account, source, age_sec=0):
+    """Touch the marker of SOURCE in ACCOUNT, as it was AGE_SEC ago. Return: its path."""
+    path = os.path.join(grant_directory(account), "stat." + source)
     with open(path, "a"):
         pass
-    os.chown(path, _uid(account), _uid(account))
-    if age_sec:
-        moment = int(time.time()) - age_sec
-        os.utime(path, (moment, moment))
+    os.chown(path, pwd.getpwnam(account).pw_uid, -1)
+    moment = int(time.time()) - age_sec
+    os.utime(path, (moment, moment))
     return path
+
+
+def forget(account):
+    """No grant, no refusal, no notification has ever been."""
+    folder = grant_directory(account)
+    for name in os.listdir(folder):
+        os.unlink(os.path.join(folder, name))
 
 
 # The wire
@@ -129,11 +127,3 @@ def frames(data):
 def joined(found, index):
     """What came on INDEX before its end."""
     return b"".join(payload for i, payload in found if i == index)
-
-
-def is_regular(path):
-    return os.path.exists(path) and stat.S_ISREG(os.lstat(path).st_mode)
-
-
-def which(name):
-    return shutil.which(name)
