@@ -62,6 +62,7 @@ int agent_new(const ServiceSettings *settings, const char *link_path, uint64_t s
         r = runner_init(&agent->runner, settings);
         if (r)
                 return r;
+        agent->runner.waits_for_session = true;
         *ret_agent = steal_ptr(&agent);
         return 0;
 }

@@ -17,6 +17,7 @@
 
 typedef struct Carrier Carrier;
 typedef struct Direct Direct;
+typedef struct Waiting Waiting;
 
 enum {
         _CALLS_E_SUCCESS,
@@ -35,9 +36,11 @@ typedef struct Call {
         int handler_pidfd; /* RUNNING, with a handler; owned; else -1 */
         Direct *direct;    /* RUNNING, a program without one; not owned; else NULL */
         Carrier *carrier;  /* RUNNING, a socket without one; not owned; else NULL */
+        Waiting *waiting;  /* RUNNING, as the broker sees it, but it waits for the session; not owned; else NULL */
         int handed_fd;     /* RUNNING, handed to a fork server: the connection; owned; else -1 */
         uint64_t started_usec;
         bool killed;     /* the broker wanted it so */
+        bool has_waited; /* for the session */
         bool reported;   /* the handler said how it ended, in @ended */
         CallEnded ended; /* valid if reported, or in ENDED */
         void *owner;     /* whatever the owner of the calls has to remember; NULL at first */

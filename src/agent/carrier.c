@@ -588,6 +588,7 @@ static Carrier *carrier_of(Watch *watch) {
                 return container_of(watch, Carrier, status_watch);
         case WATCH_KIND_SIGNALS:
         case WATCH_KIND_REPORTS:
+        case WATCH_KIND_SESSION:
         case WATCH_KIND_LINK:
         case WATCH_KIND_LISTENER:
         case WATCH_KIND_PEER:

@@ -297,6 +297,7 @@ static Direct *direct_of(Watch *watch) {
                 return container_of(watch, Direct, status_watch);
         case WATCH_KIND_SIGNALS:
         case WATCH_KIND_REPORTS:
+        case WATCH_KIND_SESSION:
         case WATCH_KIND_LINK:
         case WATCH_KIND_LISTENER:
         case WATCH_KIND_PEER:

@@ -12,6 +12,7 @@
 
 #include "agent/channel.h"
 #include "agent/handler.h"
+#include "agent/waiting.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -89,8 +90,10 @@ int runner_init(Runner *runner, const ServiceSettings *settings) {
                 .report_write_fd = -1,
                 .signal_watch = { WATCH_KIND_SIGNALS },
                 .report_watch = { WATCH_KIND_REPORTS },
+                .session_watch = { WATCH_KIND_SESSION },
         };
         calls_init(&runner->calls);
+        session_init(&runner->session, settings);
         r = watch_set_init(&runner->watches);
         if (!r)
                 r = direct_table_init(&runner->direct, &runner->watches, settings);
@@ -157,6 +160,9 @@ static void runner_leave(Runner *runner) {
 
 void runner_deinit(Runner *runner) {
         calls_deinit(&runner->calls);
+        for (SessionWaiter *waiter = session_next(&runner->session); waiter; waiter = session_next(&runner->session))
+                waiting_free(container_of(waiter, Waiting, waiter));
+        session_deinit(&runner->session);
         handover_deinit(&runner->handover);
         runner->report_read_fd = fd_close(runner->report_read_fd);
         runner->report_write_fd = fd_close(runner->report_write_fd);
@@ -292,24 +298,62 @@ static int runner_hand_over(Runner *runner, const Order *order, const Service *s
         return 0;
 }
 
-/* Where there is a fork server, it has to be known what is called; else a handler finds that out. */
+/*
+ * Does it have to wait for the session? Then it is kept, with what came with it, and nothing of it is left here.
+ * Return: 0: it waits; SESSION_E_NONE: it does not; or a negative error.
+ */
+static int runner_let_wait(Runner *runner, const ServiceSettings *settings, const Order *order, const Service *service,
+                           int *fds, size_t n_fds, Call *call) {
+        bool started = false;
+        Waiting *waiting;
+
+        if (!runner->waits_for_session || call->has_waited || settings != runner->settings ||
+            !session_is_wanted(service))
+                return SESSION_E_NONE;
+        waiting = waiting_new(order, fds, n_fds);
+        if (!waiting)
+                return SESSION_E_NONE;
+        if (session_wait(&runner->session, service, &waiting->waiter, &started)) {
+                for (size_t i = 0; i < n_fds; ++i)
+                        fds[i] = fd_steal(&waiting->fds[i]);
+                waiting_free(waiting);
+                return SESSION_E_NONE;
+        }
+        call->waiting = waiting;
+        return started ? error_origin(watch_set_add(&runner->watches, runner->session.pidfd, EPOLLIN,
+                                                    &runner->session_watch))
+                       : 0;
+}
+
+/* Where there is a session or a fork server, it has to be known what is called; else a handler finds that out. */
 static int runner_start_framed(Runner *runner, const ServiceSettings *settings, const Order *order, int *fds,
                                Call *call, DataOutcome *ret_outcome) {
         HandlerChannel channel = { .stream_fd = fd_steal(&fds[0]), .stdin_fd = -1, .stdout_fd = -1 };
         _cleanup_(service_deinit) Service service = { .config = CONFIG_INIT };
         const Service *resolved = NULL;
-        int connection, r = 0;
+        int connection = -1, r = 0;
+        bool has_server = handover_connect(&runner->handover, &connection) == 0;
 
-        if (handover_connect(&runner->handover, &connection) == 0) {
+        if (has_server ||
+            (runner->waits_for_session && !call->has_waited && session_may_be_wanted(settings, order->text))) {
                 r = service_resolve(settings, order->call_id, order->text, &service);
                 resolved = &service;
                 if (r) {
-                        fd_close(connection);
                         service_failure(r, &ret_outcome->status, &ret_outcome->how);
-                } else if (runner_hand_over(runner, order, &service, &channel.stream_fd, 1, connection, call) == 0) {
-                        handler_channel_close(&channel);
-                        return 0;
+                } else {
+                        int waits = runner_let_wait(runner, settings, order, &service, &channel.stream_fd, 1, call);
+
+                        if (waits <= 0) {
+                                fd_close(connection);
+                                return waits;
+                        }
+                        if (has_server && runner_hand_over(runner, order, &service, &channel.stream_fd, 1,
+                                                           fd_steal(&connection), call) == 0) {
+                                handler_channel_close(&channel);
+                                return 0;
+                        }
                 }
+                fd_close(connection);
         }
         if (!r)
                 r = runner_fork_handler(runner, settings, order, &channel, resolved, call);
@@ -326,10 +370,17 @@ static int runner_start_direct(Runner *runner, const ServiceSettings *settings, 
                                Call *call, DataOutcome *ret_outcome) {
         Channel pipes = { fd_steal(&fds[0]), fd_steal(&fds[1]), fd_steal(&fds[2]) };
         Service service;
-        int r;
+        int r, waits = SESSION_E_NONE;
 
         r = service_resolve(settings, order->call_id, order->text, &service);
-        if (r) {
+        if (!r) {
+                int all[] = { pipes.status_fd, pipes.stdin_fd, pipes.stdout_fd };
+
+                waits = runner_let_wait(runner, settings, order, &service, all, ARRAY_SIZE(all), call);
+        }
+        if (waits <= 0) {
+                r = waits;
+        } else if (r) {
                 service_failure(r, &ret_outcome->status, &ret_outcome->how);
                 channel_refuse(&pipes, ret_outcome->status);
                 r = DIRECT_E_ENDED;
@@ -370,22 +421,11 @@ static void runner_refuse_data(const Order *order, const RunnerData *data) {
         }
 }
 
-int runner_start(Runner *runner, const ServiceSettings *settings, const Order *order, const RunnerData *data) {
+/* @call is in the table, and nothing of it runs. Return: 0 or a negative error */
+static int runner_begin(Runner *runner, const ServiceSettings *settings, const Order *order, const RunnerData *data,
+                        Call *call) {
         DataOutcome outcome = { .how = CALL_HOW_NOT_STARTED, .status = 125 };
-        Call *call;
         int r;
-
-        if (!settings)
-                settings = runner->settings;
-        r = calls_add(&runner->calls, order->call_id, clock_now(), &call);
-        if (r) {
-                log_warning("call %u: refused: %s", order->call_id,
-                            r == CALLS_E_EXISTS ? "another call has this id"
-                            : r == CALLS_E_FULL ? "too many calls are running"
-                                                : "out of memory");
-                runner_refuse_data(order, data);
-                return r == CALLS_E_EXISTS ? RUNNER_E_EXISTS : RUNNER_E_FULL;
-        }
 
         if (settings->place && order->mode < WIRE_DOMAIN_REFUSED && data->n_fds == 0 && !data->lost_fds) {
                 HandlerChannel none = { -1, -1, -1 };
@@ -406,6 +446,25 @@ int runner_start(Runner *runner, const ServiceSettings *settings, const Order *o
         return r < 0 ? error_trace(r) : 0;
 }
 
+int runner_start(Runner *runner, const ServiceSettings *settings, const Order *order, const RunnerData *data) {
+        Call *call;
+        int r;
+
+        if (!settings)
+                settings = runner->settings;
+        r = calls_add(&runner->calls, order->call_id, clock_now(), &call);
+        if (r) {
+                log_warning("call %u: refused: %s", order->call_id,
+                            r == CALLS_E_EXISTS ? "another call has this id"
+                            : r == CALLS_E_FULL ? "too many calls are running"
+                                                : "out of memory");
+                runner_refuse_data(order, data);
+                return r == CALLS_E_EXISTS ? RUNNER_E_EXISTS : RUNNER_E_FULL;
+        }
+
+        return error_trace(runner_begin(runner, settings, order, data, call));
+}
+
 int runner_kill(Runner *runner, uint32_t call_id) {
         Call *call = calls_lookup(&runner->calls, call_id);
 
@@ -413,6 +472,17 @@ int runner_kill(Runner *runner, uint32_t call_id) {
         if (!call || call->state != CALL_STATE_RUNNING)
                 return 0;
         call->killed = true;
+        if (call->waiting) {
+                RunnerData data = { .fds = call->waiting->fds, .n_fds = call->waiting->n_fds };
+
+                /* What waits is freed when the session is there. */
+                runner_refuse_data(&call->waiting->order, &data);
+                fd_close_all(call->waiting->fds, call->waiting->n_fds);
+                call->waiting->n_fds = 0;
+                call->waiting = NULL;
+                runner_end_call(runner, call, CALL_HOW_KILLED, 125);
+                return 0;
+        }
         if (call->direct) {
                 direct_kill(&runner->direct, call->direct, clock_now());
                 return 0;
@@ -514,6 +584,30 @@ static void runner_on_handed(Runner *runner, Call *call) {
         runner_end_call(runner, call, answer.how, answer.status);
 }
 
+/* The session is there, or will never be: those that waited begin, in their order. */
+static int runner_on_session(Runner *runner) {
+        SessionWaiter *waiter;
+        int r = 0;
+
+        if (runner->session.pidfd < 0)
+                return 0;
+        watch_set_remove(&runner->watches, runner->session.pidfd);
+        r = session_on_exit(&runner->session);
+        while (!r && (waiter = session_next(&runner->session))) {
+                Waiting *waiting = container_of(waiter, Waiting, waiter);
+                Call *call = calls_lookup(&runner->calls, waiting->order.call_id);
+                RunnerData data = { .fds = waiting->fds, .n_fds = waiting->n_fds };
+
+                if (call && call->waiting == waiting) {
+                        call->waiting = NULL;
+                        call->has_waited = true;
+                        r = runner_begin(runner, runner->settings, &waiting->order, &data, call);
+                }
+                waiting_free(waiting);
+        }
+        return error_trace(r);
+}
+
 static int runner_on_direct(Runner *runner, Watch *watch, uint32_t events) {
         DataOutcome outcome;
         uint32_t call_id;
@@ -570,6 +664,8 @@ int runner_on_event(Runner *runner, const struct epoll_event *event) {
         case WATCH_KIND_HANDED:
                 runner_on_handed(runner, container_of(watch, Call, handed_watch));
                 return 0;
+        case WATCH_KIND_SESSION:
+                return runner_on_session(runner);
         case WATCH_KIND_PROGRAM:
         case WATCH_KIND_STDERR:
         case WATCH_KIND_STATUS:

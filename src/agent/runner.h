@@ -7,6 +7,7 @@
  *   framed, or a program with direct=no   agent/handler.h: a process of its own
  *   a caller that is to be dialled        likewise (only where ServiceSettings has a place)
  *   a program, and there is a fork server agent/handover.h: that one starts it
+ *   wait-for-session                      agent/session.h: likewise, but later
  *
  * The owner's loop: runner_settle(), tell the ends that are queued in @calls (ended_first) to whom they concern,
  * runner_wait(), and each event that is not its own to runner_on_event().
@@ -24,6 +25,7 @@
 #include "agent/handover.h"
 #include "agent/order.h"
 #include "agent/service.h"
+#include "agent/session.h"
 #include "agent/watch.h"
 
 enum {
@@ -40,9 +42,11 @@ typedef struct Runner {
         DirectTable direct;
         CarrierTable carriers;
         Handover handover;
+        Session session;
+        bool waits_for_session; /* the owner wants that; else whoever sent the orders has waited */
         int signal_fd;
         int report_read_fd, report_write_fd; /* all handlers write into one pipe */
-        Watch signal_watch, report_watch;
+        Watch signal_watch, report_watch, session_watch;
         bool stopping; /* SIGTERM or SIGINT came, and the owner left it to runner_on_event(); or it says so itself */
 } Runner;
 

@@ -25,12 +25,7 @@ static int service_load_config(Service *service) {
         r = config_load(service->settings->config_path, &service->command, &errors, &notices, &service->config);
         service_log_diagnostics(service, &errors);
         service_log_diagnostics(service, &notices);
-        if (r)
-                return SERVICE_E_FAILED;
-        if (service->config.wait_for_session)
-                log_debug("call %u: wait-for-session: the supervisor holds a session of this account",
-                          service->call_id);
-        return 0;
+        return r ? SERVICE_E_FAILED : 0;
 }
 
 static int service_check_user(const Service *service) {

@@ -86,10 +86,28 @@ static int session_start(Session *session, const Service *call) {
         return r;
 }
 
+bool session_is_wanted(const Service *service) {
+        return service->command.is_service && service->config.wait_for_session && !service->command.nogui;
+}
+
+bool session_may_be_wanted(const ServiceSettings *settings, const char *text) {
+        _cleanup_(diagnostics_deinit) Diagnostics errors = DIAGNOSTICS_INIT, notices = DIAGNOSTICS_INIT;
+        Service service = { .settings = settings, .config = CONFIG_INIT };
+        bool wanted;
+
+        if (settings->guest || command_parse(text, settings->account != NULL, &service.command) ||
+            !service.command.is_service)
+                return false;
+        wanted = config_load(settings->config_path, &service.command, &errors, &notices, &service.config) == 0 &&
+                 session_is_wanted(&service);
+        config_deinit(&service.config);
+        return wanted;
+}
+
 int session_wait(Session *session, const Service *service, SessionWaiter *waiter, bool *ret_started) {
         bool started = false;
 
-        if (!service->command.is_service || !service->config.wait_for_session || service->command.nogui)
+        if (!session_is_wanted(service))
                 return SESSION_E_NONE;
         if (session->n_waiters >= SESSION_WAITERS_MAX) {
                 SERVICE_LOG(service, "too many calls wait for the session: this one does not");

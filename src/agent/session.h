@@ -41,6 +41,15 @@ void session_init(Session *session, const ServiceSettings *settings);
 void session_deinit(Session *session);
 
 /**
+ * session_may_be_wanted() - the same, for one that is not resolved: nothing is logged, and nothing but its configuration read
+ * @text: the command
+ */
+bool session_may_be_wanted(const ServiceSettings *settings, const char *text);
+
+/** session_is_wanted() - does this call, resolved, want to wait at all? */
+bool session_is_wanted(const Service *service);
+
+/**
  * session_wait() - let a call wait, and start the program if it does not run
  * @service: the call, resolved
  * @waiter:  in the call; must live until session_next() gives it back, or session_deinit()

@@ -21,6 +21,7 @@ typedef enum WatchKind {
         WATCH_KIND_PROGRAM,  /* Direct.program_watch */
         WATCH_KIND_STDERR,   /* Direct.stderr_watch */
         WATCH_KIND_STATUS,   /* Direct.status_watch */
+        WATCH_KIND_SESSION,  /* Runner.session_watch */
         WATCH_KIND_CARRIER_SOCKET,
         WATCH_KIND_CARRIER_STDIN,
         WATCH_KIND_CARRIER_STDOUT,

@@ -199,7 +199,7 @@ def test_what_is_not_supported_yet_is_said_and_not_half_done(host):
     """A domain that is reached in a way that nobody knows yet is not started in another."""
     host.add_domain("boxed", link="vsock:7")
     host.start()
-    host.wait_log(r"boxed\.conf:3: domain boxed: only local links are supported yet: the domain is not started")
+    host.wait_log(r"boxed\.conf:3: domain boxed: vsock links are not supported yet: the domain is not started")
     assert "domain work: " not in host.log() and "domain vault: " not in host.log()
     result = host.call("work", "boxed", "my.S")
     assert result.returncode == 126 and "service unavailable" in result.stderr, result
