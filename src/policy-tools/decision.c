@@ -36,9 +36,16 @@ const char *policy_outcome_name(PolicyOutcome outcome) {
         return "deny";
 }
 
-void policy_decision_deinit(PolicyDecision *decision) {
-        for (size_t i = 0; i < ARRAY_SIZE(decision->fields); ++i)
+static void decision_clear_fields(PolicyDecision *decision) {
+        for (size_t i = 0; i < ARRAY_SIZE(decision->fields); ++i) {
                 free(decision->fields[i]);
+                decision->fields[i] = NULL;
+                decision->is_usual[i] = false;
+        }
+}
+
+void policy_decision_deinit(PolicyDecision *decision) {
+        decision_clear_fields(decision);
         free(decision->message);
         policy_question_free(decision->question);
         *decision = (PolicyDecision){};
@@ -146,6 +153,7 @@ static int decision_fill_ask(PolicyDecision *decision) {
 static int decision_fill_deny(PolicyDecision *decision, const char *reason) {
         char message[POLICY_MESSAGE_MAX];
 
+        decision_clear_fields(decision); /* of what was allowed, until it did not fit */
         decision->outcome = POLICY_OUTCOME_DENY;
         decision->message =
                 strdup(reason ?: policy_resolution_message(&decision->resolution, message, sizeof(message)));

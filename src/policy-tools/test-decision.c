@@ -129,6 +129,7 @@ static void test_too_long(void **state) {
                                                                  .service = policy_slice(service) },
                                                &decision),
                                  0);
+                assert_true(!decision.fields[POLICY_FIELD_TARGET] == (more > 0));
                 assert_int_equal(decision.outcome, more ? POLICY_OUTCOME_DENY : POLICY_OUTCOME_ALLOW);
                 assert_string_equal(decision.message ?: "", more ? POLICY_DECISION_TOO_LONG_TEXT : "");
                 service[SERVICE_DESCRIPTOR_MAX - strlen("net.Carry+far+") + more] = 'x';
