@@ -926,6 +926,35 @@ def test_C11_client_gone(vault):
     vault.wait(lambda: not os.path.exists("/proc/" + vault.read("helper.pid").strip()))
 
 
+def test_C11_client_gone_while_another_is_asked(vault):
+    """Who waits for his turn is not asked any more either, and takes nobody else's."""
+    vault.policy("key = <priv>", confirm="ask")
+    vault.hold()
+    first = vault.start_command(*vault.ssh_command("a", "true"))
+    vault.wait(vault.asked)
+    second = vault.start_command(*vault.ssh_command("b", "true"))
+    vault.wait(lambda: len(vault.events("bind")) == 2)
+    waiting = vault.last_filter()
+    second.kill()
+    second.wait()
+    assert waiting.wait(TIMEOUT) == 0
+    vault.release()
+    assert first.wait(TIMEOUT) == 0
+    assert len(vault.asked()) == 1
+    assert sorted(vault.whys()) == ["-", "prompt-cancelled"]
+
+
+def test_C11_filter_killed(vault):
+    """Its question goes with it."""
+    vault.policy("key = <priv>", confirm="ask")
+    vault.hold()
+    client = vault.start_command(*vault.ssh_command("a", "true"))
+    vault.wait(vault.asked)
+    vault.last_filter().kill()
+    assert client.wait(TIMEOUT) == 255
+    vault.wait(lambda: not os.path.exists("/proc/" + vault.read("helper.pid").strip()))
+
+
 def test_C11_half_closed(vault):
     """A client that asks for nothing more is answered what needs no question."""
     vault.policy("key = *", "sign = raw", confirm="ask")
@@ -1117,6 +1146,29 @@ def test_U_silent_agent(vault):
     finally:
         agent.close()
         os.unlink(vault.path("fake.sock"))
+
+
+def test_U_large_answers(vault):
+    """As many identities as there may be, through pipes that take a piece at a time."""
+    pairs = [(string("type") + string(b"%04d" % n), "comment %d" % n) for n in range(2048)]
+    agent = Agent(vault.path("fake.sock"), 3 * [identities(*pairs)])
+    vault.agent_socket = vault.path("fake.sock")
+    try:
+        done = subprocess.run(vault.command(), input=3 * message(11), stdout=subprocess.PIPE, timeout=TIMEOUT)
+        assert done.returncode == 0 and done.stdout == 3 * identities(*pairs)
+    finally:
+        agent.close()
+        os.unlink(vault.path("fake.sock"))
+
+
+def test_U_reader_gone(vault):
+    """Nobody reads the answers: an end, not an error, and whatever else was asked for is not done."""
+    with subprocess.Popen(vault.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.write(message(11))
+        process.stdin.flush()
+        assert process.stdout.read(5)[4] == 12
+        process.stdout.close()
+        assert process.wait(TIMEOUT) == 0
 
 
 def test_U_agent_starts_again(vault):
