@@ -77,6 +77,8 @@ class SystemLog:
 
     def __init__(self):
         hosts._make_devices()
+        # Terminals for everybody, as the /dev of before has them.
+        subprocess.run(["mount", "-t", "devpts", "-o", "ptmxmode=0666", "devpts", "/dev/pts"], check=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("/dev/log")
         os.chmod("/dev/log", 0o666)
