@@ -21,7 +21,7 @@ check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap 
         graphviz git gnupg softhsm2 opensc systemd'
 # Terminals and desktops with a person in front of them; without, their tests are skipped, and no window is built.
 person='tmux xvfb xdotool openbox x11-utils dbus dunst libnotify-bin zenity imagemagick libgtk-3-dev at-spi2-core gir1.2-atspi-2.0 python3-gi'
-bench='socat s6 execline sudo openssh-client openssh-server strace'
+bench='gnupg socat s6 execline sudo openssh-client openssh-server strace'
 
 only_check=
 if [ "${1-}" = --check ]; then

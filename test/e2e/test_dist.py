@@ -37,6 +37,8 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason=
         ("/etc/qubes/policy.d/35-compat.policy", 0o644),
         ("/etc/qubes/policy.d/90-admin-policy-default.policy", 0o644),
         ("/etc/qubes/policy.d/90-default.policy", 0o644),
+        ("/etc/qubes/policy.d/90-qubes-split-gpg.policy", 0o644),
+        ("/etc/profile.d/qubes-gpg.sh", 0o644),
         ("/etc/qubes/policy.d/include/admin-policy-ro", 0o644),
         ("/etc/qubes/policy.d/include/admin-policy-rwx", 0o644),
         ("/etc/qubes-rpc/policy/include", 0o755),

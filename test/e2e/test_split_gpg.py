@@ -2,6 +2,7 @@
 """split-gpg through qrexec: real GnuPG homes in two domains. Names are those of the specification's cases (13)."""
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -661,3 +662,16 @@ def test_i5_configured(host, strangers):
 def test_import_of_too_much(host):
     done = shell(host, "head -c 16777217 /dev/zero | qubes-gpg-import-key")
     assert done.returncode == 1 and "16 MiB" in done.stderr, done
+
+
+# What else is installed
+
+
+def test_completion_offers_the_table(host):
+    """What completion offers is what the client takes, all of it."""
+    with open("/usr/share/bash-completion/completions/qubes-gpg-client") as file:
+        offered = set(re.findall(r" --([a-z0-9-]+)", file.read()))
+    with open(os.path.join(HERE, "../../src/gpg/option.c")) as file:
+        table = file.read()
+    allowed = set(re.findall(r'^ +(?:PLAIN|LETTER|VALUE|BOTH|COMMAND|FD|LIST)\("([a-z0-9-]+)"', table, re.M)) | {"output"}
+    assert offered == allowed and len(offered) == 96
