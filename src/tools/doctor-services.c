@@ -2,6 +2,7 @@
 /* The services that there are: can they be run, and may anybody call them? */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,15 +85,21 @@ static bool is_callable(const Policy *policy, const char *file_name) {
 
 /* What came with Qair, scripts by name and links by their program: that nobody may call it is how it is meant to begin. */
 static bool is_shipped(const char *path) {
-        static const char *const scripts[] = { "qubes.VMRootShell", "qubes.VMShell", "qubes.WaitForSession" };
+        static const char *const scripts[] = { "qubes.Ssh", "qubes.SshAgent", "qubes.VMRootShell", "qubes.VMShell",
+                                               "qubes.WaitForSession" };
+        static const char *const folders[] = { QAIR_LIBEXECDIR "/", QAIR_LIBEXECDIR "-gpg-split/" };
         const char *slash = strrchr(path, '/');
-        char target[sizeof(QAIR_LIBEXECDIR)];
+        char target[PATH_MAX] = "";
 
         for (size_t i = 0; slash && i < ARRAY_SIZE(scripts); ++i)
                 if (strcmp(slash + 1, scripts[i]) == 0)
                         return true;
-        return readlink(path, target, sizeof(target)) == (ssize_t)sizeof(target) &&
-               memcmp(target, QAIR_LIBEXECDIR "/", sizeof(target)) == 0;
+        if (readlink(path, target, sizeof(target) - 1) < 0)
+                return false;
+        for (size_t i = 0; i < ARRAY_SIZE(folders); ++i)
+                if (strncmp(target, folders[i], strlen(folders[i])) == 0)
+                        return true;
+        return false;
 }
 
 static int check_callable(Doctor *doctor, const char *path, const char *name) {

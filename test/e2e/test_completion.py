@@ -100,7 +100,7 @@ def host(world):
         ("qair relay authorize --k", ["--key="]),
         ("qair nothing x", []),
         ("qubes-policy --g", ["--get"]),
-        ("qubes-policy --get 90", ["90-admin-policy-default", "90-default", "90-qubes-split-ssh"]),
+        ("qubes-policy --get 90", ["90-admin-policy-default", "90-default", "90-qubes-split-gpg", "90-qubes-split-ssh"]),
         ("qubes-policy -r inc", ["include/admin-policy-ro", "include/admin-policy-rwx"]),
         ("qubes-policy-editor 35", ["35-compat"]),
         ("qubes-policy-editor --h", ["--help"]),

@@ -33,8 +33,8 @@ def test_a_world_starts_as_installed_and_is_wiped():
     assert os.listdir("/etc/qubes/domains.d") == ["dom0.rpc"]
     assert sorted(os.listdir("/etc/qubes-rpc")) == sorted(os.listdir(INSTALLED + "/etc/qubes-rpc"))
     assert {"policy", "qubes.GetDate", "qubes.VMShell"} <= set(os.listdir("/etc/qubes-rpc"))
-    shipped = ["35-compat.policy", "90-admin-policy-default.policy", "90-default.policy", "90-qubes-split-ssh.policy", "README",
-               "include"]
+    shipped = ["35-compat.policy", "90-admin-policy-default.policy", "90-default.policy", "90-qubes-split-gpg.policy",
+               "90-qubes-split-ssh.policy", "README", "include"]
     assert sorted(os.listdir("/etc/qubes/policy.d")) == shipped
     assert sorted(os.listdir("/etc/qubes/rpc-config")) == sorted(os.listdir(INSTALLED + "/etc/qubes/rpc-config"))
     assert not os.path.exists(home)
