@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,8 +31,16 @@ static int usage(FILE *stream, int status) {
                         "      --config-path=PATH   and these folders of services' configuration\n"
                         "      --home=DIR           and this home, where there is no account\n"
                         "      --time-limit=SEC     end it after so long\n"
+                        "      --report-fd=FD       send our exit status there\n"
                         "  -h, --help               show this help\n");
         return status;
+}
+
+/* To who is not our parent, and therefore does not see it. That may be gone: it makes no difference then. */
+static void report(int fd, int status) {
+        uint32_t number = (uint32_t)status;
+
+        (void)!send(fd, &number, sizeof(number), MSG_NOSIGNAL);
 }
 
 int main(int argc, char **argv) {
@@ -42,7 +52,8 @@ int main(int argc, char **argv) {
                 OPTION_TIME_LIMIT,
                 OPTION_SANDBOX,
                 OPTION_CONFIG_PATH,
-                OPTION_HOME
+                OPTION_HOME,
+                OPTION_REPORT_FD
         };
         static const struct option known[] = {
                 { "domain", required_argument, NULL, OPTION_DOMAIN },
@@ -52,13 +63,14 @@ int main(int argc, char **argv) {
                 { "sandbox", required_argument, NULL, OPTION_SANDBOX },
                 { "config-path", required_argument, NULL, OPTION_CONFIG_PATH },
                 { "home", required_argument, NULL, OPTION_HOME },
+                { "report-fd", required_argument, NULL, OPTION_REPORT_FD },
                 { "time-limit", required_argument, NULL, OPTION_TIME_LIMIT },
                 { "help", no_argument, NULL, 'h' },
                 {},
         };
         MonitorOptions options = {};
-        uint64_t uid = 0, limit = 0;
-        int option;
+        uint64_t uid = 0, limit = 0, report_fd = 0;
+        int option, status;
 
         if (fd_ensure_standard() < 0)
                 return MONITOR_EXIT_FAILED;
@@ -88,6 +100,10 @@ int main(int argc, char **argv) {
                 case OPTION_HOME:
                         options.home = optarg;
                         break;
+                case OPTION_REPORT_FD:
+                        if (number_parse(optarg, strlen(optarg), 3, INT_MAX, &report_fd))
+                                return usage(stderr, EXIT_USAGE);
+                        break;
                 case OPTION_TIME_LIMIT:
                         if (number_parse(optarg, strlen(optarg), 1, LIMIT_SEC_MAX, &limit))
                                 return usage(stderr, EXIT_USAGE);
@@ -104,5 +120,10 @@ int main(int argc, char **argv) {
         if (!options.domain || !options.account != (uid == 0) || optind == argc ||
             (options.sandbox && (!options.account == !options.home || !options.service_path || !options.config_path)))
                 return usage(stderr, EXIT_USAGE);
-        return monitor_run(&options);
+        if (report_fd > 0 && fd_set_cloexec((int)report_fd, true) < 0)
+                return MONITOR_EXIT_FAILED;
+        status = monitor_run(&options);
+        if (report_fd > 0)
+                report((int)report_fd, status);
+        return status;
 }

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "supervisor/launch.h"
 #include "supervisor/supervisor.h"
 
 #define EXIT_USAGE 2
@@ -18,16 +20,21 @@ static int usage(FILE *stream, int status) {
                         "Bind the sockets of all domains, start the broker, start and stop agents.\n"
                         "Run by the service manager as root; see qair-supervisor(8).\n"
                         "\n"
-                        "  -u, --user    for the sandboxes of an ordinary user, as that user\n"
-                        "  -d, --debug   log what happens inside\n"
-                        "  -h, --help    show this help\n");
+                        "  -u, --user           for the sandboxes of an ordinary user, as that user\n"
+                        "      --launcher=PATH  have domains started by who listens there (qair-domain.socket)\n"
+                        "      --launch         start the one that is asked for on the connection that we were given\n"
+                        "  -d, --debug          log what happens inside\n"
+                        "  -h, --help           show this help\n");
         return status;
 }
 
 int main(int argc, char **argv) {
+        enum { OPTION_LAUNCHER = 256, OPTION_LAUNCH };
         static const struct option options[] = {
                 { "debug", no_argument, NULL, 'd' },
                 { "help", no_argument, NULL, 'h' },
+                { "launch", no_argument, NULL, OPTION_LAUNCH },
+                { "launcher", required_argument, NULL, OPTION_LAUNCHER },
                 { "user", no_argument, NULL, 'u' },
                 {},
         };
@@ -48,7 +55,7 @@ int main(int argc, char **argv) {
                 .account = "qrexec",
         };
         _cleanup_(supervisor_freep) Supervisor *supervisor = NULL;
-        bool is_user = false;
+        bool is_user = false, is_launch = false;
         int option, r;
 
         if (fd_ensure_standard() < 0)
@@ -62,13 +69,19 @@ int main(int argc, char **argv) {
                 case 'u':
                         is_user = true;
                         break;
+                case OPTION_LAUNCHER:
+                        supervisor_options.paths.launcher = optarg;
+                        break;
+                case OPTION_LAUNCH:
+                        is_launch = true;
+                        break;
                 case 'h':
                         return usage(stdout, 0);
                 default:
                         return usage(stderr, EXIT_USAGE);
                 }
         }
-        if (optind != argc)
+        if (optind != argc || (is_launch && (is_user || supervisor_options.paths.launcher)))
                 return usage(stderr, EXIT_USAGE);
         if (is_user == (geteuid() == 0)) {
                 log_error(is_user ? "--user is for ordinary users, and root is none"
@@ -89,6 +102,13 @@ int main(int argc, char **argv) {
                 supervisor_options.account = NULL;
         }
 
+        if (is_launch) {
+                if (sd_listen_fds(true) != 1) {
+                        log_error("--launch is for the service manager, which gives us a connection");
+                        return LAUNCH_STATUS_FAILED;
+                }
+                return launch_serve(&supervisor_options.paths, SD_LISTEN_FDS_START);
+        }
         if (supervisor_new(&supervisor_options, &supervisor) < 0)
                 return 1;
         return supervisor_run(supervisor) < 0 ? 1 : 0;

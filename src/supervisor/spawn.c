@@ -140,18 +140,14 @@ static void spawn_add(SpawnArguments *arguments, const char *argument) {
         arguments->argv[arguments->n++] = (char *)argument;
 }
 
-static void spawn_become_monitor(const SpawnPaths *paths, SpawnArguments *arguments, char **environment) {
-        spawn_reset(-1);
+__attribute__((noreturn)) static void spawn_become_monitor(const SpawnPaths *paths, SpawnArguments *arguments,
+                                                           int report_fd, char **environment) {
+        spawn_reset(report_fd);
+        if (report_fd >= 0 && fd_set_cloexec(report_fd, false) < 0)
+                _exit(SPAWN_EXIT_FAILED);
         execve(paths->monitor, arguments->argv, environment);
         log_error("cannot run %s: %m", paths->monitor);
         _exit(SPAWN_EXIT_FAILED);
-}
-
-static void spawn_begin(SpawnArguments *arguments, const PlanDomain *domain) {
-        *arguments = (SpawnArguments){};
-        snprintf(arguments->name, sizeof(arguments->name), "--domain=%s", domain->name.text);
-        spawn_add(arguments, "qair-monitor");
-        spawn_add(arguments, arguments->name);
 }
 
 static void spawn_add_format(SpawnArguments *arguments, const char *format, ...) _printf_(2, 3);
@@ -166,6 +162,15 @@ static void spawn_add_format(SpawnArguments *arguments, const char *format, ...)
         if (n < 0)
                 _exit(SPAWN_EXIT_FAILED);
         spawn_add(arguments, text);
+}
+
+static void spawn_begin(SpawnArguments *arguments, const PlanDomain *domain, int report_fd) {
+        *arguments = (SpawnArguments){};
+        snprintf(arguments->name, sizeof(arguments->name), "--domain=%s", domain->name.text);
+        spawn_add(arguments, "qair-monitor");
+        spawn_add(arguments, arguments->name);
+        if (report_fd >= 0)
+                spawn_add_format(arguments, "--report-fd=%d", report_fd);
 }
 
 static void spawn_add_sandbox(SpawnArguments *arguments, const SpawnPaths *paths, const PlanDomain *domain,
@@ -197,12 +202,12 @@ static void spawn_add_daemon(SpawnArguments *arguments, const SpawnPaths *paths,
         spawn_add_format(arguments, "--broker=%s/qrexec-agent", folder);
 }
 
-static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain) {
+void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain, int report_fd) {
         char *environment[] = { getenv("JOURNAL_STREAM") ? (char *)"JOURNAL_STREAM=1" : NULL, NULL };
         SpawnArguments arguments;
         char folder[PATH_MAX];
 
-        spawn_begin(&arguments, domain);
+        spawn_begin(&arguments, domain, report_fd);
         rundir_folder(paths->where->run_dir, &domain->name, domain->is_folder, folder, sizeof(folder));
         if (domain->account.text[0] != '\0') {
                 spawn_add_format(&arguments, "--account=%s", domain->account.text);
@@ -233,7 +238,7 @@ static void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomai
                         spawn_add(&arguments, domain->inside.text);
         }
         /* A user's dom0 is his session. What goes into a sandbox, the monitor says. */
-        spawn_become_monitor(paths, &arguments, paths->where->is_user ? environ : environment);
+        spawn_become_monitor(paths, &arguments, report_fd, paths->where->is_user ? environ : environment);
 }
 
 int spawn_agent(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pid) {
@@ -242,12 +247,13 @@ int spawn_agent(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pi
         if (pid < 0)
                 return error_origin(-errno);
         if (pid == 0)
-                spawn_become_agents_monitor(paths, domain);
+                spawn_become_agents_monitor(paths, domain, -1);
         *ret_pid = pid;
         return 0;
 }
 
-static void spawn_become_commands_monitor(const SpawnPaths *paths, const PlanDomain *domain, char *const *command) {
+void spawn_become_commands_monitor(const SpawnPaths *paths, const PlanDomain *domain, char *const *command,
+                                   int report_fd) {
         char folder[PATH_MAX];
         SpawnArguments arguments;
 
@@ -262,12 +268,12 @@ static void spawn_become_commands_monitor(const SpawnPaths *paths, const PlanDom
         }
         if (setenv("QAIR_DOMAIN", domain->name.text, 1) < 0 || setenv("QAIR_RUN_DIR", folder, 1) < 0)
                 _exit(SPAWN_EXIT_FAILED);
-        spawn_begin(&arguments, domain);
+        spawn_begin(&arguments, domain, report_fd);
         spawn_add_format(&arguments, "--time-limit=%d", SPAWN_COMMAND_SEC);
         spawn_add(&arguments, "--");
         for (; *command; ++command)
                 spawn_add(&arguments, *command);
-        spawn_become_monitor(paths, &arguments, environ);
+        spawn_become_monitor(paths, &arguments, report_fd, environ);
 }
 
 int spawn_command(const SpawnPaths *paths, const PlanDomain *domain, char *const *command, pid_t *ret_pid) {
@@ -276,7 +282,7 @@ int spawn_command(const SpawnPaths *paths, const PlanDomain *domain, char *const
         if (pid < 0)
                 return error_origin(-errno);
         if (pid == 0)
-                spawn_become_commands_monitor(paths, domain, command);
+                spawn_become_commands_monitor(paths, domain, command, -1);
         *ret_pid = pid;
         return 0;
 }

@@ -23,6 +23,8 @@ typedef struct SpawnPaths {
         const char *monitor; /* /usr/lib/qubes/qair-monitor */
         const char *agent;   /* /usr/lib/qubes/qrexec-agent */
         const char *daemon;  /* /usr/sbin/qrexec-daemon: in an agent's place, for a domain over vchan */
+        const char *
+                launcher; /* who starts domains for us (supervisor/launch.h): a socket; NULL: we start them ourselves */
 } SpawnPaths;
 
 /**
@@ -55,3 +57,14 @@ int spawn_agent(const SpawnPaths *paths, const PlanDomain *domain, pid_t *ret_pi
  * Return: 0 or a negative error.
  */
 int spawn_command(const SpawnPaths *paths, const PlanDomain *domain, char *const *command, pid_t *ret_pid);
+
+/**
+ * spawn_become_agents_monitor() - be the monitor that spawn_agent() starts
+ * @report_fd: where it sends its exit status at the end, and which alone stays open beside the standard ones; -1: nowhere
+ */
+__attribute__((noreturn)) void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain,
+                                                           int report_fd);
+
+/** spawn_become_commands_monitor() - be the monitor that spawn_command() starts. Likewise */
+__attribute__((noreturn)) void spawn_become_commands_monitor(const SpawnPaths *paths, const PlanDomain *domain,
+                                                             char *const *command, int report_fd);

@@ -5,14 +5,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/words.h"
-
-/* What could not be started: as a shell says it. */
-#define UNIT_STATUS_FAILED 125
+#include "supervisor/launch.h"
 
 typedef enum UnitRunKind {
         UNIT_RUN_AGENT,
@@ -20,14 +21,25 @@ typedef enum UnitRunKind {
         UNIT_RUN_STOP,
 } UnitRunKind;
 
-/* A monitor: our child until it is waited for, so its pid is its own. */
+/* A monitor: our child until it is waited for, so its pid is its own; or one that the service manager started for us. */
 struct UnitRun {
         UnitRun *next;
         Unit *unit;
         UnitRunKind kind;
-        pid_t pid;
+        pid_t pid;       /* our child; 0: it is none */
+        int launched_fd; /* what is said of one that is none; -1 */
+        int pidfd;       /* of that; -1: it has not begun, as far as we have heard */
+        bool was_told;   /* it is to end when it has begun */
         sd_event_source *source;
 };
+
+static void unit_run_terminate(UnitRun *run) {
+        if (run->pid > 0)
+                (void)kill(run->pid, SIGTERM);
+        else if (run->pidfd >= 0)
+                (void)pidfd_send_signal(run->pidfd, SIGTERM, NULL, 0);
+        run->was_told = true;
+}
 
 static UnitRun *unit_run_free(UnitRun *run) {
         if (!run)
@@ -43,6 +55,8 @@ static UnitRun *unit_run_free(UnitRun *run) {
         if (run->unit->command == run)
                 run->unit->command = NULL;
         sd_event_source_disable_unref(run->source);
+        fd_close(run->launched_fd);
+        fd_close(run->pidfd);
         free(run);
         return NULL;
 }
@@ -54,7 +68,7 @@ static int unit_tell(Unit *unit, SuperviseType type, uint32_t status) {
 
 static int unit_fail_start(Unit *unit, const char *why) {
         log_error("domain %s cannot be started: %s", unit->name.text, why);
-        return unit_tell(unit, SUPERVISE_TYPE_ENDED, UNIT_STATUS_FAILED);
+        return unit_tell(unit, SUPERVISE_TYPE_ENDED, LAUNCH_STATUS_FAILED);
 }
 
 /* What was wished for while a command ran. */
@@ -86,7 +100,7 @@ static int unit_on_start_exit(Unit *unit, uint32_t status) {
                 log_info("domain %s: its start command is done: waiting for its agent", unit->name.text);
                 return 0;
         }
-        log_error("domain %s: its start command failed (status %u): what it said is above", unit->name.text, status);
+        log_error("domain %s: its start command failed (status %u): what it said is in the log", unit->name.text, status);
         return unit_tell(unit, SUPERVISE_TYPE_ENDED, status);
 }
 
@@ -94,14 +108,13 @@ static int unit_on_stop_exit(Unit *unit, uint32_t status) {
         if (status == 0)
                 log_info("domain %s: its stop command is done", unit->name.text);
         else
-                log_error("domain %s: its stop command failed (status %u): what it said is above", unit->name.text,
+                log_error("domain %s: its stop command failed (status %u): what it said is in the log", unit->name.text,
                           status);
         return unit_tell(unit, SUPERVISE_TYPE_STOPPED, status);
 }
 
-static int unit_on_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
-        uint32_t status = (uint32_t)(info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status);
-        UnitRun *run = userdata;
+/* It has ended, and is freed. */
+static int unit_on_run_end(UnitRun *run, uint32_t status) {
         Unit *unit = run->unit;
         UnitRunKind kind = run->kind;
         bool was_live = unit->agent == run;
@@ -121,7 +134,68 @@ static int unit_on_exit(sd_event_source *source, const siginfo_t *info, void *us
         return r ? error_trace(r) : error_trace(unit_go_on(unit));
 }
 
-/* @command: NULL: its agent */
+static int unit_on_exit(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        uint32_t status = (uint32_t)(info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status);
+
+        return error_trace(unit_on_run_end(userdata, status));
+}
+
+static int unit_on_launched(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        UnitRun *run = userdata;
+        uint32_t status;
+        int pidfd, r;
+
+        r = launch_receive(fd, &pidfd, &status);
+        switch (r) {
+        case 0:
+                fd_close(run->pidfd);
+                run->pidfd = pidfd;
+                if (run->was_told)
+                        unit_run_terminate(run);
+                return 0;
+        case LAUNCH_E_AGAIN:
+                return 0;
+        case LAUNCH_E_ENDED:
+                return error_trace(unit_on_run_end(run, status));
+        default:
+                return error_fold(r);
+        }
+}
+
+static int unit_launch(Unit *unit, UnitRun *run) {
+        static const LaunchKind kinds[] = {
+                [UNIT_RUN_AGENT] = LAUNCH_KIND_AGENT,
+                [UNIT_RUN_START] = LAUNCH_KIND_START,
+                [UNIT_RUN_STOP] = LAUNCH_KIND_STOP,
+        };
+        int r;
+
+        r = launch_request(unit->host->paths.launcher, kinds[run->kind], &unit->name, &run->launched_fd);
+        if (r)
+                return r;
+        r = sd_event_add_io(unit->host->event, &run->source, run->launched_fd, EPOLLIN, unit_on_launched, run);
+        return r < 0 ? error_origin(r) : 0;
+}
+
+static int unit_spawn(Unit *unit, UnitRun *run, const PlanDomain *domain, char *const *words) {
+        int r;
+
+        r = words ? spawn_command(&unit->host->paths, domain, words, &run->pid)
+                  : spawn_agent(&unit->host->paths, domain, &run->pid);
+        if (r)
+                return error_trace(r);
+        r = sd_event_add_child(unit->host->event, &run->source, run->pid, WEXITED, unit_on_exit, run);
+        return r < 0 ? error_origin(r) : 0;
+}
+
+/* It could not even be asked for, which the log explains. */
+static int unit_fail_run(Unit *unit, UnitRunKind kind) {
+        log_error("domain %s cannot be %s", unit->name.text, kind == UNIT_RUN_STOP ? "stopped" : "started");
+        return unit_tell(unit, kind == UNIT_RUN_STOP ? SUPERVISE_TYPE_STOPPED : SUPERVISE_TYPE_ENDED,
+                         LAUNCH_STATUS_FAILED);
+}
+
+/* @command: NULL: its agent; *@ret_run stays as it is where there is none (0 all the same: the broker was told) */
 static int unit_run(Unit *unit, const PlanDomain *domain, UnitRunKind kind, const char *command, UnitRun **ret_run) {
         _cleanup_free_ char **words = NULL;
         UnitRun *run;
@@ -135,19 +209,18 @@ static int unit_run(Unit *unit, const PlanDomain *domain, UnitRunKind kind, cons
         run = malloc(sizeof(*run));
         if (!run)
                 return error_origin(-ENOMEM);
-        *run = (UnitRun){ .next = unit->runs, .unit = unit, .kind = kind };
-        r = words ? spawn_command(&unit->host->paths, domain, words, &run->pid)
-                  : spawn_agent(&unit->host->paths, domain, &run->pid);
-        if (r) {
-                free(run);
-                return error_trace(r);
-        }
-        unit->runs = run;
-        r = sd_event_add_child(unit->host->event, &run->source, run->pid, WEXITED, unit_on_exit, run);
-        if (r >= 0)
+        *run = (UnitRun){ .unit = unit, .kind = kind, .launched_fd = -1, .pidfd = -1 };
+        r = unit->host->paths.launcher ? unit_launch(unit, run) : unit_spawn(unit, run, domain, words);
+        if (!r) {
                 r = sd_event_source_set_exit_on_failure(run->source, true);
-        if (r < 0)
-                return error_origin(r);
+                r = r < 0 ? error_origin(r) : 0;
+        }
+        if (r) {
+                unit_run_free(run);
+                return r < 0 ? r : error_trace(unit_fail_run(unit, kind));
+        }
+        run->next = unit->runs;
+        unit->runs = run;
         *ret_run = run;
         return 0;
 }
@@ -186,12 +259,12 @@ int unit_stop(Unit *unit) {
                 return 0;
         }
         if (unit->command) {
-                (void)kill(unit->command->pid, SIGTERM);
+                unit_run_terminate(unit->command);
                 unit->wish = UNIT_WISH_STOP;
                 return 0;
         }
         if (unit->agent) {
-                (void)kill(unit->agent->pid, SIGTERM);
+                unit_run_terminate(unit->agent);
                 unit->agent = NULL; /* waited for, and no longer in the way */
                 if (!domain || !domain->stop)
                         return 0; /* its exit tells */
@@ -199,7 +272,7 @@ int unit_stop(Unit *unit) {
                 log_error("domain %s cannot be stopped: %s", unit->name.text,
                           domain && domain->start ? "it has a start command and no stop command"
                                                   : "an earlier supervisor has started its agent: end that by hand");
-                return error_trace(unit_tell(unit, SUPERVISE_TYPE_STOPPED, UNIT_STATUS_FAILED));
+                return error_trace(unit_tell(unit, SUPERVISE_TYPE_STOPPED, LAUNCH_STATUS_FAILED));
         }
         log_info("domain %s: running its stop command", unit->name.text);
         return error_trace(unit_run(unit, domain, UNIT_RUN_STOP, domain->stop, &unit->command));
@@ -254,17 +327,30 @@ static int unit_on_orphan_exit(sd_event_source *source, const siginfo_t *info, v
         return 0; /* it only has to be waited for */
 }
 
+/* What has not begun never will: from now on its launcher is told that nobody wants it. */
+static void unit_run_abandon(UnitRun *run) {
+        uint32_t status;
+
+        if (run->launched_fd >= 0 && run->pidfd < 0) {
+                (void)shutdown(run->launched_fd, SHUT_RDWR);
+                (void)launch_receive(run->launched_fd, &run->pidfd, &status);
+        }
+        unit_run_terminate(run);
+}
+
 Unit *unit_free(Unit *unit) {
         if (!unit)
                 return NULL;
         while (unit->runs) {
-                pid_t pid = unit->runs->pid;
+                UnitRun *run = unit->runs;
+                pid_t pid = run->pid;
 
                 /* A command that runs goes on, half a start is none; an agent that was told to stop has been told. */
-                if (unit->runs == unit->agent)
-                        (void)kill(pid, SIGTERM);
-                unit_run_free(unit->runs);
-                (void)sd_event_add_child(unit->host->event, NULL, pid, WEXITED, unit_on_orphan_exit, NULL);
+                if (run == unit->agent)
+                        unit_run_abandon(run);
+                unit_run_free(run);
+                if (pid > 0)
+                        (void)sd_event_add_child(unit->host->event, NULL, pid, WEXITED, unit_on_orphan_exit, NULL);
         }
         rundir_remove_domain(unit->host->paths.where->run_dir, &unit->name, unit->is_folder, &unit->sockets);
         free(unit);
