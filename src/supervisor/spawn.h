@@ -19,12 +19,11 @@
 
 typedef struct SpawnPaths {
         const Paths *where;
-        const char *broker;  /* /usr/lib/qubes/qrexecd */
-        const char *monitor; /* /usr/lib/qubes/qair-monitor */
-        const char *agent;   /* /usr/lib/qubes/qrexec-agent */
-        const char *daemon;  /* /usr/sbin/qrexec-daemon: in an agent's place, for a domain over vchan */
-        const char *
-                launcher; /* who starts domains for us (supervisor/launch.h): a socket; NULL: we start them ourselves */
+        const char *broker;   /* /usr/lib/qubes/qrexecd */
+        const char *monitor;  /* /usr/lib/qubes/qair-monitor */
+        const char *agent;    /* /usr/lib/qubes/qrexec-agent */
+        const char *daemon;   /* /usr/sbin/qrexec-daemon: in an agent's place, for a domain over vchan */
+        const char *launcher; /* a socket: who starts domains for us (supervisor/launch.h); NULL: we ourselves */
 } SpawnPaths;
 
 /**
