@@ -50,6 +50,8 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason=
         ("/etc/apparmor.d/usr.lib.qubes.qrexecd", 0o644),
         ("/etc/pam.d/qrexec", 0o644),
         ("/usr/lib/systemd/system/qair.service", 0o644),
+        ("/usr/lib/systemd/system/qair-domain.socket", 0o644),
+        ("/usr/lib/systemd/system/qair-domain@.service", 0o644),
         ("/usr/lib/systemd/user/qair.service", 0o644),
         ("/usr/lib/sysctl.d/60-qair.conf", 0o644),
         ("/usr/lib/sysusers.d/qair.conf", 0o644),
@@ -106,6 +108,14 @@ def test_unit_is_sound(world, kind, tmp_path):
     )
     ours = [line for line in result.stderr.splitlines() if "qair" in line]
     assert (result.returncode, ours) == (0, []), result.stderr
+
+
+@needs_systemd
+def test_supervisor_and_broker_are_hardly_exposed(world):
+    """At most 2.5 of 10. What a domain runs in is a session, and confines nothing."""
+    command = ["systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=25"]
+    result = subprocess.run([*command, "/usr/lib/systemd/system/qair.service"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, ""), result
 
 
 @needs_systemd
