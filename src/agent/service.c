@@ -10,6 +10,10 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 
+/* What a broker says that does not know who lives there, and who then does (protocol specification, 7.5). */
+#define SERVICE_ANY_USER     "DEFAULT"
+#define SERVICE_DEFAULT_USER "user"
+
 static void service_log_diagnostics(const Service *service, const Diagnostics *diagnostics) {
         for (size_t i = 0; i < diagnostics->n_entries; ++i) {
                 _cleanup_free_ char *text = diagnostic_format(&diagnostics->entries[i]);
@@ -29,7 +33,6 @@ static int service_load_config(Service *service) {
 }
 
 static int service_check_user(const Service *service) {
-        static const char any[] = "DEFAULT";
         const char *account = service->settings->account;
         const CommandPart *user = &service->command.user;
         CommandPart forced = {};
@@ -40,10 +43,16 @@ static int service_check_user(const Service *service) {
                 forced = (CommandPart){ .text = service->config.force_user, .n = strlen(service->config.force_user) };
                 user = &forced;
         }
+        if (service->settings->session_program) {
+                if (user->n > 0)
+                        return 0;
+                SERVICE_LOG(service, "refused: it names no user");
+                return SERVICE_E_FAILED;
+        }
         if (user->n == strlen(account) && memcmp(user->text, account, user->n) == 0)
                 return 0;
         /* The broker of a domain that has no account of the host's: whoever we are, we are it. */
-        if (user->n == strlen(any) && memcmp(user->text, any, user->n) == 0)
+        if (user->n == strlen(SERVICE_ANY_USER) && memcmp(user->text, SERVICE_ANY_USER, user->n) == 0)
                 return 0;
         SERVICE_LOG(service, "refused: it asks for user \"%s\", but this domain is the account \"%s\" and no other",
                     ESCAPED(user->text, user->n), account);
@@ -168,7 +177,8 @@ void service_descriptor(const Service *service, const void **ret_data, size_t *r
 /* What is executed for a service. */
 typedef struct ServiceImage {
         const char *path;
-        const char *argv[4];
+        const char *argv[8];
+        char *account; /* owned */
         GuestCommand guest;
         char *argument; /* owned */
         char **environment;
@@ -176,12 +186,46 @@ typedef struct ServiceImage {
 
 static void service_image_deinit(ServiceImage *image) {
         free(image->argument);
+        free(image->account);
         guest_command_deinit(&image->guest);
         environment_free(image->environment);
 }
 
 static char *const *service_image_argv(const ServiceImage *image) {
         return (char *const *)(image->guest.directory ? image->guest.argv : image->argv);
+}
+
+/* Whom the command, or its configuration, names (6.9). Return: the caller's to free(), or NULL */
+static char *service_account(const Service *service) {
+        const CommandPart *user = &service->command.user;
+
+        if (service->config.force_user)
+                return strdup(service->config.force_user);
+        if (user->n == strlen(SERVICE_ANY_USER) && memcmp(user->text, SERVICE_ANY_USER, user->n) == 0)
+                return strdup(SERVICE_DEFAULT_USER);
+        return strndup(user->text, user->n);
+}
+
+/* Put the program that opens the session before what it is to run. */
+static int service_image_wrap(ServiceImage *image, const Service *service) {
+        const char *inner[] = { image->argv[0], image->argv[1] };
+        size_t n = 0;
+
+        image->account = service_account(service);
+        if (!image->account)
+                return SERVICE_E_FAILED;
+        image->path = service->settings->session_program;
+        image->argv[n++] = "qrexec-session";
+        if (!service->command.is_service) {
+                image->argv[n++] = "--shell";
+                inner[0] = service->command.shell.text;
+                inner[1] = NULL;
+        }
+        image->argv[n++] = image->account;
+        image->argv[n++] = "--";
+        image->argv[n++] = inner[0];
+        image->argv[n++] = inner[1];
+        return 0;
 }
 
 static int service_image_init(ServiceImage *image, const Service *service, pid_t agent_pid) {
@@ -206,6 +250,8 @@ static int service_image_init(ServiceImage *image, const Service *service, pid_t
                         return SERVICE_E_FAILED;
                 image->argv[1] = image->argument;
         }
+        if (service->settings->session_program && !service->is_own && service_image_wrap(image, service))
+                return SERVICE_E_FAILED;
         return environment_new(service->settings->environment, command, agent_pid, &image->environment)
                        ? SERVICE_E_FAILED
                        : 0;

@@ -5,7 +5,8 @@
  * What a call may do is decided here, with the rights of the domain's account and no others:
  *   - a service: only a name found in the service directories, never a path from the wire (agent/lookup.h);
  *   - its argument: one word of argv and variables of the environment, never text that a shell reads;
- *   - a user: only the account that the agent runs as; there is no way to another one;
+ *   - a user: only the account that the agent runs as; there is no way to another one but for an agent that is root, where a
+ *     program of its own opens that account's session;
  *   - a shell command: only if the administrator said so (ServiceSettings.shell).
  */
 #pragma once
@@ -43,16 +44,18 @@ typedef struct ServiceSettings {
         const struct rlimit *files;             /* limit of open files for programs; NULL: ours */
         const sigset_t *signals;                /* agent/spawn.h; NULL: nobody has looked */
         const char *fork_server;                /* agent/handover.h: the socket's path; NULL: none */
-        const VchanPlace *place;                /* where callers are dialled; NULL: nowhere */
-        const Guest *guest;                     /* agent/guest.h: services are not here; NULL: they are */
-        const char *shell_program;              /* what runs shell commands */
-        bool shell;                             /* shell commands are allowed */
+        const char *session_program; /* runs them in sessions of the accounts that the commands name; NULL: as ours */
+        const VchanPlace *place;     /* where callers are dialled; NULL: nowhere */
+        const Guest *guest;          /* agent/guest.h: services are not here; NULL: they are */
+        const char *shell_program;   /* what runs shell commands */
+        bool shell;                  /* shell commands are allowed */
 } ServiceSettings;
 
 typedef struct Service {
         const ServiceSettings *settings;
         uint32_t call_id;
         const char *text;
+        bool is_own;     /* the agent's own: it runs as the agent does */
         Command command; /* points into the order's text */
         Config config;
         Lookup lookup; /* valid if command.is_service */

@@ -77,6 +77,7 @@ static int session_start(Session *session, const Service *call) {
                 return SERVICE_E_FAILED;
         }
         r = service_resolve(session->settings, call->call_id, text, &service);
+        service.is_own = true;
         if (!r)
                 r = service_is_program(&service) ? session_spawn(session, call, &service) : SERVICE_E_FAILED;
         service_deinit(&service);

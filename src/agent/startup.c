@@ -13,6 +13,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 
+#define STARTUP_SESSION_PROGRAM QAIR_LIBEXECDIR "/qrexec-session"
+
 /* The account that we are. The supervisor says it; by hand, or in a container, the system is asked. */
 static const char *find_account(void) {
         const char *account = getenv("USER");
@@ -58,9 +60,12 @@ int startup_init(Startup *startup) {
         const char *pattern = startup->arguments.fork_server, *account;
 
         if (geteuid() == 0) {
-                log_error("will not run as root: an agent runs as the account of its domain (root in a container or a "
-                          "virtual machine, with sessions for its accounts, is not supported yet)");
-                return EXIT_FAILURE;
+                if (access(STARTUP_SESSION_PROGRAM, X_OK) < 0) {
+                        log_error("will not run as root: " STARTUP_SESSION_PROGRAM ", which opens the sessions of "
+                                  "accounts, is not there: %m");
+                        return EXIT_FAILURE;
+                }
+                startup->settings.session_program = STARTUP_SESSION_PROGRAM;
         }
         account = find_account();
         startup->account = account ? strdup(account) : NULL;
@@ -75,7 +80,7 @@ int startup_init(Startup *startup) {
         (void)unsetenv("NOTIFY_SOCKET");
 
         startup_raise_files(startup);
-        if (startup->arguments.guest == 0 && (!pattern || *pattern))
+        if (geteuid() != 0 && startup->arguments.guest == 0 && (!pattern || *pattern))
                 startup->fork_server = location_fork_server(pattern, startup->account);
 
         /* What we inherited, and the one that agent and handlers ignore for themselves. */
