@@ -255,6 +255,17 @@ static int policy_load_list(PolicyLoader *loader, const char *directory, PolicyN
         return 0;
 }
 
+/* An included folder is watched as its files are: it may have none yet. */
+static int policy_load_note_folder(PolicyLoader *loader, const char *real) {
+        _cleanup_free_ char *path = NULL;
+        const PolicyAtom *atom;
+        int r;
+
+        r = policy_load_join(real, "", &path);
+        r = r ?: policy_atoms_intern(&loader->policy->atoms, policy_slice(path), &atom);
+        return r ? error_trace(r) : error_trace(policy_add_file(loader->policy, atom));
+}
+
 static int policy_load_include_directory(PolicyLoader *loader, PolicyFile *file, PolicySlice path) {
         _cleanup_free_ char *real = NULL;
         _cleanup_(policy_names_deinit) PolicyNames names = {};
@@ -263,7 +274,8 @@ static int policy_load_include_directory(PolicyLoader *loader, PolicyFile *file,
         r = policy_load_resolve(file, path, "not a directory: ", policy_path_is_directory, &real);
         if (r)
                 return policy_load_line_failed(loader, r);
-        r = policy_load_list(loader, real, &names);
+        r = policy_load_note_folder(loader, real);
+        r = r ?: policy_load_list(loader, real, &names);
         if (r)
                 return r;
         for (size_t i = 0; i < names.n; ++i) {
