@@ -29,7 +29,8 @@ typedef struct Handling {
 static void handling_deinit(Handling *handling) {
         policy_question_free(handling->question);
         policy_unref(handling->policy);
-        policy_system_free(handling->system);
+        if (handling->system != handling->handler->system)
+                policy_system_free(handling->system);
 }
 
 /* Texts of the request and of files are shown as policy_show() shows them. */
@@ -177,6 +178,9 @@ static int handling_load_system(Handling *handling) {
         _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         int r;
 
+        handling->system = handler->system;
+        if (handling->system)
+                return 0;
         r = policy_system_load_host(handler->system_info, handler->inventory, handler->usual_inventory, &diagnostics,
                                     &handling->system);
         if (r <= 0)
@@ -190,12 +194,15 @@ static int handling_load_policy(Handling *handling) {
         _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         _cleanup_free_ char *text = NULL;
         bool is_load;
-        int r;
+        int r = 0;
 
-        r = policy_load(&(PolicySources){ .directories = handler->directories,
-                                          .n_directories = handler->n_directories,
-                                          .legacy = handler->legacy },
-                        &diagnostics, &handling->policy);
+        if (handler->policy)
+                handling->policy = policy_ref(handler->policy);
+        else
+                r = policy_load(&(PolicySources){ .directories = handler->directories,
+                                                  .n_directories = handler->n_directories,
+                                                  .legacy = handler->legacy },
+                                &diagnostics, &handling->policy);
         if (r < 0)
                 return error_trace(r);
         if (r > 0) {
@@ -356,6 +363,15 @@ int policy_handle(const PolicyHandler *handler, const PolicySocketRequest *reque
         _cleanup_(handling_deinit) Handling handling = { .handler = handler, .request = request };
 
         return handling_run(&handling, ret_answer);
+}
+
+bool policy_handle_is_quick(const PolicyHandler *handler, const PolicySocketRequest *request) {
+        PolicyResolution resolution;
+
+        if (!handler->policy || !handler->system)
+                return false;
+        policy_evaluate(handler->policy, handler->system->facts, &request->request, &resolution);
+        return resolution.outcome != POLICY_OUTCOME_ASK && !resolution.notify;
 }
 
 /* Does the caller show the domain's windows? */

@@ -25,6 +25,8 @@ typedef struct PolicyHandler {
         const char *system_info; /* these three: policy_system_load_host() */
         const char *inventory;
         const char *usual_inventory;
+        PolicySystem *system; /* both read already (policy-tools/kept.h); NULL: they are read for each request */
+        Policy *policy;
         void (*log)(PolicyLogger logger, const char *text); /* @text is printable ASCII */
 
         /**
@@ -35,12 +37,19 @@ typedef struct PolicyHandler {
 } PolicyHandler;
 
 /**
- * policy_handle() - answer one request; all files are read anew, so nothing is ever out of date
+ * policy_handle() - answer one request; all files are read anew, so nothing is ever out of date, or have been
  * @ret_answer: without a final LF; NULL: none is to be sent. The caller frees it
  *
  * What is wrong with the files is logged, and refused. Return: 0 or a negative error.
  */
 int policy_handle(const PolicyHandler *handler, const PolicySocketRequest *request, char **ret_answer);
+
+/**
+ * policy_handle_is_quick() - will policy_handle() do nothing but decide?
+ *
+ * It does, if what it needs is read already, and nobody is asked or told; it then takes a few microseconds.
+ */
+bool policy_handle_is_quick(const PolicyHandler *handler, const PolicySocketRequest *request);
 
 /**
  * policy_handle_eval() - answer a request of a domain (5.12, steps 7 and 8)

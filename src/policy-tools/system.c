@@ -369,11 +369,17 @@ int policy_system_from_inventory(const char *directory, Diagnostics *reterr, Pol
         return r;
 }
 
+const char *policy_system_host_folder(const char *system_info, const char *inventory, const char *usual) {
+        if (system_info || (!inventory && access(QUBESD_SOCKET_INTERNAL, F_OK) == 0))
+                return NULL;
+        return inventory ?: usual;
+}
+
 int policy_system_load_host(const char *system_info, const char *inventory, const char *usual, Diagnostics *reterr,
                             PolicySystem **ret_system) {
-        if (!system_info && !inventory && access(QUBESD_SOCKET_INTERNAL, F_OK) == 0)
-                system_info = QUBESD_SOCKET_INTERNAL;
-        if (system_info)
-                return policy_system_load(system_info, reterr, ret_system);
-        return policy_system_from_inventory(inventory ?: usual, reterr, ret_system);
+        const char *folder = policy_system_host_folder(system_info, inventory, usual);
+
+        if (folder)
+                return policy_system_from_inventory(folder, reterr, ret_system);
+        return policy_system_load(system_info ?: QUBESD_SOCKET_INTERNAL, reterr, ret_system);
 }

@@ -72,6 +72,9 @@ int policy_system_load(const char *path, Diagnostics *reterr, PolicySystem **ret
 int policy_system_load_host(const char *system_info, const char *inventory, const char *usual, Diagnostics *reterr,
                             PolicySystem **ret_system);
 
+/** policy_system_host_folder() - the folder that policy_system_load_host() would read; NULL: none, it would ask elsewhere */
+const char *policy_system_host_folder(const char *system_info, const char *inventory, const char *usual);
+
 /**
  * policy_system_from_inventory() - from a folder of domains (inventory/inventory.h)
  *

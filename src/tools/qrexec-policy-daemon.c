@@ -2,13 +2,16 @@
 /*
  * qrexec-policy-daemon: answers, on sockets, what policy says (policy specification, 5.10, 5.12, 9.2).
  *
- * Each connection is served by a process of its own, which reads one request, answers it and ends: requests do not wait
- * for each other, and what goes wrong in one harms none of the others. Who may connect is decided by the sockets' mode.
+ * A request of the policy socket that is there as soon as its connection, and takes nothing but a decision, is answered at once.
+ * Any other connection is served by a process of its own, which reads one request, answers it and ends: requests do not wait for
+ * each other, nor for a person, and what goes wrong in one harms none of the others. Who may connect is decided by the sockets'
+ * mode.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -23,14 +26,18 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
 #include "policy-tools/agentcall.h"
 #include "policy-tools/handler.h"
+#include "policy-tools/kept.h"
 
 #define DIRECTORIES_MAX 16
+/** How long a request may take to be there at once: its caller connects and writes it, and may be interrupted in between. */
+#define PROMPT_MSEC 5
 /** Requests at a time; more wait in the sockets' backlogs. Each is a process for as long as a decision takes. */
 #define CHILDREN_MAX 64
 /** How long a caller may stay silent in the middle of a request, or not take the answer. */
@@ -56,13 +63,22 @@ typedef enum SocketKind {
         _SOCKET_KIND_N,
 } SocketKind;
 
+/** A connection whose request was not looked at yet. */
+typedef struct Waiting {
+        int fd;
+        uint64_t deadline_usec;
+} Waiting;
+
 typedef struct Daemon {
         const char *directories[DIRECTORIES_MAX];
         PolicyHandler handler;
+        PolicyKept *kept;
         const char *paths[_SOCKET_KIND_N];
         int fds[_SOCKET_KIND_N];
         int signal_fd;
         size_t n_children;
+        Waiting waiting[CHILDREN_MAX]; /* the oldest first */
+        size_t n_waiting;
         bool wants_help;
 } Daemon;
 
@@ -140,6 +156,7 @@ static int serve(const Daemon *daemon, SocketKind kind, int fd) {
             setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
                 return STATUS_FAILED;
         n = receive(kind, fd, buffer, n_max);
+        policy_kept_check(daemon->kept);
         r = answer(daemon, kind, buffer, n, &text);
         if (r < 0)
                 return STATUS_FAILED;
@@ -157,21 +174,80 @@ static void unblock_signals(void) {
         sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Return: 0 in the parent; in the child *@ret_status is what it leaves with, and 1 is returned */
-static int take(Daemon *daemon, SocketKind kind, int *ret_status) {
-        _cleanup_fd_ int fd = accept4(daemon->fds[kind], NULL, NULL, SOCK_CLOEXEC);
+/* Decide here and now, if the whole request is there and needs nothing else. Return: was it? */
+static bool answer_at_once(Daemon *daemon, int fd) {
+        char buffer[PIPE_BUF], error[POLICY_REQUEST_ERROR_MAX] = "";
+        _cleanup_free_ char *text = NULL;
+        PolicySocketRequest request;
+        ssize_t n;
+
+        n = recv(fd, buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT);
+        if (n <= 0 || !policy_socket_request_is_complete(buffer, (size_t)n) ||
+            policy_socket_request_parse(buffer, (size_t)n, &request, error) ||
+            !policy_handle_is_quick(&daemon->handler, &request))
+                return false;
+        (void)recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+        if (policy_handle(&daemon->handler, &request, &text) >= 0 && text)
+                (void)send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+        return true;
+}
+
+/* Return: 0 in the parent; in the child *@ret_status is what it leaves with, and 1 is returned. @fd: taken */
+static int serve_in_child(Daemon *daemon, SocketKind kind, int taken_fd, int *ret_status) {
+        _cleanup_fd_ int fd = taken_fd;
         pid_t pid;
 
-        if (fd < 0)
-                return 0; /* gone again, or no descriptors: the next one is told from this by trying */
+        if (policy_kept_refresh(daemon->kept) < 0)
+                return 0; /* no memory: refused */
         pid = fork();
         if (pid > 0)
                 ++daemon->n_children;
         if (pid != 0)
                 return 0;
+        /* They would not see their end as long as this one waits for a person. */
+        for (size_t i = 0; i < daemon->n_waiting; ++i)
+                fd_close(daemon->waiting[i].fd);
         unblock_signals();
         *ret_status = serve(daemon, kind, fd);
         return 1;
+}
+
+/* Return: as serve_in_child() */
+static int take(Daemon *daemon, SocketKind kind, int *ret_status) {
+        int fd = accept4(daemon->fds[kind], NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0)
+                return 0; /* gone again, or no descriptors: the next one is told from this by trying */
+        if (kind != SOCKET_KIND_POLICY)
+                return serve_in_child(daemon, kind, fd, ret_status);
+        daemon->waiting[daemon->n_waiting++] = (Waiting){ fd, clock_now() + PROMPT_MSEC * USEC_PER_MSEC };
+        return 0;
+}
+
+static void forget_answered(Daemon *daemon) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < daemon->n_waiting; ++i)
+                if (daemon->waiting[i].fd >= 0)
+                        daemon->waiting[n++] = daemon->waiting[i];
+        daemon->n_waiting = n;
+}
+
+/* Those who said something, or did not in time. @polled: those that were waiting then. Return: as serve_in_child() */
+static int look_at_waiting(Daemon *daemon, const struct pollfd *polled, size_t n_polled, int *ret_status) {
+        uint64_t now_usec = clock_now();
+
+        for (size_t i = 0; i < n_polled; ++i) {
+                if (!polled[i].revents && daemon->waiting[i].deadline_usec > now_usec)
+                        continue;
+                if (polled[i].revents && policy_kept_refresh(daemon->kept) == 0 &&
+                    answer_at_once(daemon, daemon->waiting[i].fd))
+                        daemon->waiting[i].fd = fd_close(daemon->waiting[i].fd);
+                else if (serve_in_child(daemon, SOCKET_KIND_POLICY, fd_steal(&daemon->waiting[i].fd), ret_status))
+                        return 1;
+        }
+        forget_answered(daemon);
+        return 0;
 }
 
 static void reap(Daemon *daemon) {
@@ -181,23 +257,33 @@ static void reap(Daemon *daemon) {
 
 static int loop(Daemon *daemon) {
         for (;;) {
-                struct pollfd polled[_SOCKET_KIND_N + 1];
+                struct pollfd polled[_SOCKET_KIND_N + 1 + CHILDREN_MAX];
+                bool is_full = daemon->n_children + daemon->n_waiting >= CHILDREN_MAX;
+                size_t n_waiting = daemon->n_waiting;
                 struct signalfd_siginfo info;
                 int status;
 
                 for (size_t i = 0; i < _SOCKET_KIND_N; ++i)
-                        polled[i] = (struct pollfd){ .fd = daemon->n_children < CHILDREN_MAX ? daemon->fds[i] : -1,
-                                                     .events = POLLIN };
+                        polled[i] = (struct pollfd){ .fd = is_full ? -1 : daemon->fds[i], .events = POLLIN };
                 polled[_SOCKET_KIND_N] = (struct pollfd){ .fd = daemon->signal_fd, .events = POLLIN };
-                if (poll(polled, ARRAY_SIZE(polled), -1) < 0 && errno != EINTR)
-                        return error_origin(-errno);
+                for (size_t i = 0; i < n_waiting; ++i)
+                        polled[_SOCKET_KIND_N + 1 + i] =
+                                (struct pollfd){ .fd = daemon->waiting[i].fd, .events = POLLIN };
+                if (poll(polled, _SOCKET_KIND_N + 1 + n_waiting, n_waiting > 0 ? PROMPT_MSEC : -1) < 0) {
+                        if (errno != EINTR)
+                                return error_origin(-errno);
+                        continue;
+                }
                 if (polled[_SOCKET_KIND_N].revents) {
                         if (read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGCHLD)
                                 return STATUS_DONE;
                         reap(daemon);
                 }
+                if (look_at_waiting(daemon, polled + _SOCKET_KIND_N + 1, n_waiting, &status))
+                        return status;
                 for (size_t i = 0; i < _SOCKET_KIND_N; ++i)
-                        if (polled[i].revents && take(daemon, (SocketKind)i, &status))
+                        if (polled[i].revents && daemon->n_children + daemon->n_waiting < CHILDREN_MAX &&
+                            take(daemon, (SocketKind)i, &status))
                                 return status;
         }
 }
@@ -259,7 +345,8 @@ static int run(Daemon *daemon) {
         if (daemon->signal_fd < 0)
                 return error_origin(-errno);
         umask(007);
-        r = change_group();
+        r = policy_kept_new(&daemon->handler, &daemon->kept);
+        r = r ?: change_group();
         r = r ?: open_sockets(daemon);
         r = r ?: drop_privilege();
         if (r == 0)
@@ -354,6 +441,7 @@ int main(int argc, char **argv) {
         if (daemon.handler.n_directories == 0)
                 daemon.handler.n_directories = 2;
         status = run(&daemon);
+        policy_kept_free(daemon.kept);
         for (size_t i = 0; i < _SOCKET_KIND_N; ++i)
                 fd_close(daemon.fds[i]);
         fd_close(daemon.signal_fd);

@@ -5,6 +5,7 @@ import grp
 import json
 import os
 import pwd
+import shutil
 import signal
 import socket
 import stat
@@ -82,6 +83,32 @@ def test_answers(daemon):
     assert ask(SOCKETS[1], evaluate) == b"result=allow\n"
     assert ask(SOCKETS[2], evaluate.replace(b"Simple", b"GUI")) == b"result=allow\n"
     assert ask(SOCKETS[2], evaluate) == b""
+
+
+def test_what_was_saved_decides_the_next_request(daemon, world):
+    """Policy and domains are kept between requests; a change counts at once, also for one who has connected already."""
+    allow, deny = "my.Go * work vault allow user=keys\n", "my.Go * work vault deny\n"
+    for _ in range(10):
+        world.set_policy(deny)
+        assert ask(SOCKETS[0], REQUEST) == b"result=deny"
+        world.set_policy(allow)
+        assert b"result=allow" in ask(SOCKETS[0], REQUEST)
+    with socket.socket(socket.AF_UNIX) as early:
+        early.settimeout(20)
+        early.connect(SOCKETS[0])
+        assert b"result=allow" in ask(SOCKETS[0], REQUEST)  # its process is there by now
+        world.set_policy(deny)
+        assert ask(SOCKETS[0], REQUEST) == b"result=deny"
+        early.sendall(REQUEST)
+        assert early.recv(4096) == b"result=deny"
+    world.set_policy(allow)
+    shutil.move("/etc/qubes/domains.d/vault.conf", "/run/test")
+    assert ask(SOCKETS[0], REQUEST) == b"result=deny"
+    world.set_policy("junk\n")
+    assert ask(SOCKETS[0], REQUEST) == b"result=deny"
+    shutil.move("/run/test/vault.conf", "/etc/qubes/domains.d")
+    world.set_policy(allow)
+    assert b"result=allow" in ask(SOCKETS[0], REQUEST)
 
 
 class Agent:
