@@ -23,6 +23,8 @@ from streams import PEER_ROUNDS, Stream, bare, measure, peers, reader, writer
 from table import Section, rounds_median, rounds_ratio
 
 DAEMON = "/usr/sbin/qrexec-daemon"
+# What the agent becomes where there is a VCHAN_DOMAIN, and what its handlers are.
+VCHAN_AGENT = AGENT + "-vchan"
 POLICY_DAEMON = "/usr/lib/qubes/qrexec-policy-daemon"
 POLICY_SOCKET = "/run/qubes/policy.sock"
 SOCKETS = "/run/bench/vchan"
@@ -98,7 +100,7 @@ class Domains:
         except BaseException:
             self.__exit__()
             raise
-        self.agents = set(pids(AGENT, self.uid))
+        self.agents = set(pids(VCHAN_AGENT, self.uid))
         return self
 
     def _start(self, command, path, **options):
@@ -120,7 +122,7 @@ class Domains:
 
     def handlers(self):
         """The processes that carry calls into vault."""
-        return set(pids(AGENT, self.uid)) - self.agents
+        return set(pids(VCHAN_AGENT, self.uid)) - self.agents
 
     @contextlib.contextmanager
     def slow(self):
