@@ -50,6 +50,8 @@ typedef struct Filter {
         size_t n_request;             /* the frame that is being handled, at the start of client_in */
         uint64_t active_usec;         /* when the client last wanted or got something */
         uint64_t agent_deadline_usec; /* while the agent owes an answer */
+        bool has_notice;
+        char notice[SSH_RECORD_SIZE];
         Input client_in, agent_in;
         Output client_out, agent_out;
 } Filter;
@@ -75,18 +77,25 @@ static SshConsentResult on_consent(void *userdata, const SshUse *use) {
         return ssh_consent_start(&filter->consent, use);
 }
 
+/* Tell of a use, when the client has its answer: it does not wait for two more processes. */
+static void send_notice(Filter *filter) {
+        if (filter->has_notice)
+                ssh_helper_notify(filter->setup.helper, filter->notice);
+        filter->has_notice = false;
+}
+
 static void on_notify(void *userdata, const SshUse *use, SshWhy why) {
         static const SshRate refusals = { 1, REFUSAL_NOTICE_SEC };
         Filter *filter = userdata;
-        char record[SSH_RECORD_SIZE];
 
         if (why == SSH_WHY_RATE && !filter->rate_tell)
                 return;
         if (why != SSH_WHY_NONE &&
             ssh_state_count(filter->setup.state, use->rules->source, NULL, "refused", refusals, NULL))
                 return;
-        ssh_use_record(use, why, 0, record);
-        ssh_helper_notify(filter->setup.helper, record);
+        send_notice(filter);
+        ssh_use_record(use, why, 0, filter->notice);
+        filter->has_notice = true;
 }
 
 static const SshSessionOps filter_ops = {
@@ -344,6 +353,8 @@ static int turn(Filter *filter) {
                 end(filter, SSH_FILTER_EXIT_DONE);
                 return 0;
         }
+        if (filter->client_out.n == 0)
+                send_notice(filter);
         r = on_consent_event(filter);
         if (!r && fds[POLL_AGENT].revents)
                 r = on_agent(filter, fds[POLL_AGENT].revents);
@@ -382,6 +393,7 @@ int ssh_filter_run(const SshFilterSetup *setup) {
                          filter.client_out.data);
         while (!r && !(filter.ends && filter.client_out.n == 0))
                 r = turn(&filter);
+        send_notice(&filter);
         ssh_consent_deinit(&filter.consent);
         log_close(&filter);
         ssh_session_deinit(&filter.session);

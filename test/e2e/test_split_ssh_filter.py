@@ -926,6 +926,11 @@ def test_C11_client_gone(vault):
     vault.wait(lambda: not os.path.exists("/proc/" + vault.read("helper.pid").strip()))
 
 
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return file.read().split()
+
+
 def test_C11_client_gone_while_another_is_asked(vault):
     """Who waits for his turn is not asked any more either, and takes nobody else's."""
     vault.policy("key = <priv>", confirm="ask")
@@ -935,6 +940,7 @@ def test_C11_client_gone_while_another_is_asked(vault):
     second = vault.start_command(*vault.ssh_command("b", "true"))
     vault.wait(lambda: len(vault.events("bind")) == 2)
     waiting = vault.last_filter()
+    vault.wait(lambda: children(waiting.pid))  # the one that waits for the lock
     second.kill()
     second.wait()
     assert waiting.wait(TIMEOUT) == 0
