@@ -114,8 +114,8 @@ static void input_drop(Input *input, size_t n) {
         input->n -= n;
 }
 
-/* Return: 0: it ended or broke; else bytes were added, or none are there. */
-static int input_read(Input *input, int fd) {
+/* Return: false: it ended or broke; else bytes were added, or none are there. */
+static bool input_read(Input *input, int fd) {
         ssize_t n = read(fd, input->data + input->n, sizeof(input->data) - input->n);
 
         if (n > 0)
@@ -123,8 +123,8 @@ static int input_read(Input *input, int fd) {
         return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* Return: 0: it cannot be sent; else some was, or has to wait. */
-static int output_write(Output *output, int fd) {
+/* Return: false: it cannot be sent; else some was, or has to wait. */
+static bool output_write(Output *output, int fd) {
         size_t n_left = output->n - output->n_sent;
         ssize_t n = send(fd, output->data + output->n_sent, n_left, MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -135,7 +135,7 @@ static int output_write(Output *output, int fd) {
         output->n_sent += (size_t)n;
         if (output->n_sent == output->n)
                 output->n = output->n_sent = 0;
-        return 1;
+        return true;
 }
 
 /* ---- the machine ---- */
@@ -327,14 +327,14 @@ static void prepare_poll(const Filter *filter, struct pollfd fds[static _POLL_N]
                 fds[POLL_CLIENT_IN].fd = fds[POLL_AGENT].fd = -1;
 }
 
-/* Return: 0: nobody reads what we write. */
-static int on_client_out(Filter *filter, short revents) {
+/* Return: false: nobody reads what we write. */
+static bool on_client_out(Filter *filter, short revents) {
         /* A socket that is shut down for reading only says POLLHUP when it is gone as a whole. */
         if (revents & (POLLERR | POLLHUP | POLLNVAL))
-                return 0;
+                return false;
         if (filter->client_out.n > 0 && (revents & POLLOUT))
                 return output_write(&filter->client_out, filter->setup.out_fd);
-        return 1;
+        return true;
 }
 
 static int turn(Filter *filter) {
@@ -383,19 +383,21 @@ static void log_close(const Filter *filter) {
 
 int ssh_filter_run(const SshFilterSetup *setup) {
         /* A megabyte, of which only what is used takes memory. */
-        static Filter filter;
+        _cleanup_free_ Filter *filter = calloc(1, sizeof(*filter));
         int r = 0;
 
-        filter.setup = *setup;
-        filter.active_usec = clock_now();
-        ssh_consent_init(&filter.consent, setup->state, setup->helper);
-        ssh_session_init(&filter.session, setup->rules, &filter_ops, &filter, filter.agent_out.data,
-                         filter.client_out.data);
-        while (!r && !(filter.ends && filter.client_out.n == 0))
-                r = turn(&filter);
-        send_notice(&filter);
-        ssh_consent_deinit(&filter.consent);
-        log_close(&filter);
-        ssh_session_deinit(&filter.session);
-        return r ? error_trace(r) : (int)filter.status;
+        if (!filter)
+                return error_origin(-ENOMEM);
+        filter->setup = *setup;
+        filter->active_usec = clock_now();
+        ssh_consent_init(&filter->consent, setup->state, setup->helper);
+        ssh_session_init(&filter->session, setup->rules, &filter_ops, filter, filter->agent_out.data,
+                         filter->client_out.data);
+        while (!r && !(filter->ends && filter->client_out.n == 0))
+                r = turn(filter);
+        send_notice(filter);
+        ssh_consent_deinit(&filter->consent);
+        log_close(filter);
+        ssh_session_deinit(&filter->session);
+        return r ? error_trace(r) : (int)filter->status;
 }

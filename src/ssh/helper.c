@@ -157,7 +157,7 @@ void ssh_helper_kill(SshHelper *helper) {
 
 /* Waits for a helper in our place, and kills it when its time is over. */
 static _Noreturn void watch(const char *program, const char *record) {
-        static SshHelper helper;
+        SshHelper helper = SSH_HELPER_INIT;
         uint64_t deadline_usec = clock_now() + NOTIFY_SEC * USEC_PER_SEC;
         int status;
 
@@ -166,7 +166,6 @@ static _Noreturn void watch(const char *program, const char *record) {
         (void)open("/dev/null", O_RDWR);
         (void)open("/dev/null", O_RDWR);
         (void)open("/dev/null", O_RDWR);
-        helper = SSH_HELPER_INIT;
         (void)snprintf(helper.record, sizeof(helper.record), "%s", record);
         if (ssh_helper_start(&helper, program, "notify"))
                 _exit(1);

@@ -103,7 +103,7 @@ int ssh_state_ask_lock(const SshState *state, const char *source, int *ret_fd) {
 /* A window's file, open and locked until it is closed; what it says. A malformed one is as full as @rate lets it be. */
 static int load_window(const SshState *state, const char *source, const char *agent, const char *name, SshRate rate,
                        uint64_t now_usec, SshWindow *ret_window) {
-        static char text[SSH_WINDOW_TEXT_MAX + 1];
+        char text[SSH_WINDOW_TEXT_MAX + 1];
         _cleanup_fd_ int fd = -1;
         char path[NAME_SIZE];
         ssize_t n;
@@ -122,7 +122,7 @@ static int load_window(const SshState *state, const char *source, const char *ag
 
 /* Cut short by a crash it is malformed, and so full: no use is forgotten. */
 static int store_window(const SshState *state, int fd, const SshWindow *window) {
-        static char text[SSH_WINDOW_TEXT_MAX];
+        char text[SSH_WINDOW_TEXT_MAX];
         size_t n = ssh_window_format(window, state->boot_id, text);
 
         if (pwrite(fd, text, n, 0) != (ssize_t)n || ftruncate(fd, (off_t)n) < 0)
@@ -132,7 +132,7 @@ static int store_window(const SshState *state, int fd, const SshWindow *window) 
 
 int ssh_state_count(const SshState *state, const char *source, const char *agent, const char *name, SshRate rate,
                     bool *ret_tell) {
-        static SshWindow window;
+        SshWindow window;
         uint64_t now_usec = clock_boottime();
         _cleanup_fd_ int fd = -1;
         bool counted, tell = false;
@@ -154,7 +154,7 @@ int ssh_state_count(const SshState *state, const char *source, const char *agent
 
 void ssh_state_deny(const SshState *state, const char *source, const char *agent) {
         static const SshRate one = { 1, 1 };
-        static SshWindow window;
+        SshWindow window;
         uint64_t now_usec = clock_boottime();
         _cleanup_fd_ int fd = -1;
 
@@ -166,7 +166,7 @@ void ssh_state_deny(const SshState *state, const char *source, const char *agent
 
 bool ssh_state_is_denied(const SshState *state, const char *source, const char *agent, unsigned seconds) {
         const SshRate one = { 1, seconds };
-        static SshWindow window;
+        SshWindow window;
         uint64_t now_usec = clock_boottime();
         _cleanup_fd_ int fd = -1;
 
@@ -189,7 +189,7 @@ bool ssh_state_is_granted(const SshState *state, const char *name) {
 }
 
 bool ssh_state_grant(const SshState *state, const char *name, unsigned seconds, const char *record) {
-        static char text[SSH_WINDOW_TEXT_MAX];
+        char text[SSH_WINDOW_TEXT_MAX];
         size_t n = ssh_grant_format(state->boot_id, clock_boottime(), seconds, text);
         char record_name[SHA256_TEXT_SIZE + sizeof(".record")];
 
