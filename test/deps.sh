@@ -30,7 +30,7 @@ if [ "${1-}" = --check ]; then
 fi
 case ${1-} in
 '') wanted="$build $world $check $person" ;;
-demo) wanted="$build $world" ;;
+demo) wanted="$build $world openssh-client openssh-server" ;;
 bench) wanted="$bench" ;;
 guest) wanted="qemu-system-x86 debootstrap e2fsprogs debhelper dh-apparmor dpkg-dev libgtk-3-dev" ;;
 cross) wanted="meson ninja-build pkg-config gcc-aarch64-linux-gnu qemu-user-static debootstrap" ;;

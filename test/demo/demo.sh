@@ -126,6 +126,7 @@ demo.Vault      *  vault  work   allow
 demo.Nowhere    *  work   vault  allow
 demo.Chat       *  work   vault  allow
 demo.Count      *  work   vault  allow
+qubes.SshAgent  +work  work  vault  allow
 POLICY
 
         say 'A service is a program: standard input, standard output, and the name of who called'
@@ -206,6 +207,7 @@ steps() {
 
         stream_much
         watch_a_call
+        use_a_key
 
         say 'The audit: who called what, which line of the policy decided, and how it ended'
         must root 'qair log --domain=work'
@@ -255,6 +257,53 @@ watch_a_call() {
         good 'it is over, and its caller knows'
 }
 
+# A server to log in to: its account takes the key on standard input.
+start_server() {
+        local folder=/run/demo-ssh
+
+        mkdir -p "$folder" /run/sshd
+        forget_account server
+        useradd --create-home --shell /bin/sh --password '*' server
+        cat >"$folder/authorized"
+        ssh-keygen -q -t ed25519 -N '' -f "$folder/host"
+        printf '%s\n' 'Port 2222' 'ListenAddress 127.0.0.1' "HostKey $folder/host" 'PidFile none' 'UsePAM no' \
+                "AuthorizedKeysFile $folder/authorized" 'StrictModes no' >"$folder/sshd_config"
+        echo "[127.0.0.1]:2222 $(cat "$folder/host.pub")" >"$folder/known_hosts"
+        printf '%s\n' 'Host server' 'HostName 127.0.0.1' 'Port 2222' 'User server' 'BatchMode yes' 'LogLevel ERROR' \
+                "UserKnownHostsFile $folder/known_hosts" >"$folder/config"
+        /usr/sbin/sshd -f "$folder/sshd_config"
+}
+
+use_a_key() {
+        local socket='export SSH_AUTH_SOCK=/run/user/$(id -u)/ssh/S.ssh-agent'
+
+        if ! command -v sshd >/dev/null && [ ! -x /usr/sbin/sshd ]; then
+                say 'SSH keys in the vault: left out, for OpenSSH is not installed here'
+                return
+        fi
+        say 'An SSH key that the vault has, and work uses: the vault runs an agent, and says what may be done with it'
+        quietly vault 'split-ssh start work 2>&1'
+        must vault "ssh-keygen -q -t ed25519 -N '' -C 'key of the vault' -f ~/.ssh/identities.d/work/id"
+        quietly vault 'split-ssh add work 2>&1'
+        tell /etc/split-ssh/filter.conf 0644 <<'FILTER'
+[source work]
+confirm = never
+sign = auth
+FILTER
+        must work 'split-ssh forward --background --service qubes.SshAgent+work --target vault'
+        must work "$socket; ssh-add -L"
+        [[ $output == *'key of the vault' ]] || wrong 'this is not the key'
+        start_server <<<"$output"
+        good 'work sees the public half'
+        must work "$socket; ssh -F /run/demo-ssh/config server 'echo I am \$(id -un), and who called had a key'"
+        [ "$output" = 'I am server, and who called had a key' ] || wrong 'this is no login'
+        good 'work logged in, with a signature of the vault'
+        show work "$socket; ssh-add -D"
+        [[ $output == *'Failed to remove all identities.'* ]] || wrong 'this should have been refused'
+        must vault 'split-ssh list work'
+        good 'the agent still has it; a plain bridge to an agent would have lost it'
+}
+
 closing_words() {
         cat <<'WORDS'
 
@@ -263,6 +312,7 @@ All as it should be. Everything that you saw happened in a private world, which 
 What to try next:
     make demo-shell      the same world, and a shell as the domain work
     make check           the tests, which end in: N passed, N failed
+    doc/split-ssh.md     the SSH key of this demo, on a real machine
     README.md            a first call on a real machine, in five commands
 WORDS
 }

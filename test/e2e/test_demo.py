@@ -27,8 +27,9 @@ def test_demo():
     """It checks each of its steps itself; this sees that it took them all."""
     result = demo(stdin=subprocess.DEVNULL)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("\n  ok: ") == 9
+    assert result.stdout.count("\n  ok: ") == 12
     assert result.stdout.count("\n4294967296\n  ") == 2 and "% of the speed of a plain pipe" in result.stdout
+    assert "\nFailed to remove all identities.\n" in result.stdout
     assert result.stdout.endswith("in five commands\n")
 
 
