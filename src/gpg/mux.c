@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -44,6 +45,7 @@ struct GpgMux {
         uint8_t in[IN_MAX];
         size_t n_in, in_at;    /* read, and used */
         GpgFrameEvent pending; /* data that a sink has still to take; NONE: nothing */
+        GpgFrameEvent ahead;   /* decoded behind them, and still to come */
         uint8_t out[SLOTS * SLOT_SIZE];
         size_t n_out, out_at; /* to be sent, and sent */
 };
@@ -71,7 +73,7 @@ int gpg_mux_new(int in_fd, int out_fd, const GpgFds *sources, const GpgFds *sink
         mux->n_sinks = sinks->n;
         mux->decoder = (GpgFrameDecoder){ .n_indexes = sinks->n };
         mux->n_in = mux->in_at = mux->n_out = mux->out_at = 0;
-        mux->pending = (GpgFrameEvent){};
+        mux->pending = mux->ahead = (GpgFrameEvent){};
         for (size_t i = 0; i < sources->n; ++i)
                 mux->sources[i] = sources->fds[i];
         for (size_t i = 0; i < sinks->n; ++i)
@@ -159,11 +161,11 @@ static ssize_t write_sink(const Sink *sink, const uint8_t *data, size_t n) {
                         errno = EAGAIN;
                         return -1;
                 }
-                break;
+                return write(sink->fd, data, n < SINK_CHUNK ? n : SINK_CHUNK);
         case SINK_KIND_READY:
                 break;
         }
-        return write(sink->fd, data, n < SINK_CHUNK ? n : SINK_CHUNK);
+        return write(sink->fd, data, n);
 }
 
 /* Return: whether all of the pending data have been taken, or dropped. */
@@ -188,33 +190,71 @@ static bool feed_sink(GpgMux *mux) {
         return true;
 }
 
+/* What comes next of what was read. Return: 0 or GPG_MUX_E_PROTOCOL. */
+static int next_event(GpgMux *mux, GpgFrameEvent *ret_event) {
+        size_t n_used;
+
+        if (mux->ahead.kind != GPG_FRAME_EVENT_NONE) {
+                *ret_event = mux->ahead;
+                mux->ahead = (GpgFrameEvent){};
+                return 0;
+        }
+        if (gpg_frame_decode(&mux->decoder, mux->in + mux->in_at, mux->n_in - mux->in_at, &n_used, ret_event))
+                return GPG_MUX_E_PROTOCOL;
+        mux->in_at += n_used;
+        return 0;
+}
+
+/* A frame holds little: the data of those that follow for the same sink are moved up, so that one write takes all. */
+static int gather(GpgMux *mux) {
+        uint8_t *end = mux->in + (mux->pending.data - mux->in) + mux->pending.n;
+        int r;
+
+        while (mux->ahead.kind == GPG_FRAME_EVENT_NONE && mux->in_at < mux->n_in) {
+                GpgFrameEvent event;
+
+                r = next_event(mux, &event);
+                if (r)
+                        return r;
+                if (event.kind != GPG_FRAME_EVENT_DATA || event.index != mux->pending.index) {
+                        mux->ahead = event;
+                        continue;
+                }
+                memmove(end, event.data, event.n);
+                end += event.n;
+                mux->pending.n += event.n;
+        }
+        return 0;
+}
+
 /* Everything that was read, as far as the sinks take it. */
 static int dispatch(GpgMux *mux, bool *ret_exited, uint8_t *ret_status) {
-        while (mux->pending.kind == GPG_FRAME_EVENT_NONE || feed_sink(mux)) {
-                size_t n_used;
+        int r = 0;
 
-                if (gpg_frame_decode(&mux->decoder, mux->in + mux->in_at, mux->n_in - mux->in_at, &n_used,
-                                     &mux->pending))
-                        return GPG_MUX_E_PROTOCOL;
-                mux->in_at += n_used;
-                switch (mux->pending.kind) {
-                case GPG_FRAME_EVENT_NONE:
-                        if (mux->in_at == mux->n_in)
-                                return 0;
+        while (!r && (mux->pending.kind == GPG_FRAME_EVENT_NONE || feed_sink(mux))) {
+                GpgFrameEvent event;
+
+                r = next_event(mux, &event);
+                if (r)
                         break;
+                switch (event.kind) {
+                case GPG_FRAME_EVENT_NONE:
+                        return 0;
                 case GPG_FRAME_EVENT_DATA:
+                        mux->pending = event;
+                        if (mux->sinks[event.index].kind == SINK_KIND_READY)
+                                r = gather(mux);
                         break;
                 case GPG_FRAME_EVENT_END:
-                        mux->sinks[mux->pending.index].fd = fd_close(mux->sinks[mux->pending.index].fd);
-                        mux->pending = (GpgFrameEvent){};
+                        mux->sinks[event.index].fd = fd_close(mux->sinks[event.index].fd);
                         break;
                 case GPG_FRAME_EVENT_EXIT:
                         *ret_exited = true;
-                        *ret_status = mux->pending.status;
+                        *ret_status = event.status;
                         return 0;
                 }
         }
-        return 0;
+        return r;
 }
 
 /* Return: 0, or what the end of the stream means. */
