@@ -18,7 +18,7 @@ world='mount util-linux bsdutils iproute2 procps passwd libpam-modules libpam-ru
 # gnupg: what signs with keys of another domain, and another agent that has them.
 # softhsm2 and opensc: keys on a token. systemd: systemd-socket-activate, which needs no systemd to run.
 check='clang libclang-rt-dev llvm clang-format python3-pytest strace bubblewrap socat openssh-client openssh-server nftables
-        graphviz git gnupg softhsm2 opensc systemd'
+        graphviz git gnupg python3-gpg softhsm2 opensc systemd'
 # Terminals and desktops with a person in front of them; without, their tests are skipped, and no window is built.
 person='tmux xvfb xdotool openbox x11-utils dbus dunst libnotify-bin zenity imagemagick libgtk-3-dev at-spi2-core gir1.2-atspi-2.0 python3-gi'
 bench='gnupg socat s6 execline sudo openssh-client openssh-server strace'

@@ -102,6 +102,21 @@ static bool is_shipped(const char *path) {
         return false;
 }
 
+/* Services that run a program of another package, once somebody may call them. */
+static int check_needed(Doctor *doctor, const char *path, const char *name) {
+        static const char gnupg[] = "/usr/bin/gpg";
+        char *command;
+
+        if (strncmp(name, "qubes.Gpg", strlen("qubes.Gpg")) != 0 || access(gnupg, X_OK) == 0 || !doctor->policy ||
+            !is_callable(doctor->policy, name) || !is_shipped(path))
+                return 0;
+        command = strdup("apt-get install gnupg");
+        if (!command)
+                return error_origin(-ENOMEM);
+        return report_add(doctor->report, FINDING_WARNING, "services", command, "%s: needs %s, which is not there",
+                          ESCAPED(path, strlen(path)), gnupg);
+}
+
 static int check_callable(Doctor *doctor, const char *path, const char *name) {
         size_t n_service = strcspn(name, "+");
         _cleanup_free_ char *service = strndup(name, n_service);
@@ -145,7 +160,10 @@ static int check_service(Doctor *doctor, const char *path, const char *name, boo
                         return r;
         }
         r = seen_add(seen, name);
-        return r == 0 ? check_callable(doctor, path, name) : r < 0 ? r : 0;
+        if (r)
+                return r < 0 ? r : 0;
+        r = check_callable(doctor, path, name);
+        return r ?: check_needed(doctor, path, name);
 }
 
 static int check_folder(Doctor *doctor, const char *folder, bool is_private, Seen *seen) {

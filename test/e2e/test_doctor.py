@@ -167,6 +167,19 @@ def test_of_a_very_broken_policy_the_first_errors_are_shown(host):
     host.set_policy(POLICY)
 
 
+def test_gnupg_is_needed_once_somebody_may_call(host):
+    os.rename("/usr/bin/gpg", "/usr/bin/gpg.away")
+    try:
+        assert findings() == []
+        host.set_policy(POLICY + "qubes.Gpg  *  work  vault  allow\n")
+        (finding,) = findings()
+        assert finding["level"] == "warning" and "/etc/qubes-rpc/qubes.Gpg: needs /usr/bin/gpg" in finding["text"]
+        assert finding["command"] == "apt-get install gnupg"
+    finally:
+        os.rename("/usr/bin/gpg.away", "/usr/bin/gpg")
+    assert findings() == []
+
+
 def test_a_service_that_nobody_may_call_is_a_note(host):
     host.add_service("my.New", "echo new")
     (finding,) = findings()

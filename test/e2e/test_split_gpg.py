@@ -675,3 +675,76 @@ def test_completion_offers_the_table(host):
         table = file.read()
     allowed = set(re.findall(r'^ +(?:PLAIN|LETTER|VALUE|BOTH|COMMAND|FD|LIST)\("([a-z0-9-]+)"', table, re.M)) | {"output"}
     assert offered == allowed and len(offered) == 96
+
+
+# Programs that run gpg by themselves
+
+MESSAGE = "Hello Bob,\nthis is a mail.\n"
+
+MAIL = [
+    # What mutt's own gpg.rc says, with our program's name.
+    ("mutt-sign", "w --no-verbose --batch --quiet --output - --armor --textmode --detach-sign -u user@localhost m.txt >m.sig",
+     "w --no-verbose --quiet --batch --output - --verify m.sig m.txt", "Good signature"),
+    ("mutt-clearsign", "w --no-verbose --batch --quiet --output - --armor --textmode --clearsign -u user@localhost m.txt >m.asc",
+     "w --status-fd=2 --no-verbose --quiet --batch --output - m.asc", "[GNUPG:] GOODSIG"),
+    ("mutt-encrypt", "w --batch --quiet --no-verbose --output - --textmode --encrypt --always-trust -r user@localhost -- m.txt >m.gpg",
+     "w --status-fd=2 --no-verbose --quiet --batch --output - --decrypt m.gpg", "[GNUPG:] DECRYPTION_OKAY"),
+    # And gpgme's, for programs built on it; the descriptors are what it would pass.
+    ("gpgme-sign", "w --enable-special-filenames --batch --no-sk-comments --lc-messages C --lc-ctype C --status-fd 5 --no-tty "
+     "--charset utf8 --enable-progress-filter --exit-on-status-write-error --display :0 --ttyname /dev/pts/0 --ttytype xterm "
+     "--logger-fd 6 --sign --detach --armor -u user@localhost -- '-&7' 5>st 6>log 7<m.txt >m.sig && grep -q SIG_CREATED st",
+     "w --enable-special-filenames --batch --no-sk-comments --status-fd 5 --no-tty --charset utf8 --enable-progress-filter "
+     "--exit-on-status-write-error --logger-fd 6 --verify -- '-&8' '-&7' 5>&2 6>log 7<m.txt 8<m.sig", "[GNUPG:] GOODSIG"),
+    ("gpgme-list", "w --batch --no-sk-comments --status-fd 5 --no-tty --charset utf8 --with-colons --fixed-list-mode "
+     "--with-fingerprint --with-fingerprint --with-keygrip --list-options show-sig-subpackets=\\\"20,26\\\" --list-sigs -- "
+     "user@localhost 5>st | grep -q ^uid:", "true", ""),
+]
+
+
+@pytest.mark.parametrize("first, second, told", [row[1:] for row in MAIL], ids=[row[0] for row in MAIL])
+def test_mail_readers(host, first, second, told):
+    with open("/home/work/m.txt", "w") as file:
+        file.write(MESSAGE)
+    done = shell(host, first)
+    assert done.returncode == 0, done
+    done = shell(host, second)
+    assert done.returncode == 0 and told in done.stderr, done
+
+
+GPGME = """
+import gpg, sys
+context = gpg.Context(armor=True)
+context.set_engine_info(gpg.constants.PROTOCOL_OpenPGP, "/usr/bin/qubes-gpg-client-wrapper", None)
+(key,) = context.keylist("user@localhost")
+context.signers = [key]
+signature, made = context.sign(b"data", mode=gpg.constants.sig.mode.DETACH)
+_, verified = context.verify(b"data", signature)
+sealed, _, _ = context.encrypt(b"secret", recipients=[key], sign=False, always_trust=True)
+opened, _, _ = context.decrypt(sealed)
+assert opened == b"secret" and verified.signatures[0].fpr == made.signatures[0].fpr
+print(verified.signatures[0].fpr)
+"""
+
+
+def test_gpgme(host):
+    """The library itself, if it is there."""
+    if run(host, ["/usr/bin/python3", "-c", "import gpg"]).returncode != 0:
+        pytest.skip("python3-gpg is not installed")
+    done = run(host, ["/usr/bin/python3", "-c", GPGME])
+    assert done.returncode == 0 and done.stdout.decode().strip() == host.key, done
+
+
+KEYS = [("ed25519", "Key-Type: EDDSA\nKey-Curve: Ed25519\nKey-Usage: sign\nSubkey-Type: ECDH\nSubkey-Curve: Curve25519\n"),
+        ("nistp256", "Key-Type: ECDSA\nKey-Curve: NIST P-256\nKey-Usage: sign\nSubkey-Type: ECDH\nSubkey-Curve: NIST P-256\n"),
+        ("dsa", "Key-Type: DSA\nKey-Length: 2048\nKey-Usage: sign\nSubkey-Type: ELG-E\nSubkey-Length: 2048\n")]
+
+
+@pytest.mark.parametrize("name, kind", KEYS, ids=[row[0] for row in KEYS])
+def test_kinds_of_keys(host, name, kind):
+    made = run_as(host, "vault", ["/usr/bin/gpg", "--batch", "--gen-key"],
+                  ("%%no-protection\n%sName-Email: %s@kinds\n%%commit\n" % (kind, name)).encode())
+    assert made.returncode == 0, made
+    sealed = client(host, "-s", "-e", "-u", name + "@kinds", "-r", name + "@kinds", input=b"data")
+    assert sealed.returncode == 0, sealed
+    opened = client(host, "-d", input=sealed.stdout)
+    assert opened.stdout == b"data" and "Good signature" in opened.stderr, opened
