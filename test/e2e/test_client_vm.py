@@ -717,8 +717,9 @@ def test_host_wait(daemon):
     (["user:true"], 1), (["-d", "work"], 1), (["-d", "work", "a:b", "c"], 1), (["-d", "../work", "a:b"], 1),
     (["-d", "work", "-e", "-l", "true", "a:b"], 1), (["-d", "work", "-w", "x", "a:b"], 1),
     (["-d", "work", "-p", "a", "-p", "b", "a:b"], 2), (["-d", "work", "--use-stdin-socket", "-l", "true", "a:b"], 1),
-    (["-d", "work", "-c", "SOCKET1,a,5", "a:b"], 1), (["-d", "work", "-W", "a:b"], 1), (["-d", "work", "-k", "a:b"], 1),
-    (["-d", "dom0", "DEFAULT:QUBESRPC my.svc+ dom0"], 125), (["-d", "work", "-l", "QUBESRPC a dom0", "a:b"], 125),
+    (["-d", "work", "-c", "SOCKET1,a", "a:b"], 1), (["-d", "work", "-c", "SOCKET1,dom0,5", "a:b"], 1),
+    (["-d", "work", "-c", "SOCKET1,a,5", "-l", "true", "a:b"], 1), (["-d", "work", "-c", "SOCKET1,a,5", "-e", "a:b"], 1),
+    (["-d", "dom0", "DEFAULT:id"], 125), (["-d", "dom0", "-l", "true", "DEFAULT:QUBESRPC my.svc+ dom0"], 125),
     (["-d", "work", "x" * 65527], 1), (["-h"], 0), (["--nonsense"], 0),
 ], ids=lambda value: str(value)[:60])
 def test_host_usage(daemon, args, status):
