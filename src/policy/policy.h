@@ -43,8 +43,9 @@ typedef struct Policy {
         size_t n_rules;
         size_t n_allocated;
         PolicyIndex index;
-        const PolicyAtom **files; /* every file read, once for each time, and every folder that was included, with a slash
-                                     at its end; for whoever watches them */
+        /* Every file read, once for each time, and every folder that was included, with a slash at its end; for whoever
+         * watches them. */
+        const PolicyAtom **files;
         size_t n_files;
         Diagnostics warnings; /* what worked, but should be known */
 } Policy;

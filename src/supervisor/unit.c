@@ -100,7 +100,8 @@ static int unit_on_start_exit(Unit *unit, uint32_t status) {
                 log_info("domain %s: its start command is done: waiting for its agent", unit->name.text);
                 return 0;
         }
-        log_error("domain %s: its start command failed (status %u): what it said is in the log", unit->name.text, status);
+        log_error("domain %s: its start command failed (status %u): what it said is in the log", unit->name.text,
+                  status);
         return unit_tell(unit, SUPERVISE_TYPE_ENDED, status);
 }
 
