@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -83,7 +84,7 @@ class Forwarder:
 
     def __init__(self, world, account):
         # Both homes' sockets are below /run/user, which tells where they are.
-        split_gpg.grant_directory(world, account)
+        split_gpg.grant_directory(account)
         self.path = run_as(world, account, ["/usr/bin/gpgconf", "--list-dirs", "agent-socket"]).stdout.decode().strip()
         run_as(world, account, ["/usr/bin/gpgconf", "--create-socketdir"])
         put(account, ".gnupg/gpg.conf", "no-autostart\n")
@@ -127,7 +128,7 @@ def host(world):
         world.add_domain(name)
     world.set_policy(POLICY)
     world.start()
-    split_gpg.grant_directory(world, "vault")
+    split_gpg.grant_directory("vault")
     configure("[DEFAULT]\nautoaccept = yes\n")
     forwarders = []
 
@@ -262,7 +263,7 @@ def test_a_remembered_yes(host):
     give_public_key(host, "work", fingerprint)
     host.forward()
     encrypted = gpg(host, "work", "--encrypt", "-r", fingerprint, input=b"secret").stdout
-    folder = os.path.join(split_gpg.grant_directory(host, "vault"), "gpg2-PKSIGN")
+    folder = os.path.join(split_gpg.grant_directory("vault"), "gpg2-PKSIGN")
     uid = pwd.getpwnam("vault").pw_uid
     os.makedirs(folder, mode=0o700, exist_ok=True)
     os.chown(folder, uid, uid)
@@ -340,3 +341,25 @@ def test_twenty_at_a_time(host):
     for job in jobs:
         stdout, stderr = job.communicate(b"x", 60)
         assert job.returncode == 0 and stdout, stderr
+
+
+def test_the_documents_lines(world):
+    """doc/split-gpg.md, its second generation, pasted: as root, as vault, as work."""
+    with open(os.path.join(os.path.dirname(__file__), "../../doc/split-gpg.md")) as file:
+        section = file.read().split("## One's own gpg, the vault's keys\n")[1].split("\n## ")[0]
+    root, vault, work = re.findall(r"^```\n(.*?)^```", section, re.M | re.S)
+    for name in ("work", "vault"):
+        world.add_domain(name)
+        split_gpg.grant_directory(name)
+    world.start()
+    for account, text in (("root", root), ("vault", vault)):
+        done = run_as(world, account, ["/bin/bash", "-e", "-c", text])
+        assert done.returncode == 0, done
+    try:
+        process = world.popen_as("work", ["/bin/bash", "-e", "-c", work + "kill %1\n"])
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0 and b"Good signature" in stderr, (stdout, stderr)
+    finally:
+        os.unlink("/tmp/me.gpg")
+        split_gpg.stop_agents(world, "vault")
+        run_as(world, "vault", ["/usr/bin/gpgconf", "--homedir", os.path.join(home_of("vault"), RING), "--kill", "all"])
