@@ -12,7 +12,9 @@ from table import Section, rounds_median, rounds_ratio
 ROUNDS = 12
 CALLS_PER_ROUND = 20
 
-LIBRARY_ROUNDS = 13
+# On which processor the caller is, and with whom, is decided when it starts, and moves the ratio by a fifth.
+LIBRARY_STARTS = 11
+LIBRARY_ROUNDS = 5
 LIBRARY_EACH = 100
 
 CALLERS = (1, 8, 32, 128)
@@ -64,15 +66,26 @@ def call(host):
 def library(host):
     """The same without starting a client: one process calls through libqair, over a connection that it keeps."""
     command = [LIBRARY, str(LIBRARY_ROUNDS), str(LIBRARY_EACH), ECHO_SOCKET, "vault", "test.Echo"]
-    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, **identity("work"))
-    if said.returncode != 0:
-        raise RuntimeError("%s: %s" % (LIBRARY, said.stderr.decode()))
-    report = json.loads(said.stdout)
-    plain, calls = report["plain"][1:], report["call"][1:]  # the first round warms everything up
+    plain, calls = [], []
+    for _ in range(LIBRARY_STARTS):
+        said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, **identity("work"))
+        if said.returncode != 0:
+            raise RuntimeError("%s: %s" % (LIBRARY, said.stderr.decode()))
+        report = json.loads(said.stdout)
+        plain += report["plain"][1:]  # the first round warms everything up
+        calls += report["call"][1:]
     section = Section("library", "A short exchange with a server that runs, from a program that runs", "x plain")
     section.add("plain: connect, header, reply, close", statistics.median(plain), "us", ratio=1.0)
-    ratio = statistics.median(call / one for call, one in zip(calls, plain))
-    section.add("a call through libqair, to the same socket", statistics.median(calls), "us", ratio=ratio, target=("<=", 5))
+    ratios = [call / one for call, one in zip(calls, plain)]
+    low, ratio, high = statistics.quantiles(ratios, n=4)
+    section.add(
+        "a call through libqair, to the same socket",
+        statistics.median(calls),
+        "us",
+        ratio=ratio,
+        target=("<=", 5),
+        note="half of the rounds: %.2f to %.2f" % (low, high),
+    )
     return section
 
 
