@@ -69,7 +69,7 @@ echo qair-check >"$root/etc/hostname"
 : >"$root/etc/machine-id"
 cat >"$root/etc/systemd/system/check.service" <<'UNIT'
 [Unit]
-After=dbus.service systemd-logind.service
+After=dbus.service systemd-logind.service qair.service
 [Service]
 ExecStart=/bin/bash /check/inside.sh
 ExecStopPost=/bin/systemctl --no-block poweroff
