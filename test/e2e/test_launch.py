@@ -132,6 +132,7 @@ def test_a_stop_while_it_has_not_begun(host):
         assert host.qair("domain", "stop", "vault").returncode == 0
         host.manager.is_blocked.set()
         command.communicate(timeout=wire.TIMEOUT_SEC)
+    host.wait_log("domain vault stopped")
     (started,) = host.manager.started
     assert started.wait(wire.TIMEOUT_SEC) is not None
     assert_served(host)
