@@ -39,6 +39,8 @@ def box(world):
     world.set_policy("my.Bert * work box allow user=bert\nmy.Root * work box allow user=root\n"
                      "my.Nobody * work box allow user=who-is-that\nmy.Refused * work box deny\n* * work box allow\n"
                      "* * box work allow\n")
+    with open("/etc/pam.d/qrexec") as file:
+        before = file.read()
     world.write("/etc/pam.d/qrexec", PAM)
     world.write("/run/test/pam-exec", PAM_EXEC, mode=0o755)
     world.write("/run/test/pam-env", "FROM_PAM DEFAULT=yes\n")
@@ -46,7 +48,8 @@ def box(world):
         world.add_service(service, "#!/usr/bin/env sh\n" + WHO)
     world.start()
     start_agent(world)
-    return world
+    yield world
+    world.write("/etc/pam.d/qrexec", before)
 
 
 def start_agent(world):
