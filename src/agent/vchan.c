@@ -22,8 +22,13 @@
 #include "base/log.h"
 #include "wire/trigger.h"
 
-/** Orders taken from the daemon before other events are looked at again; and what came with the last of them. */
+/** Orders taken from the daemon before other events are looked at again; one, if it starts a call, for that takes long. */
 #define VCHAN_AGENT_ORDERS_MAX 64
+/**
+ * Other events that go before an order which came with the one before: ends of calls above all. The daemon has a port for
+ * each call until it hears of the end, and not many.
+ */
+#define VCHAN_AGENT_PUT_OFF_MAX 16
 
 struct VchanAgent {
         const ServiceSettings *settings;
@@ -37,7 +42,9 @@ struct VchanAgent {
         VchanWatch control_watch, signal_watch, session_watch;
         const char *notify; /* NULL once READY=1 was sent */
         bool stopping;
-        uint32_t control_events;                               /* what the control connection is watched for */
+        bool has_orders;         /* there may be some that came with others: no event tells of them */
+        unsigned n_put_off;      /* events that went before them */
+        uint32_t control_events; /* what the control connection is watched for */
         uint8_t trigger[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX]; /* the request in hand */
 };
 
@@ -96,6 +103,8 @@ int vchan_agent_new(const ServiceSettings *settings, const VchanPlace *place, co
         agent->settings = settings;
         agent->place = *place;
         agent->n_controls = 0;
+        agent->has_orders = false;
+        agent->n_put_off = 0;
         agent->signal_fd = -1;
         agent->control_watch = (VchanWatch){ VCHAN_WATCH_KIND_CONTROL };
         agent->signal_watch = (VchanWatch){ VCHAN_WATCH_KIND_SIGNALS };
@@ -320,12 +329,16 @@ static int vchan_agent_on_control(VchanAgent *agent) {
         for (unsigned i = 0; !r && control_is_flushed(&agent->control); ++i) {
                 DaemonOrder order;
 
-                if (i >= VCHAN_AGENT_ORDERS_MAX && !messages_is_pending(&agent->control.messages))
+                agent->has_orders = i >= VCHAN_AGENT_ORDERS_MAX;
+                if (agent->has_orders)
                         return 0;
                 r = control_receive(&agent->control, &order);
                 switch (r) {
                 case 0:
                         r = vchan_agent_on_order(agent, &order);
+                        agent->has_orders = order.type == DAEMON_ORDER_TYPE_EXEC;
+                        if (agent->has_orders)
+                                return r;
                         break;
                 case CONTROL_E_AGAIN:
                         return 0;
@@ -374,6 +387,10 @@ static int vchan_agent_timeout(const VchanAgent *agent) {
         return left_msec < INT_MAX ? (int)left_msec : INT_MAX;
 }
 
+static bool vchan_agent_has_orders(const VchanAgent *agent) {
+        return agent->has_orders && agent->control.state == CONTROL_STATE_UP && control_is_flushed(&agent->control);
+}
+
 /* One event at a time: what it frees cannot have another one behind it. */
 static int vchan_agent_turn(VchanAgent *agent) {
         struct epoll_event event;
@@ -386,10 +403,16 @@ static int vchan_agent_turn(VchanAgent *agent) {
                 r = vchan_agent_watch_control(agent);
         if (r)
                 return r;
-        n = epoll_wait(agent->epoll_fd, &event, 1, vchan_agent_timeout(agent));
+        n = epoll_wait(agent->epoll_fd, &event, 1, vchan_agent_has_orders(agent) ? 0 : vchan_agent_timeout(agent));
         if (n < 0 && errno != EINTR)
                 return error_origin(-errno);
-        return n == 1 ? vchan_agent_on_event(agent, event.data.ptr) : 0;
+        if (n == 1)
+                r = vchan_agent_on_event(agent, event.data.ptr);
+        if (!r && vchan_agent_has_orders(agent) && (n == 0 || ++agent->n_put_off >= VCHAN_AGENT_PUT_OFF_MAX)) {
+                agent->n_put_off = 0;
+                r = vchan_agent_on_control(agent);
+        }
+        return r;
 }
 
 int vchan_agent_run(VchanAgent *agent) {
