@@ -28,9 +28,10 @@ def by_name(table):
 
 
 class Log:
-    """What a program says from now on, in lines."""
+    """What a program says from now on, in lines; BEHIND what it has to say first."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, behind=""):
+        wait_for(lambda: behind in folder.log(), "%r in the log" % behind)
         self.folder, self.start = folder, len(folder.log())
 
     def lines(self):
@@ -66,6 +67,7 @@ def idle_agent():
 @pytest.fixture
 def agent(idle_agent):
     idle_agent.handshake()
+    Log(idle_agent, behind="the daemon is there")
     return idle_agent
 
 
@@ -373,6 +375,7 @@ def idle_daemon():
 @pytest.fixture
 def daemon(idle_daemon):
     idle_daemon.handshake()
+    Log(idle_daemon, behind="can be called")
     return idle_daemon
 
 
@@ -415,7 +418,7 @@ def test_the_daemons_handshake(idle_daemon, case):
 @pytest.mark.parametrize("version, case", DAEMON_MESSAGES, ids=[case.name for _, case in DAEMON_MESSAGES])
 def test_what_an_agent_says(idle_daemon, version, case):
     idle_daemon.handshake(version)
-    log = Log(idle_daemon)
+    log = Log(idle_daemon, behind="can be called")
     say(idle_daemon.agent, case.says)
     check_daemon(idle_daemon, case, log, version)
 
