@@ -24,6 +24,11 @@ int command_reload(int argc, char **argv);
 /** command_forward() - serve a socket here */
 int command_forward(int argc, char **argv);
 
+/** command_grants() - what a person allowed for a while; no words */
+int command_grants(int argc, char **argv);
+/** command_revoke() - take it back; argv[0], if there: only what this source was allowed */
+int command_revoke(int argc, char **argv);
+
 /** command_policy() - what the filter would go by; argv: source, agent */
 int command_policy(int argc, char **argv);
 /** command_log() - what the filter has logged; argv: words for journalctl */

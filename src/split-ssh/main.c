@@ -13,9 +13,9 @@ static const struct {
         int n_min; /* words that it needs */
         CommandRun run;
 } commands[] = {
-        { "add", 1, command_add },     { "forward", 0, command_forward }, { "list", 1, command_list },
-        { "log", 0, command_log },     { "policy", 2, command_policy },   { "reload", 1, command_reload },
-        { "start", 1, command_start },
+        { "add", 1, command_add },       { "forward", 0, command_forward }, { "grants", 0, command_grants },
+        { "list", 1, command_list },     { "log", 0, command_log },         { "policy", 2, command_policy },
+        { "reload", 1, command_reload }, { "revoke", 0, command_revoke },   { "start", 1, command_start },
 };
 
 void command_usage(FILE *stream) {
@@ -28,6 +28,8 @@ void command_usage(FILE *stream) {
                     "  add AGENT ARGUMENT ... run ssh-add with these arguments\n"
                     "  reload AGENT           forget all keys, and load those of the folder\n"
                     "  policy SOURCE AGENT    what the filter lets SOURCE do with AGENT\n"
+                    "  grants                 what you allowed for a while\n"
+                    "  revoke [SOURCE]        ask again: about all, or about SOURCE\n"
                     "  log [ARGUMENT ...]     what was asked for, signed and refused; arguments of journalctl\n"
                     "\n"
                     "In a domain that uses them:\n"

@@ -49,7 +49,7 @@ def host(world):
         ("qrexec-client-vm @d", ["@default", "@dispvm"]),
         ("qrexec-client-vm do", ["dom0"]),
         ("qvm-run v", ["vault", "vault-2"]),
-        ("split-ssh re", ["reload"]),
+        ("split-ssh re", ["reload", "revoke"]),
         ("split-ssh forward --ta", ["--target"]),
         ("split-ssh forward --target v", ["vault", "vault-2"]),
         ("split-ssh forward --service qubes.SshA", ["qubes.SshAgent+"]),

@@ -3,12 +3,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 import wire
-from splitssh import LIBEXEC, SplitSsh, SystemLog
+from splitssh import COMMAND, LIBEXEC, SplitSsh, SystemLog
 from test_desktop import Desktop
 from test_prompts import Terminal, answer
 from world import QAIR
@@ -119,12 +120,33 @@ def test_a_yes_that_holds(keys, terminal):
     assert ended(process) == (0, b"in\n")
     assert keys.ssh("a", "echo", "in").stdout == b"in\n"
     assert [event["consent"] for event in keys.syslog.wait(2, ev="sign")] == ["asked", "grant"]
+    shown = keys.run("vault", COMMAND, "grants").stdout.decode()
+    assert re.fullmatch(r"work +work +(300|2\d\d) s  Log in as server at Server A, with the key id\n", shown), shown
     # Another server is another question.
     process = keys.world.popen_as("work", ["ssh", "-F", keys.folder + "/config", "b", "echo", "in"],
                                   environment={**keys.environment(keys.work), "SSH_AUTH_SOCK": keys.path})
     terminal.wait(r"^  \| Log in as server at unlisted server SHA256:")
     answer(terminal, "n")
     assert ended(process)[0] == 255
+
+
+@needs_tmux
+def test_a_yes_that_is_taken_back(keys, terminal):
+    ask(keys, "grant:300")
+    process = log_in(keys)
+    answer(terminal, "y")
+    assert ended(process) == (0, b"in\n")
+    assert keys.run("vault", COMMAND, "revoke", "other").returncode == 0
+    assert len(keys.run("vault", COMMAND, "grants").stdout.splitlines()) == 1
+    assert keys.run("vault", COMMAND, "revoke", "work").returncode == 0
+    assert keys.run("vault", COMMAND, "grants").stdout == b""
+    assert not os.listdir(keys.agents + "/filter/grants")
+    process = log_in(keys)
+    terminal.wait("^Question 2: work calls")
+    answer(terminal, "y")
+    assert ended(process) == (0, b"in\n")
+    assert keys.run("vault", COMMAND, "revoke").returncode == 0
+    assert keys.run("vault", COMMAND, "grants").stdout == b""
 
 
 @needs_tmux
