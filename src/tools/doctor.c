@@ -13,8 +13,8 @@
 
 /* In the order in which one would mend: what others need comes first. */
 static int (*const checks[])(Doctor *doctor) = {
-        doctor_check_files,    doctor_check_inventory, doctor_check_accounts, doctor_check_pam,     doctor_check_policy,
-        doctor_check_services, doctor_check_kernel,    doctor_check_limits,   doctor_check_running,
+        doctor_check_files,    doctor_check_inventory, doctor_check_accounts, doctor_check_pam,    doctor_check_policy,
+        doctor_check_services, doctor_check_ssh,       doctor_check_kernel,   doctor_check_limits, doctor_check_running,
 };
 
 char *doctor_edit_command(const char *path, unsigned line) {

@@ -100,6 +100,7 @@ int doctor_check_files(Doctor *doctor);
 int doctor_check_pam(Doctor *doctor);
 int doctor_check_policy(Doctor *doctor);
 int doctor_check_services(Doctor *doctor);
+int doctor_check_ssh(Doctor *doctor);
 int doctor_check_kernel(Doctor *doctor);
 int doctor_check_limits(Doctor *doctor);
 int doctor_check_running(Doctor *doctor);

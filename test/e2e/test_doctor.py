@@ -99,6 +99,11 @@ BREAKAGES = {
     "a closed folder of domains": (shell("chmod 0700 /etc/qubes/domains.d"), "error", "domains.d: the broker cannot read it"),
     "a domain that it owns itself": (shell("chown vault /etc/qubes/domains.d/vault.conf"), "error", "vault.conf: belongs to"),
     "a domain that others may write": (shell("chmod o+w /etc/qubes/domains.d/vault.conf"), "error", "vault.conf: .* everybody"),
+    "rules of SSH keys that others may write": (
+        open_file("/etc/split-ssh/filter.d/keys.conf", "[source work]\nkey = *\n", 0o646),
+        "error",
+        "keys.conf: may be written",
+    ),
     "a service that others may write": (shell("chmod o+w /etc/qubes-rpc/qubes.GetDate"), "error", "GetDate: .* everybody"),
     "a link of a domain": (
         shell("ln -s /bin/true /etc/qubes-rpc/my.Open && chown -h vault /etc/qubes-rpc/my.Open"),
@@ -144,6 +149,7 @@ def test_is_found_and_mended(host, name, monkeypatch):
         ("/etc/qubes/policy.d/30-user.policy", POLICY, POLICY + "what is this\n", r"30-user.policy:3: "),
         ("/etc/qubes/domains.d/work.conf", None, "[domain]\nuser = work\nlabel = pink\n", r"work.conf:3: label: 'pink'"),
         ("/etc/qubes/domains.d/work.conf", None, "[domain]\nlabel = red\nuser = root\n", r"work.*root"),
+        ("/etc/split-ssh/filter.conf", "[source work]\n", "[source work]\nkey = *\nconfirm = soon\n", r"filter.conf:3.*confirm"),
     ],
 )
 def test_a_broken_file_is_opened_in_the_editor_where_it_is_broken(host, tmp_path, path, good, bad, text):

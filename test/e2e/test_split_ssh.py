@@ -91,7 +91,6 @@ def blog(keys):
     keys.public = make_gpg_key(keys)
     keys.world.write("/etc/split-ssh/filter.d/blog.conf", example("blog.conf"))
     yield keys
-    os.unlink("/etc/split-ssh/filter.d/blog.conf")
     stop_gpg_agent(keys)
 
 

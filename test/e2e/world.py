@@ -38,7 +38,7 @@ NO_SERVICE = 127
 
 # What test/world/enter installed, as it was.
 INSTALLED = "/run/world/installed"
-CONFIGURATION = ("/etc/qubes", "/etc/qubes-rpc")
+CONFIGURATION = ("/etc/qubes", "/etc/qubes-rpc", "/etc/split-ssh")
 EMPTY = ("/var/log/qubes", "/run/qubes", "/run/qubes-rpc", "/run/user", "/run/test", "/usr/local/etc/qubes-rpc")
 STARTED = "/run/test/started"
 AUDIT = "/var/log/qubes/audit.jsonl"
