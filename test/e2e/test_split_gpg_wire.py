@@ -118,18 +118,22 @@ def test_w1_version(vault):
 
 
 def test_worked_exchange(vault):
-    """6.6, to the byte: -k on an empty keyring, and nothing else is sent."""
+    """6.6, and the example of doc/protocol.md, to the byte: -k on an empty keyring, and nothing else is sent."""
+    with open(os.path.join(os.path.dirname(__file__), "../../doc/protocol.md")) as file:
+        text = file.read().partition("## 15 split-gpg")[2].partition("```\n")[2].partition("```")[0]
+    example = [(line[0], bytes.fromhex(line[2:20])) for line in text.splitlines()]
     home = "/home/vault/empty"
     os.mkdir(home, 0o700)
     os.chown(home, *[os.stat("/home/vault").st_uid] * 2)
     environment = {"GNUPGHOME": home}
     run = split_gpg.run_as(vault, "vault", [GPG, "-k"], environment=environment)
     assert run.returncode == 0, run
-    assert request("-k") == bytes.fromhex("03000000002d6b00") + bytes(1020)
-    status, out, err = exchange(vault, request("-k") + bytes.fromhex("0000000000000000"), environment=environment)
-    ends = [bytes.fromhex("0000000000000000"), bytes.fromhex("0100000000000000")]
-    assert status == 0 and err == "" and out[-8:] == bytes.fromhex("ffffffff00000000"), (status, out, err)
-    assert sorted([out[0:8], out[8:16]]) == ends and len(out) == 24
+    sent = [data for way, data in example if way == ">"]
+    answers = [data for way, data in example if way == "<"]
+    assert request("-k") == sent[0] + bytes(1020) and END == sent[1]
+    status, out, err = exchange(vault, sent[0] + bytes(1020) + sent[1], environment=environment)
+    assert status == 0 and err == "" and out[-8:] == answers[2], (status, out, err)
+    assert sorted([out[0:8], out[8:16]]) == answers[:2] and len(out) == 24
     status, out, _ = exchange(vault, request("-k", "nobody") + END, environment=environment)
     assert status == 0 and out[-8:] == bytes.fromhex("fdffffff00000000")
 
