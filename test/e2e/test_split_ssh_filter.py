@@ -932,6 +932,14 @@ def children(pid):
         return file.read().split()
 
 
+def command_of(pid):
+    try:
+        with open("/proc/%s/cmdline" % pid) as file:
+            return file.read()
+    except OSError:  # it has ended
+        return ""
+
+
 def test_C11_client_gone_while_another_is_asked(vault):
     """Who waits for his turn is not asked any more either, and takes nobody else's."""
     vault.policy("key = <priv>", confirm="ask")
@@ -958,7 +966,7 @@ def test_C11_filter_killed(vault):
     client = vault.start_command(*vault.ssh_command("a", "true"))
     vault.wait(vault.asked)
     helper = int(vault.read("helper.pid"))
-    vault.wait(lambda: children(helper))
+    vault.wait(lambda: any(vault.path("hold") in command_of(pid) for pid in children(helper)))
     vault.last_filter().kill()
     assert client.wait(TIMEOUT) == 255
     vault.wait(lambda: not os.path.exists("/proc/%d" % helper))
