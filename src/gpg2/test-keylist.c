@@ -82,7 +82,7 @@ static void test_parse(void **state) {
 
 static void test_number_of_keys(void **state) {
         static const char key[] = SEC("+") FPR(PRIMARY_FPR) GRP(GRIP("1"));
-        char *text = malloc((KEYLIST_KEYS_MAX + 1) * strlen(key) + 1), *end = text;
+        char *text = malloc((KEYLIST_KEYS_MAX + 2) * strlen(key) + 1), *end = text;
 
         (void)state;
         assert_non_null(text);
