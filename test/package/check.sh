@@ -17,7 +17,7 @@ readme=$here/../../README.md
 
 # What the package depends on and what the check uses, so that installing needs no network.
 rootfs_packages=adduser,apparmor,dbus,libinih1,libjson-c5,libpam-modules,libpam-runtime,libpam-systemd,libseccomp2
-rootfs_packages+=,libsystemd0,passwd,procps,systemd,systemd-sysv
+rootfs_packages+=,libsystemd0,openssh-client,passwd,procps,systemd,systemd-sysv
 
 die() {
         printf 'check-package: %s\n' "$1" >&2
@@ -47,12 +47,12 @@ if [ -z "$deb" ]; then
 fi
 
 rootfs=$CACHE/bookworm
-if [ ! -e "$rootfs/etc/.complete" ]; then
+if [ "$(cat "$rootfs/etc/.complete" 2>/dev/null)" != "$rootfs_packages" ]; then
         echo "== debootstrap (once; $rootfs)"
         rm -rf "$rootfs"
         debootstrap --variant=minbase --include="$rootfs_packages" bookworm "$rootfs" "$MIRROR" \
                 >"$CACHE/logs/debootstrap.log" 2>&1 || die "debootstrap failed: see $CACHE/logs/debootstrap.log"
-        : >"$rootfs/etc/.complete"
+        echo "$rootfs_packages" >"$rootfs/etc/.complete"
 fi
 
 root=$work/root

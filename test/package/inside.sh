@@ -103,12 +103,76 @@ journal_has() {
         journalctl --unit qair --output cat --grep "$1"
 }
 
+journal_of_filter_has() {
+        journalctl --sync
+        split-ssh log --grep "$1"
+}
+
 # The one finding that a container cannot mend: the setting is the host's, and /proc/sys is read-only.
 doctor_is_content() {
         qair doctor
         local findings
         findings=$(qair doctor --json) && return 0
         same sysctl "$(awk -F'"' '$2 == "check" { check = $4 } $2 == "level" && $4 != "note" { print check }' <<<"$findings")"
+}
+
+# systemctl for the service manager of an account.
+user_units() { # ACCOUNT ARGUMENT…
+        as "$1" env XDG_RUNTIME_DIR="/run/user/$(id -u "$1")" systemctl --user "${@:2}"
+}
+
+# The key, through whatever listens at SOCKET as work's agent.
+is_key() { # SOCKET
+        local listed
+        listed=$(as work env SSH_AUTH_SOCK="$1" ssh-add -L) && same "$(cat id.pub)" "$listed"
+}
+
+# The vault's agent is a unit of its own service manager, which starts it with the account.
+ssh_key_in_the_vault() {
+        local folder=/home/vault/.ssh/identities.d/work
+        install -d -m 0700 -o vault -g vault /home/vault/.ssh{,/identities.d{,/work}}
+        ssh-keygen -q -t ed25519 -N '' -C check -f id && install -m 0600 -o vault -g vault id "$folder/id" || return 1
+        rm id
+        loginctl enable-linger vault && loginctl enable-linger work || return 1
+        systemctl start "user@$(id -u vault)" "user@$(id -u work)" || return 1
+        user_units vault enable --now split-ssh-agent@work || return 1
+        printf '%s\n' '[source work]' 'confirm = never' '[agent gpg]' \
+                "socket = /run/user/$(id -u vault)/qubes/split-ssh/work.sock" >/etc/split-ssh/filter.conf
+        echo 'qubes.Ssh * work vault allow
+qubes.SshAgent +work work vault allow' >>/etc/qubes/policy.d/30-user.policy
+        until as vault split-ssh list work; do
+                user_units vault is-active split-ssh-agent@work || return 1
+        done
+}
+
+# The units as people have written them by hand for years, with the link that enables them.
+units_of_old() {
+        mkdir -p /etc/systemd/user/sockets.target.wants
+        printf '%s\n' '[Socket]' 'ListenStream=%t/ssh/S.ssh-agent' 'SocketMode=0600' 'DirectoryMode=0700' 'Accept=true' \
+                '[Install]' 'WantedBy=sockets.target' >/etc/systemd/user/ssh-agent.socket
+        printf '%s\n' '[Service]' 'ExecStart=qrexec-client-vm vault qubes.Ssh' 'StandardInput=socket' \
+                >/etc/systemd/user/ssh-agent@.service
+        ln -s /etc/systemd/user/ssh-agent.socket /etc/systemd/user/sockets.target.wants/
+        systemctl restart "user@$(id -u work)" || return 1
+        is_key "/run/user/$(id -u work)/ssh/S.ssh-agent"
+        local status=$?
+        user_units work stop ssh-agent.socket
+        rm -r /etc/systemd/user/{ssh-agent.socket,ssh-agent@.service,sockets.target.wants}
+        user_units work daemon-reload
+        return "$status"
+}
+
+# Ours: each by itself, and nothing of it fails.
+unit_of_ours() { # UNIT SOCKET
+        user_units work enable --now "$1" || return 1
+        until [ -S "$2" ]; do
+                user_units work is-active "$1" || return 1
+        done
+        is_key "$2" && is_key "$2" && same '' "$(user_units work --failed --no-legend --plain)"
+        local status=$?
+        user_units work disable --now "$1" "${1/.socket/.service}" || true
+        rm -f "$2"
+        return "$status"
 }
 
 first() {
@@ -134,6 +198,18 @@ my.Session * work vault allow' >>/etc/qubes/policy.d/30-user.policy
         check 'a call outlives an upgrade' upgrade_during_a_call
         check 'calls go on after the upgrade' is_date "$(as work qrexec-client-vm vault qubes.GetDate)"
         rm /etc/qubes-rpc/my.*
+
+        check "the vault's SSH agent is a unit of its account" ssh_key_in_the_vault
+        check 'socket units of old' units_of_old
+        install -d -o work -g work /home/work/.config/qubes
+        echo vault >/home/work/.config/qubes/split-ssh-vault
+        socket=/run/user/$(id -u work)/ssh/S.ssh-agent
+        check 'a socket unit with a process for each connection' unit_of_ours qubes-ssh-agent.socket "$socket"
+        check 'a socket unit with one process' unit_of_ours qubes-ssh-forward.socket "$socket"
+        check 'the forwarder of one agent' unit_of_ours split-ssh-forwarder@work.service /home/work/.split-ssh/work.sock
+        check 'uses of keys are in the journal' journal_of_filter_has 'ev=list src=work'
+        loginctl disable-linger vault work
+        rm /etc/split-ssh/filter.conf
 }
 
 second() {
