@@ -201,7 +201,7 @@ my.Session * work vault allow' >>/etc/qubes/policy.d/30-user.policy
 
         check "the vault's SSH agent is a unit of its account" ssh_key_in_the_vault
         check 'socket units of old' units_of_old
-        install -d -o work -g work /home/work/.config/qubes
+        install -d -o work -g work /home/work/.config{,/qubes}
         echo vault >/home/work/.config/qubes/split-ssh-vault
         socket=/run/user/$(id -u work)/ssh/S.ssh-agent
         check 'a socket unit with a process for each connection' unit_of_ours qubes-ssh-agent.socket "$socket"
