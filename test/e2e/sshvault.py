@@ -59,13 +59,13 @@ Host *
     LogLevel INFO
 """
 
-# Asks: what it was told goes into a file of its own; then, with a pipe `hold` there, it waits until that is written to.
+# Asks: what it was told goes into a file of its own, which begins with `part` until it is whole; then, with a pipe `hold` there, it waits until that is written to.
 HELPER = """#!/bin/sh
 case $1 in confirm) kind=asked ;; notify) kind=told ;; *) exit 9 ;; esac
-cat >%(folder)s/$kind.$$.part
+cat >%(folder)s/part.$kind.$$
 env >%(folder)s/environment
 echo $$ >%(folder)s/helper.pid
-mv %(folder)s/$kind.$$.part %(folder)s/$kind.$$
+mv %(folder)s/part.$kind.$$ %(folder)s/$kind.$$
 [ $kind = told ] && exit 0
 [ -p %(folder)s/hold ] && cat %(folder)s/hold >/dev/null
 exit $(cat %(folder)s/answer)
@@ -296,9 +296,8 @@ class Vault:
     def records(self, kind):
         found = []
         for name in sorted(glob.glob(self.path(kind + ".*")), key=os.path.getmtime):
-            if not name.endswith(".part"):
-                with open(name) as file:
-                    found.append(dict(line.rstrip("\n").split("=", 1) for line in file))
+            with open(name) as file:
+                found.append(dict(line.rstrip("\n").split("=", 1) for line in file))
         return found
 
     def asked(self):
