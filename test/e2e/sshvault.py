@@ -59,7 +59,8 @@ Host *
     LogLevel INFO
 """
 
-# Asks: what it was told goes into a file of its own, which begins with `part` until it is whole; then, with a pipe `hold` there, it waits until that is written to.
+# Asks: what it was told goes into a file of its own, whose name begins with `part` until it is whole; then, with a pipe `hold`
+# there, it waits until that is written to.
 HELPER = """#!/bin/sh
 case $1 in confirm) kind=asked ;; notify) kind=told ;; *) exit 9 ;; esac
 cat >%(folder)s/part.$kind.$$
