@@ -115,8 +115,7 @@ def test_a_waiting_caller_and_the_host(clients, options, command, status, code):
     caller.assert_silent()  # the host waits for its caller's HELLO
     caller.send(HELLO, struct.pack("<I", 4))
     caller.expect(HELLO, struct.pack("<I", 4))
-    caller.send(STDIN, b"in")
-    caller.end_stdin()
+    caller.end_stdin(b"in")
     out, err, got, _ = caller.outcome()
     assert (out, err, got) == (b"arg work default\nin" if code == 4 else b"", b"", code)
     assert finish(process)[0] == status

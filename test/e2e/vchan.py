@@ -80,9 +80,11 @@ class Peer:
         kind, length = struct.unpack("<II", header)
         return kind, self._read(length)
 
-    def end_stdin(self):
-        """No more input; to one that is gone already it makes no difference."""
+    def end_stdin(self, last=b""):
+        """No more input but LAST; to one that is gone already it makes no difference."""
         with contextlib.suppress(BrokenPipeError):
+            if last:
+                self.send(STDIN, last)
             self.send(STDIN)
 
     def expect(self, kind, payload=b""):
