@@ -9,7 +9,6 @@ import pty
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 import tty
@@ -17,7 +16,7 @@ import tty
 import processes
 import pytest
 import wire
-from world import AGENT, CLIENT
+from world import AGENT
 
 LIMIT_SEC = 20
 SIZE = 64 << 20

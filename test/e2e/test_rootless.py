@@ -9,7 +9,7 @@ import subprocess
 
 import processes
 import pytest
-from world import AGENT, BROKER, CLIENT, PASSED_ON, QAIR, REFUSED, supervisor
+from world import BROKER, CLIENT, PASSED_ON, QAIR, REFUSED, supervisor
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/usr/bin/bwrap"), reason="there is no bubblewrap here")
 
