@@ -111,8 +111,13 @@ static void forward(Filter *filter, FilterAction *action, const char *format, ..
         action->n_to_agent = (size_t)n + 1;
 }
 
-/* The command waits for a person. */
+/* The command waits for a person, who has to be told with which key: without one nobody is asked. */
 static void forward_if_allowed(Filter *filter, FilterAction *action, FilterOperation operation, Text nonce) {
+        if (filter->grip[0] == '\0') {
+                answer(filter, action,
+                       ERROR_LINE(GPG2_ERROR_NO_SECRET_KEY, "no key was named")); /* as the agent has it */
+                return;
+        }
         (void)snprintf(filter->pending, sizeof(filter->pending), "%s%s%.*s\n",
                        operation == FILTER_OPERATION_SIGN ? "PKSIGN" : "PKDECRYPT", nonce.n > 0 ? " -- " : "",
                        (int)nonce.n, nonce.data);
@@ -121,14 +126,18 @@ static void forward_if_allowed(Filter *filter, FilterAction *action, FilterOpera
         action->ask = operation;
 }
 
+static void forget_key(Filter *filter) {
+        filter->key = NULL;
+        filter->grip[0] = '\0';
+}
+
 static void on_reset(Filter *filter, Text arguments, uint64_t now_sec, FilterAction *action) {
         (void)now_sec;
         if (arguments.n > 0) {
                 refuse(filter, action);
                 return;
         }
-        filter->key = NULL;
-        filter->grip[0] = '\0';
+        forget_key(filter);
         filter->hash = 0;
         forward(filter, action, "RESET");
 }
@@ -633,6 +642,8 @@ static void on_answer(Filter *filter, Text line, FilterAction *action) {
                 pass(filter, action, line);
                 break;
         case ASSUAN_WORD_ERR:
+                if (filter->names_key)
+                        forget_key(filter); /* which one the agent has now is not known */
                 filter->state = FILTER_STATE_COMMAND;
                 pass(filter, action, line);
                 break;
@@ -661,6 +672,8 @@ void filter_on_agent_line(Filter *filter, const char *line, size_t n, FilterActi
         if (filter->state == FILTER_STATE_ANSWER) {
                 on_answer(filter, text, ret_action);
         } else if (word == ASSUAN_WORD_OK || (word == ASSUAN_WORD_ERR && filter->state == FILTER_STATE_DESCRIBE)) {
+                if (word == ASSUAN_WORD_ERR)
+                        forget_key(filter);
                 filter->state = FILTER_STATE_COMMAND;
                 pass(filter, ret_action, text);
         } else if (word != ASSUAN_WORD_COMMENT && word != ASSUAN_WORD_S) {

@@ -24,11 +24,14 @@
 
 static const FilterKey keys[] = { { .grip = GRIP, .fingerprint = "0123", .description = "A person\nkey 0123" } };
 
+/* A key has been named already. */
 static Filter filter_at(FilterState state, bool allow_keygen) {
         Filter filter;
 
         filter_init(&filter, &(FilterOptions){ .keys = keys, .n_keys = 1, .allow_keygen = allow_keygen });
         filter.state = state;
+        filter.key = &keys[0];
+        memcpy(filter.grip, GRIP, sizeof(GRIP));
         return filter;
 }
 
@@ -255,6 +258,37 @@ static void test_a_key_is_refused_by_the_agent(void **state) {
         step(&filter, "client", "NOP", "<OK\n");
 }
 
+#define NO_KEY "<ERR 67108881 no key was named <qair>\n"
+
+/* A person would be asked to allow the use of nothing, and say yes for all keys. */
+static void test_nobody_is_asked_without_a_key(void **state) {
+        static const char *const refused[][2] = {
+                { "ERR 67108881 No secret key", NULL }, /* the name */
+                { "OK", "ERR 1 no" },                   /* its description */
+        };
+        Filter filter;
+
+        (void)state;
+        filter_init(&filter, &(FilterOptions){ .keys = keys, .n_keys = 1, .allow_keygen = true });
+        step(&filter, "agent", "OK", "<OK\n");
+        step(&filter, "client", "PKSIGN", NO_KEY);
+        step(&filter, "client", "PKDECRYPT", NO_KEY);
+        step(&filter, "client", "PKSIGN -- " NONCE, NO_KEY);
+        for (size_t i = 0; i < ARRAY_SIZE(refused); ++i) {
+                FilterAction action;
+
+                filter = filter_at(FILTER_STATE_COMMAND, true);
+                step(&filter, "client", "SIGKEY " UNKNOWN, "SIGKEY " UNKNOWN "\n");
+                for (size_t k = 0; k < 2 && refused[i][k]; ++k)
+                        filter_on_agent_line(&filter, refused[i][k], strlen(refused[i][k]), &action);
+                step(&filter, "client", "PKSIGN", NO_KEY);
+        }
+        filter = filter_at(FILTER_STATE_COMMAND, false);
+        step(&filter, "client", "RESET", "RESET\n");
+        step(&filter, "agent", "OK", "<OK\n");
+        step(&filter, "client", "PKDECRYPT", NO_KEY);
+}
+
 static void test_a_new_key_is_described(void **state) {
         Filter filter = filter_at(FILTER_STATE_COMMAND, true);
 
@@ -421,6 +455,7 @@ int main(void) {
                 cmocka_unit_test(test_havekey_takes_200),
                 cmocka_unit_test(test_a_signature),
                 cmocka_unit_test(test_a_key_is_refused_by_the_agent),
+                cmocka_unit_test(test_nobody_is_asked_without_a_key),
                 cmocka_unit_test(test_a_new_key_is_described),
                 cmocka_unit_test(test_inquiries),
                 cmocka_unit_test(test_other_inquiries),
