@@ -507,7 +507,9 @@ def test_the_agent_is_not_the_clients(work, arguments, words, types):
 
 
 def test_every_source_has_its_own_keys(work):
+    mark = work.world.logfile.mark()
     work.world.add_domain("other")
+    work.world.wait_log("serving 4 domains", mark=mark)
     work.world.set_policy("qubes.SshAgent +work work vault allow\nqubes.SshAgent +work other vault allow")
     work.set_filter(NEVER + "[source other]\nkey = type:ssh-rsa\n")
     asked = work.world.call("other", "vault", "qubes.SshAgent+work", input=b"\0\0\0\1\x0b")
