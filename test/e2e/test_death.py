@@ -174,7 +174,8 @@ ROWS = [
     ("supervisor", "running", "my.Direct", 7, "exited", 7, 1),
     ("supervisor", "running", "my.Framed", 7, "exited", 7, 1),
     # The service has said all, and has not ended.
-    ("client", "ending", "my.Direct", KILLED, "abandoned", 7, 1),
+    # Here it ends, as above, for it reads the end of its input.
+    ("client", "ending", "my.Direct", KILLED, "abandoned exited", 7, 1),
     ("service", "ending", "my.Direct", 137, "signalled", 137, 1),
     ("service", "ending", "my.Framed", 137, "signalled", 137, 1),
     ("handler", "ending", "my.Framed", 255, "signalled", 125, 1),
