@@ -35,11 +35,24 @@ static void test_uses(void **state) {
                 { "kind=sshsig\nnamespace=git\nhash=sha512\ndigest=0123456789abcdef\n",
                   "Sign data for \"git\" (sha512, 0123456789abcdef)",
                   "work → Sign data for \"git\" (sha512, 0123456789abcdef)" },
+                { "kind=auth\nuser=git at GitHub (\nhostkey=SHA256:a\nproof=session\n",
+                  "Log in as \"git at GitHub (\" at unlisted server SHA256:a",
+                  "work → \"git at GitHub (\"@unlisted server SHA256:a (host key verified)" },
+                { "kind=auth\nuser=git\" at \"a\nhost=b\nproof=session\n", "Log in as \"git%22 at %22a\" at b", NULL },
+                { "kind=auth\nuser=\nhost=b\nproof=session\n", "Log in as \"\" at b", NULL },
+                { "kind=auth\nuser=a " V64 "\nhost=b\nproof=session\n",
+                  "Log in as \"a xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\" at b", NULL },
+                { "kind=sshsig\nnamespace=git\" (sha512\nhash=sha256\n", "Sign data for \"git%22 (sha512\" (sha256)",
+                  NULL },
                 { "kind=sshsig\nnamespace=git\nhash=sha256\n", "Sign data for \"git\" (sha256)", NULL },
                 { "kind=cert\ncertkind=user\ncertid=t\nprincipals=root\nvalidity=now to then\n",
                   "Issue a user certificate: t, for root, valid now to then", NULL },
                 { "kind=cert\ncertkind=host\ncertid=t\nvalidity=now to then\n",
                   "Issue a host certificate: t, for everybody, valid now to then", NULL },
+                { "kind=cert\ncertkind=user\ncertid=t, for nobody\nprincipals=root\nvalidity=now to then\n",
+                  "Issue a user certificate: \"t, for nobody\", for root, valid now to then", NULL },
+                { "kind=pam\ncommand=ls\" as \"me\nuser=root on there\nhost=here\n",
+                  "Authorise \"ls%22 as %22me\" as \"root on there\" on here", NULL },
                 { "kind=hostproof\n", "Prove possession of a server host key", NULL },
                 { "kind=pam\ncommand=ls -l\nuser=root\nhost=here\n", "Authorise \"ls -l\" as root on here", NULL },
                 { "kind=probe\n", "Test signature (ssh-add -T)", NULL },
@@ -92,7 +105,7 @@ static void test_longest(void **state) {
         static const char *const kinds[] = { "auth", "sshsig", "cert", "pam", "raw" };
         Record record = { .grant_sec = RECORD_GRANT_MAX };
 
-        memset(value, 'x', RECORD_VALUE_MAX);
+        memset(value, '"', RECORD_VALUE_MAX);
         value[RECORD_VALUE_MAX] = '\0';
         for (size_t i = 0; i < ARRAY_SIZE(kinds); ++i) {
                 for (size_t j = 0; j < _RECORD_FIELD_N; ++j)

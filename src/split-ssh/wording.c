@@ -42,6 +42,33 @@ static void wording_put_value(Wording *wording, const Record *record, RecordFiel
                     strlen(value) > WORDING_VALUE_MAX ? WORDING_ELLIPSIS : "");
 }
 
+/* What the client chose, between quotation marks that it cannot end: a `"` is shown as what escapes it elsewhere. */
+static void wording_put_quoted(Wording *wording, const Record *record, RecordField field) {
+        const char *value = wording_value(record, field);
+        size_t n = 0;
+
+        wording_put(wording, "\"");
+        for (; value[n] != '\0' && n < WORDING_VALUE_MAX; ++n)
+                if (value[n] == '"')
+                        wording_put(wording, "%%22");
+                else
+                        wording_put(wording, "%c", value[n]);
+        wording_put(wording, "%s\"", value[n] != '\0' ? WORDING_ELLIPSIS : "");
+}
+
+/*
+ * What the client chose, in the middle of our words. One that could pass for more of them is quoted: a user who is called
+ * "git at GitHub" would otherwise log in there.
+ */
+static void wording_put_chosen(Wording *wording, const Record *record, RecordField field) {
+        const char *value = wording_value(record, field);
+
+        if (value[0] == '\0' || strpbrk(value, " \""))
+                wording_put_quoted(wording, record, field);
+        else
+                wording_put_value(wording, record, field);
+}
+
 static bool wording_is(const Record *record, RecordField field, const char *text) {
         return strcmp(wording_value(record, field), text) == 0;
 }
@@ -80,25 +107,25 @@ static void wording_put_via(Wording *wording, const Record *record) {
 
 static void wording_put_auth(Wording *wording, const Record *record) {
         wording_put(wording, "Log in as ");
-        wording_put_value(wording, record, RECORD_USER);
+        wording_put_chosen(wording, record, RECORD_USER);
         wording_put(wording, " at ");
         wording_put_host(wording, record);
         wording_put_via(wording, record);
 }
 
 static void wording_put_sshsig(Wording *wording, const Record *record) {
-        wording_put(wording, "Sign data for \"");
-        wording_put_value(wording, record, RECORD_NAMESPACE);
-        wording_put(wording, "\" (%s%s%s)", wording_value(record, RECORD_HASH),
+        wording_put(wording, "Sign data for ");
+        wording_put_quoted(wording, record, RECORD_NAMESPACE);
+        wording_put(wording, " (%s%s%s)", wording_value(record, RECORD_HASH),
                     wording_has(record, RECORD_DIGEST) ? ", " : "", wording_value(record, RECORD_DIGEST));
 }
 
 static void wording_put_cert(Wording *wording, const Record *record) {
         wording_put(wording, "Issue a %s certificate: ", wording_value(record, RECORD_CERTKIND));
-        wording_put_value(wording, record, RECORD_CERTID);
+        wording_put_chosen(wording, record, RECORD_CERTID);
         wording_put(wording, ", for ");
         if (wording_has(record, RECORD_PRINCIPALS))
-                wording_put_value(wording, record, RECORD_PRINCIPALS);
+                wording_put_chosen(wording, record, RECORD_PRINCIPALS);
         else
                 wording_put(wording, "everybody");
         wording_put(wording, ", valid %s", wording_value(record, RECORD_VALIDITY));
@@ -109,12 +136,12 @@ static void wording_put_hostproof(Wording *wording, const Record *record) {
 }
 
 static void wording_put_pam(Wording *wording, const Record *record) {
-        wording_put(wording, "Authorise \"");
-        wording_put_value(wording, record, RECORD_COMMAND);
-        wording_put(wording, "\" as ");
-        wording_put_value(wording, record, RECORD_USER);
+        wording_put(wording, "Authorise ");
+        wording_put_quoted(wording, record, RECORD_COMMAND);
+        wording_put(wording, " as ");
+        wording_put_chosen(wording, record, RECORD_USER);
         wording_put(wording, " on ");
-        wording_put_value(wording, record, RECORD_HOST);
+        wording_put_chosen(wording, record, RECORD_HOST);
 }
 
 static void wording_put_probe(Wording *wording, const Record *record) {
@@ -162,7 +189,7 @@ const char *wording_arrow(const Record *record, char buffer[static WORDING_MAX])
                 wording_put_use(&wording, record);
                 return buffer;
         }
-        wording_put_value(&wording, record, RECORD_USER);
+        wording_put_chosen(&wording, record, RECORD_USER);
         wording_put(&wording, "@");
         wording_put_host(&wording, record);
         wording_put_via(&wording, record);
