@@ -335,6 +335,16 @@ static void test_grants(void **state) {
         assert_int_equal(check_sshsig("file"), SSH_WHY_NONE);
         ssh_use_grant_name(&use, other);
         assert_false(same_grant(a_root, other));
+        /* Another agent, or another source, is another grant, even with the same key. */
+        (void)strcpy(rules.agent, "u");
+        assert_int_equal(check_sshsig("git"), SSH_WHY_NONE);
+        ssh_use_grant_name(&use, other);
+        assert_false(same_grant(a_root, other));
+        (void)strcpy(rules.agent, "t");
+        (void)strcpy(rules.source, "worl");
+        assert_int_equal(check_sshsig("git"), SSH_WHY_NONE);
+        ssh_use_grant_name(&use, other);
+        assert_false(same_grant(a_root, other));
         set_up("confirm = ask");
         assert_int_equal(check_sshsig("git"), SSH_WHY_NONE);
         assert_false(ssh_use_can_be_granted(&use));
