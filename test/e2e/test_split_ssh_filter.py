@@ -101,6 +101,47 @@ def test_T4_real_agent_stops_while_serving(vault):
     assert vault.events("close")[0]["code"] == "4"
 
 
+# A socket that the first owns, at which the second listens; it says whether anybody asked for anything.
+LISTENER = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chown(sys.argv[1], int(sys.argv[2]), -1)
+os.chmod(sys.argv[1], 0o777)
+os.seteuid(int(sys.argv[3]))
+listener.listen()
+print("listens", flush=True)
+sys.stdin.readline()
+listener.setblocking(False)
+try:
+    connection = listener.accept()[0]
+    print(len(connection.recv(64)))
+except BlockingIOError:
+    print("nobody")
+"""
+
+
+@pytest.mark.parametrize("owner, listens, found, words", [
+    (65534, 65534, "nobody", "the socket is neither root's nor this user's"),
+    (65534, 0, "nobody", "the socket is neither root's nor this user's"),
+    (0, 65534, "0", "who listens there is neither root nor this user"),
+])
+def test_T4_somebody_elses_agent(vault, owner, listens, found, words):
+    """Whoever makes a socket where the agent's is expected is asked for nothing."""
+    vault.agent_socket = vault.path("fake.sock")
+    try:
+        with subprocess.Popen(["/usr/bin/python3", "-c", LISTENER, vault.agent_socket, str(owner), str(listens)],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as agent:
+            assert agent.stdout.readline() == "listens\n"
+            done = subprocess.run(vault.command(), input=message(11), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  timeout=TIMEOUT)
+            assert (done.returncode, done.stdout) == (1, b"")
+            assert agent.communicate("\n", timeout=TIMEOUT)[0] == found + "\n"
+        assert any(words in line for line in vault.log())
+    finally:
+        os.unlink(vault.path("fake.sock"))
+
+
 def test_T5_forwarder_stopped(vault):
     vault.stop_listening()
     assert vault.run("ssh-add", "-l")[0] == 2
