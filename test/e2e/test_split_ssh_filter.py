@@ -875,6 +875,9 @@ def test_C4_nobody_answers(vault):
     event, = vault.events("sign")
     assert event["why"] == "prompt-timeout" and 5000 <= int(event["ms"]) < 20000
     assert not os.path.exists("/proc/" + vault.read("helper.pid").strip())
+    # That was a "no".
+    assert vault.ssh("a", "true")[0] == 255
+    assert vault.whys() == ["prompt-timeout", "cooldown"] and len(vault.asked()) == 1
 
 
 @pytest.mark.parametrize("answer, why", [("2", "prompt-failed"), ("127", "prompt-failed"), ("missing", "prompt-failed")])
@@ -884,8 +887,45 @@ def test_C5_helper_fails(vault, answer, why):
         vault.options = ["--helper", "/nonexistent"]
     else:
         vault.write("answer", answer)
-    assert vault.ssh("a", "true")[0] == 255
-    assert vault.whys() == [why]
+    for _ in range(2):
+        assert vault.ssh("a", "true")[0] == 255
+    assert vault.whys() == [why, "cooldown"]
+
+
+DESCRIPTORS = """#!/usr/bin/python3
+import os, sys
+def is_open(fd):
+    try:
+        return bool(os.fstat(fd))
+    except OSError:
+        return False
+with open("%(folder)s/fds.part", "w") as file:
+    print([fd for fd in range(1024) if fd != file.fileno() and is_open(fd)], file=file)
+os.rename("%(folder)s/fds.part", "%(folder)s/fds." + sys.argv[1])
+"""
+
+
+def test_C_no_other_descriptors(vault):
+    """A helper has none of the client, of the agent, or of whoever started the filter."""
+    vault.policy(PW, confirm="ask")
+    vault.write("tool", DESCRIPTORS % {"folder": vault.folder}, 0o755)
+    vault.options = ["--helper", vault.path("tool")]
+    ours, theirs = socket.socketpair()
+    with ours, open(os.devnull) as inherited:
+        os.dup2(inherited.fileno(), 200)
+        try:
+            process = subprocess.Popen(vault.command(), stdin=theirs, stdout=theirs, pass_fds=[200])
+        finally:
+            os.close(200)
+            theirs.close()
+        ours.settimeout(TIMEOUT)
+        ours.sendall(sign_request(vault.blob("work"), auth(SESSION, "root", "ssh-ed25519", vault.blob("work"))))
+        assert ours.recv(65536)[4] == 14
+        ours.shutdown(socket.SHUT_WR)
+        assert process.wait(TIMEOUT) == 0
+    for mode in ("confirm", "notify"):
+        vault.wait(lambda: os.path.exists(vault.path("fds." + mode)))
+        assert vault.read("fds." + mode) == "[0, 1, 2]\n"
 
 
 def logins(vault, *names):
