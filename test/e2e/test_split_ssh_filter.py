@@ -1234,6 +1234,36 @@ def test_U_sign(vault, key, flags, answer, why):
         os.unlink(vault.path("fake.sock"))
 
 
+def test_U_answer_before_the_question(vault):
+    """What answers a request that it has not heard cannot be talked to: the rest would be taken for the next one."""
+    vault.policy("key = *", "sign = raw")
+    vault.agent_socket = vault.path("fake.sock")
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(5, socket.MSG_WAITALL)
+            connection.sendall(identities((vault.blob("work"), "work")))
+            # The rest does not fit into the socket.
+            connection.recv(5, socket.MSG_WAITALL)
+            connection.sendall(message(14, string(string("ssh-ed25519") + string(64 * b"s"))))
+            ended.wait(TIMEOUT)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        ended = threading.Event()
+        listener.bind(vault.agent_socket)
+        listener.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            assert vault.raw(sign_request(vault.blob("work"), 250000 * b"x")) == FAILURE
+            assert vault.statuses() == [4] and vault.whys() == ["agent-error"]
+        finally:
+            ended.set()
+            thread.join()
+            os.unlink(vault.agent_socket)
+
+
 def test_U_silent_agent(vault):
     """One that takes its time is refused in the end, and cannot be talked to any more."""
     agent = Agent(vault.path("fake.sock"), [identities((vault.blob("work"), "c")), b""])
