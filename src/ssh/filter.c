@@ -399,5 +399,7 @@ int ssh_filter_run(const SshFilterSetup *setup) {
         ssh_consent_deinit(&filter->consent);
         log_close(filter);
         ssh_session_deinit(&filter->session);
+        /* What was cut off by the end may be half a private key. */
+        input_drop(&filter->client_in, filter->client_in.n);
         return r ? error_trace(r) : (int)filter->status;
 }
