@@ -315,6 +315,32 @@ def test_M_management(vault, command, expect, types):
     assert "secret" not in "".join(vault.log())
 
 
+def in_memory(pid, marker):
+    """Does the process have MARKER in anything that it can write to?"""
+    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
+        for line in maps:
+            start, end = (int(address, 16) for address in line.split()[0].split("-"))
+            if " rw" in line:
+                memory.seek(start)
+                if marker in memory.read(end - start):
+                    return True
+    return False
+
+
+@pytest.mark.parametrize("number", [17, 20, 22, 25, 26])
+def test_M_secrets_are_forgotten(vault, number):
+    """A private key, a PIN or a passphrase that is refused does not stay in memory."""
+    secret = b"secret" + os.urandom(16)
+    request = message(number, string("x") + string(secret) + bytes(1000))
+    with vault.connect() as connection:
+        connection.socket.sendall(request[:-1])
+        pid = vault.last_filter().pid
+        vault.wait(lambda: in_memory(pid, secret))
+        connection.socket.sendall(request[-1:])
+        assert connection.receive(5) == FAILURE
+        assert not in_memory(pid, secret)
+
+
 def test_M8_add_keys_to_agent(vault):
     vault.policy(PW)
     before = vault.agent("ssh-add", "-L")
