@@ -169,8 +169,7 @@ static int session_apply(Session *session, const FilterAction *action) {
         if (action->refused)
                 session->result = SESSION_E_REFUSED;
         if (action->n_to_agent > 0) {
-                if (session->filter.state == FILTER_STATE_ANSWER && session->filter.operation == FILTER_OPERATION_NONE)
-                        session->lists = action->lists;
+                session->lists = action->lists;
                 if (action->lists) {
                         r = session_open_lister(session);
                         if (r)

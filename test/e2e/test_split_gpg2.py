@@ -117,7 +117,7 @@ def answer(stream):
     lines = []
     while True:
         line = stream.readline()
-        lines.append(line.decode())
+        lines.append(line.decode(errors="backslashreplace"))
         if not line or line.startswith((b"OK", b"ERR", b"INQUIRE")):
             return lines
 
@@ -276,6 +276,20 @@ def test_a_remembered_yes(host):
     moment = time.time() - 302
     os.utime(marker, (moment, moment))
     assert gpg(host, "work", "--local-user", fingerprint, "--sign", input=b"x").returncode != 0, "it is over"
+
+
+def test_a_list_between_the_key_and_its_use(host):
+    """Lists come from the agent's unrestricted socket; no operation goes there, whatever was asked for before it."""
+    configure("[DEFAULT]\nautoaccept = yes\n")
+    make_key(host, "ed25519")
+    listed = gpg(host, "vault", "--with-colons", "--with-keygrip", "--list-secret-keys").stdout.decode()
+    grips = [line.split(":")[9] for line in listed.splitlines() if line.startswith("grp:")]
+    stream = host.forward().connect()
+    assert answer(stream)[-1].startswith("OK")
+    for command in ("SIGKEY " + grips[1], "SETHASH 8 " + "0123456789ABCDEF" * 4, "KEYINFO --list"):
+        assert talk(stream, command)[-1].startswith("OK"), command
+    signed = talk(stream, "PKSIGN")
+    assert "sig-val" in "".join(signed) and signed[-1].startswith("OK"), signed
 
 
 def test_a_configuration_that_is_wrong(host):
