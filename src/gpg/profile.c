@@ -14,6 +14,8 @@
 #include "base/file.h"
 
 #define PROFILE_MAX 65536
+/* Who sets variables takes no time; a file that waits for something does not hold a call up for longer. */
+#define PROFILE_SEC 10
 
 static bool mentions(const char *path, const char *name) {
         _cleanup_free_ char *text = NULL;
@@ -31,8 +33,9 @@ static bool source_file(const char *path, const char *name, char *ret_value) {
         size_t n;
         pid_t pid;
 
-        (void)snprintf(script, sizeof(script), "exec 3>&1 >/dev/null 2>&1 </dev/null; . \"$1\"; printf %%s \"$%s\" >&3",
-                       name);
+        /* What the file starts in the background gets nothing of ours: it would keep the pipe, and with it us. */
+        (void)snprintf(script, sizeof(script),
+                       "exec 3>&1 >/dev/null 2>&1 </dev/null; . \"$1\" 3>&-; printf %%s \"$%s\" >&3", name);
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return false;
         read_fd = ends[0];
@@ -41,7 +44,8 @@ static bool source_file(const char *path, const char *name, char *ret_value) {
         if (pid < 0)
                 return false;
         if (pid == 0) {
-                if (dup2(write_fd, STDOUT_FILENO) >= 0)
+                (void)alarm(PROFILE_SEC); /* goes with us through execl() */
+                if (dup2(write_fd, STDOUT_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
                         (void)execl("/bin/sh", "sh", "-c", script, "sh", path, NULL);
                 _exit(127);
         }

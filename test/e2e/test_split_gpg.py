@@ -5,6 +5,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 
@@ -371,6 +372,27 @@ def test_autoaccept(host, person, value, words):
         assert len(questions) == 1 and words in questions[0], questions
     finally:
         os.unlink(profile)
+
+
+@pytest.mark.parametrize("end, remembered", [(" &", "1 minute 17 seconds?"), ("", "5 minutes?")], ids=["background", "foreground"])
+def test_a_profile_that_does_not_end(host, person, end, remembered):
+    """What ~/.profile starts, or waits for, neither holds a call nor gets a descriptor of the service."""
+    profile, started = "/home/vault/.profile", "/home/vault/started"
+    with open(profile, "w") as file:
+        file.write("export QUBES_GPG_AUTOACCEPT=77\nsh -c 'echo $$ >%s; exec sleep 1000'%s\n" % (started, end))
+    try:
+        assert client(host, "-k").returncode == 0
+        questions = person.lines("questions")
+        assert len(questions) == 1 and remembered in questions[0], questions
+        wait_for(lambda: os.path.exists(started) and open(started).read())
+        with open(started) as file:
+            pid = int(file.read())
+        opened = {os.readlink("/proc/%d/fd/%s" % (pid, name)) for name in os.listdir("/proc/%d/fd" % pid)}
+        os.kill(pid, signal.SIGKILL)
+        assert opened == {"/dev/null"}, opened
+    finally:
+        os.unlink(profile)
+        os.unlink(started)
 
 
 def test_c7_parallel(host, person):
