@@ -440,10 +440,11 @@ def test_c10_denied(host):
     assert done.returncode == 1 and "Request refused" in done.stderr and done.stdout == b"", done
 
 
-def test_no_environment_of_the_call_reaches_gnupg(host):
-    """7, item 6. A GnuPG that prints its environment, in the place of the real one."""
+def test_nothing_of_the_call_reaches_gnupg(host):
+    """7, item 6. A GnuPG that prints its environment and descriptors, in the place of the real one."""
     host.write("/run/test/gpg", "#!/bin/sh\nenv\nls -l /proc/self/fd >&2\n", mode=0o755)
-    host.write(SERVICE, "#!/bin/sh\nexec %s /run/test/gpg work\n" % split_gpg.SERVER, mode=0o755)
+    # The service's lock of a slot is such a descriptor, and whatever it was started with may be.
+    host.write(SERVICE, "#!/bin/sh\nexec 5</etc/passwd 9>/dev/null\nexec %s /run/test/gpg work\n" % split_gpg.SERVER, mode=0o755)
     try:
         done = client(host, "-k")
     finally:
