@@ -5,12 +5,10 @@
     /usr/bin/python3 -m pytest test/e2e/test_world.py test/e2e/test_demo.py         outside, as root
 """
 
-import os
 import signal
 
 import pytest
-
-IN_WORLD = os.environ.get("QAIR_WORLD") == "1"
+from inside import IN_WORLD
 
 # The tests of the world and of the demo make their own, and look at the machine outside.
 collect_ignore = ["test_world.py", "test_demo.py"] if IN_WORLD else ["test_harness.py"]

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import processes
 import pytest
-from conftest import IN_WORLD
+from inside import IN_WORLD
 
 if not IN_WORLD:
     pytest.skip("needs a private world", allow_module_level=True)

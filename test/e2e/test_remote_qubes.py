@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from conftest import IN_WORLD
+from inside import IN_WORLD
 
 if not IN_WORLD:
     pytest.skip("needs a private world", allow_module_level=True)

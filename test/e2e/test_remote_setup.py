@@ -7,7 +7,7 @@ import re
 import select
 
 import pytest
-from conftest import IN_WORLD
+from inside import IN_WORLD
 
 if not IN_WORLD:
     pytest.skip("needs a private world", allow_module_level=True)

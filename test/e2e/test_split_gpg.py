@@ -11,7 +11,7 @@ import time
 
 import pytest
 import split_gpg
-from conftest import IN_WORLD
+from inside import IN_WORLD
 from split_gpg import CLIENT, IMPORT, USER_ID, WRAPPER, run_as
 
 POLICY = """

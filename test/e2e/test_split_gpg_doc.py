@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import split_gpg
-from conftest import IN_WORLD
+from inside import IN_WORLD
 from hosts import Hosts
 from split_gpg import CLIENT, run_as
 from test_prompts import Terminal

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import split_gpg
-from conftest import IN_WORLD
+from inside import IN_WORLD
 from split_gpg import GPG, SERVER, frame, frames, joined, request
 
 END = frame(0)

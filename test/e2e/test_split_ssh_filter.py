@@ -16,11 +16,11 @@ import termios
 import threading
 import time
 
-import conftest
 import pytest
+from inside import IN_WORLD
 from sshvault import FILTER, TIMEOUT, Connection, Tap, Vault, message, messages, sign_request, string, strings
 
-pytestmark = pytest.mark.skipif(not conftest.IN_WORLD, reason="needs a private world: test/world/enter")
+pytestmark = pytest.mark.skipif(not IN_WORLD, reason="needs a private world: test/world/enter")
 
 FAILURE = message(5)
 PW = "key = <work>"
