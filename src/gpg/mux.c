@@ -277,7 +277,7 @@ static int fill_in(GpgMux *mux) {
 typedef struct Polled {
         struct pollfd fds[POLLED_MAX];
         size_t n;
-        struct pollfd *in, *process, *sources[GPG_FDS_MAX];
+        struct pollfd *in, *out, *process, *sources[GPG_FDS_MAX];
 } Polled;
 
 static struct pollfd *polled_add(Polled *polled, int fd, short events) {
@@ -287,9 +287,10 @@ static struct pollfd *polled_add(Polled *polled, int fd, short events) {
 
 static int wait_for_work(GpgMux *mux, int pidfd, Polled *ret_polled) {
         *ret_polled = (Polled){};
-        if (mux->n_out > 0)
-                polled_add(ret_polled, mux->out_fd, POLLOUT);
-        else if (mux->out_fd >= 0)
+        /* With nothing to send, too: that nobody takes it any more comes unasked. */
+        if (mux->out_fd >= 0)
+                ret_polled->out = polled_add(ret_polled, mux->out_fd, mux->n_out > 0 ? POLLOUT : 0);
+        if (mux->out_fd >= 0 && mux->n_out == 0)
                 for (size_t i = 0; i < mux->n_sources; ++i)
                         if (mux->sources[i] >= 0)
                                 ret_polled->sources[i] = polled_add(ret_polled, mux->sources[i], POLLIN);
@@ -319,8 +320,11 @@ static int read_sources(GpgMux *mux, const Polled *polled) {
 
 /* The stream's own way out. Return: 0, GPG_MUX_E_HANGUP, GPG_MUX_E_SOURCE, or a negative error. */
 static int send_out(GpgMux *mux, const Polled *polled) {
-        int r = mux->n_out == 0 && mux->out_fd >= 0 ? read_sources(mux, polled) : 0;
+        int r;
 
+        if (mux->n_out == 0 && polled->out && polled->out->revents)
+                return GPG_MUX_E_HANGUP;
+        r = mux->n_out == 0 && mux->out_fd >= 0 ? read_sources(mux, polled) : 0;
         return r ?: flush_out(mux);
 }
 

@@ -276,6 +276,17 @@ def test_w17_hang_up(vault):
     wait_gone(pid, 2)
 
 
+def test_w17_hang_up_while_gnupg_reads_nothing(vault):
+    """As it does while a passphrase is asked for: what it has still to take does not hide that the frontend is gone."""
+    with Session(vault, gpg="/run/test/sleeper") as session:
+        session.send(request("-d") + b"".join([frame(0, bytes(4096))] * 40))  # more than both pipes and the server hold
+        pid = wait_started()
+        session.process.stdout.close()
+        session.hang_up()
+        assert session.process.wait(EXIT_SEC) == 0
+    wait_gone(pid, 2)
+
+
 def test_w18_killed(vault):
     with Session(vault, gpg="/run/test/sleeper") as session:
         session.send(request("-k"))
