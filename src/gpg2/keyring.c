@@ -231,8 +231,8 @@ static int copy_keys(const char *from, const char *to, const KeyList *list) {
 }
 
 /* Bring the subkeys' home up to date; calls at the same time do it once. */
-static int update_auto_keyring(const char *from, const char *to, const KeyList *list) {
-        char stamp_path[PATH_MAX], stamp[STAMP_MAX], old[STAMP_MAX] = "";
+static int update_auto_keyring(const char *from, const char *stamp, const char *to, const KeyList *list) {
+        char stamp_path[PATH_MAX], old[STAMP_MAX] = "";
         _cleanup_fd_ int fd = -1;
         ssize_t n;
         int r;
@@ -246,7 +246,6 @@ static int update_auto_keyring(const char *from, const char *to, const KeyList *
                 log_error("%s: %s", stamp_path, strerror(errno));
                 return KEYRING_E_FAILED;
         }
-        source_stamp(from, stamp);
         n = pread(fd, old, sizeof(old) - 1, 0);
         if (n > 0 && strcmp(stamp, old) == 0)
                 return 0;
@@ -289,7 +288,7 @@ static int start_agent(const char *home) {
 int keyring_open(const Gpg2Config *config, const char *source, Keyring *ret_keyring) {
         _cleanup_(keyring_deinit) Keyring keyring = {};
         bool subkeys_alone = strcmp(config->source_keyring_dir, "no") != 0 && !config->allow_keygen;
-        char home[PATH_MAX], keys_home[PATH_MAX];
+        char home[PATH_MAX], keys_home[PATH_MAX], stamp[STAMP_MAX];
         int r;
 
         r = find_home(config, source, home);
@@ -297,12 +296,15 @@ int keyring_open(const Gpg2Config *config, const char *source, Keyring *ret_keyr
                 return r;
         r = path_copy(keys_home,
                       subkeys_alone && config->source_keyring_dir[0] != '\0' ? config->source_keyring_dir : home);
-        r = r ?: list_keys(keys_home, subkeys_alone, &keyring.list);
+        if (r)
+                return r;
+        source_stamp(keys_home, stamp); /* before: what changes meanwhile is another stamp's */
+        r = list_keys(keys_home, subkeys_alone, &keyring.list);
         if (r)
                 return r;
         if (subkeys_alone) {
                 r = path_join(keyring.home, home, AUTO_KEYRING);
-                r = r ?: update_auto_keyring(keys_home, keyring.home, &keyring.list);
+                r = r ?: update_auto_keyring(keys_home, stamp, keyring.home, &keyring.list);
         } else {
                 (void)snprintf(keyring.home, sizeof(keyring.home), "%s", home);
         }
