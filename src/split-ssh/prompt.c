@@ -45,13 +45,13 @@ static void prompt_become_own_askpass(const char *words) {
 }
 
 static void prompt_become_zenity(const Record *record, const char *words) {
-        char text[WORDING_MAX + 16], title[WORDING_MAX + 16], timeout[32];
+        char text[WORDING_MAX + 16], title[WORDING_MAX + 16], arrow[WORDING_MAX], timeout[32];
         const char *const argv[] = { PROMPT_ZENITY, "--question", "--no-markup", "--default-cancel",
                                      "--ellipsize", timeout,      title,         text,
                                      NULL };
 
         (void)snprintf(timeout, sizeof(timeout), "--timeout=%u", record->timeout_sec > 0 ? record->timeout_sec : 60);
-        (void)snprintf(title, sizeof(title), "--title=SSH key for %.64s", record->values[RECORD_SOURCE]);
+        (void)snprintf(title, sizeof(title), "--title=%s", wording_arrow(record, arrow));
         (void)snprintf(text, sizeof(text), "--text=%s", words);
         prompt_become(argv);
 }

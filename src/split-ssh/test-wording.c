@@ -76,6 +76,8 @@ static void test_uses(void **state) {
 
 static void test_question(void **state) {
         static const char text[] = "v=1\nsource=work\nkey=SHA256:k\ncomment=me@home\nkind=probe\ngrant=300\n";
+        static const char login[] =
+                "v=1\nsource=work\nkey=SHA256:k\ncomment=me@home\nkind=auth\nuser=a@b\nhost=GitHub\nproof=session\n";
         char buffer[WORDING_MAX];
         Record record;
 
@@ -83,6 +85,16 @@ static void test_question(void **state) {
         assert_string_equal(wording_question(&record, buffer),
                             "work wants to use the key me@home\nSHA256:k\nTest signature (ssh-add -T)\n"
                             "A yes holds for 5 minutes, for uses like this one");
+        record.grant_sec = 0;
+        record_deinit(&record);
+
+        assert_int_equal(record_parse(login, strlen(login), &record), 0);
+        assert_string_equal(wording_question(&record, buffer), "work wants to use the key me@home\nSHA256:k\n"
+                                                               "Log in as a@b at GitHub (host key verified)");
+        assert_string_equal(wording_arrow(&record, buffer), "work → \"a@b\"@GitHub (host key verified)");
+        record_deinit(&record);
+
+        assert_int_equal(record_parse(text, strlen(text), &record), 0);
         record.grant_sec = 0;
         assert_string_equal(wording_question(&record, buffer),
                             "work wants to use the key me@home\nSHA256:k\nTest signature (ssh-add -T)");

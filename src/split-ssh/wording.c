@@ -79,10 +79,17 @@ static Wording wording_begin(char *buffer) {
 }
 
 /* Without a proof the key is the client's word alone, and so is the name that goes with it. */
-static void wording_put_host(Wording *wording, const Record *record) {
-        bool proven = !wording_is(record, RECORD_PROOF, "none") && wording_has(record, RECORD_PROOF);
+static bool wording_is_proven(const Record *record) {
+        return wording_has(record, RECORD_PROOF) && !wording_is(record, RECORD_PROOF, "none");
+}
 
-        if (!proven) {
+static void wording_put_proof(Wording *wording, const Record *record) {
+        if (wording_is_proven(record))
+                wording_put(wording, " (host key verified)");
+}
+
+static void wording_put_host(Wording *wording, const Record *record) {
+        if (!wording_is_proven(record)) {
                 wording_put(wording, "a server that is not identified");
                 if (wording_has(record, RECORD_HOSTKEY))
                         wording_put(wording, ", claimed to be %s", wording_value(record, RECORD_HOSTKEY));
@@ -189,12 +196,14 @@ const char *wording_arrow(const Record *record, char buffer[static WORDING_MAX])
                 wording_put_use(&wording, record);
                 return buffer;
         }
-        wording_put_chosen(&wording, record, RECORD_USER);
+        if (strchr(wording_value(record, RECORD_USER), '@'))
+                wording_put_quoted(&wording, record, RECORD_USER);
+        else
+                wording_put_chosen(&wording, record, RECORD_USER);
         wording_put(&wording, "@");
         wording_put_host(&wording, record);
         wording_put_via(&wording, record);
-        if (wording_has(record, RECORD_PROOF) && !wording_is(record, RECORD_PROOF, "none"))
-                wording_put(&wording, " (host key verified)");
+        wording_put_proof(&wording, record);
         return buffer;
 }
 
@@ -220,6 +229,8 @@ const char *wording_question(const Record *record, char buffer[static WORDING_MA
         wording_put_value(&wording, record, RECORD_COMMENT);
         wording_put(&wording, "\n%s\n", wording_value(record, RECORD_KEY));
         wording_put_use(&wording, record);
+        if (wording_is(record, RECORD_KIND, "auth"))
+                wording_put_proof(&wording, record);
         if (record->grant_sec > 0)
                 wording_put(&wording, "\nA yes holds for %s, for uses like this one",
                             wording_duration(record->grant_sec, duration));

@@ -91,7 +91,7 @@ def test_yes_at_a_terminal(keys, terminal):
     terminal.wait(r"^Question 1: work calls qubes\.SshAgent\+work$")
     terminal.wait(r"^  \| work wants to use the key id$")
     terminal.wait(r"^  \| SHA256:\S+$")
-    terminal.wait(r"^  \| Log in as server at Server A$")
+    terminal.wait(r"^  \| Log in as server at Server A \(host key verified\)$")
     terminal.wait(r"^  1    vault  <- suggested$")
     answer(terminal, "y")
     assert ended(process) == (0, b"in\n")
@@ -178,7 +178,7 @@ def test_a_program_of_ones_own(keys, status, expect):
     assert keys.ssh("a", "true").returncode == expect
     with open("/home/vault/asked") as file:
         lines = file.read().splitlines()
-    assert lines[:2] == ["confirm", "work wants to use the key id"] and lines[3] == "Log in as server at Server A"
+    assert lines[:2] == ["confirm", "work wants to use the key id"] and lines[3] == "Log in as server at Server A (host key verified)"
 
 
 #
@@ -214,7 +214,7 @@ def shown(desktop, name):
 @pytest.mark.parametrize("key, status", [("alt+y", 0), ("alt+n", 1), ("Return", 1), ("Escape", 1)])
 def test_zenity(desktop, key, status):
     prompt = start_prompt(desktop, "confirm")
-    (window,) = shown(desktop, "SSH key for work")
+    (window,) = shown(desktop, "work .* git@GitHub .host key verified")
     desktop.wait_focus(window)
     desktop.picture("ssh-zenity")
     desktop.key(key)
