@@ -17,7 +17,7 @@ typedef struct PersonQuestion {
         const char *source;  /* who asks: gpg_source_is_valid() */
         const char *service; /* such as "qubes.Gpg" */
         const char *title;   /* of a dialog */
-        const char *text;    /* the whole question; printable ASCII without quotes and backslashes */
+        const char *text;    /* the whole question, in lines */
         uint32_t for_sec;    /* how long a yes is to count */
         bool is_once;        /* … for this use alone, also within the second: nobody remembers it */
 } PersonQuestion;

@@ -8,9 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "split-ssh/policyagent.h"
+#include "person/policyagent.h"
 #include "split-ssh/wording.h"
 
+#define PROMPT_SERVICE "qubes.SshAgent"
 #define PROMPT_ZENITY  "/usr/bin/zenity"
 #define PROMPT_ASKPASS "/usr/bin/ssh-askpass"
 #define PROMPT_NOTIFY  "/usr/bin/notify-send"
@@ -58,11 +59,18 @@ static void prompt_become_zenity(const Record *record, const char *words) {
 
 int prompt_confirm(const Record *record) {
         char words[WORDING_MAX];
-        bool yes;
+        PolicyAgentQuestion question = {
+                .source = record->values[RECORD_SOURCE],
+                .service = PROMPT_SERVICE,
+                .argument = record->values[RECORD_AGENT],
+                .text = wording_question(record, words),
+                .timeout_sec = record->timeout_sec,
+                .caller_fd = -1,
+        };
+        PolicyAgentAnswer answer;
 
-        if (policy_agent_ask(record, &yes) == 0)
-                return yes ? PROMPT_YES : PROMPT_NO;
-        (void)wording_question(record, words);
+        if (policy_agent_ask(&question, &answer) == 0)
+                return answer.yes ? PROMPT_YES : PROMPT_NO;
         prompt_become_own_askpass(words);
         if (prompt_has_display()) {
                 prompt_become_zenity(record, words);
@@ -102,8 +110,16 @@ static void prompt_become_notify_send(const Record *record) {
 }
 
 int prompt_notify(const Record *record) {
+        PolicyAgentNotice notice = {
+                .source = record->values[RECORD_SOURCE],
+                .service = PROMPT_SERVICE,
+                .argument = record->values[RECORD_AGENT],
+                .refused = strcmp(record->values[RECORD_VERDICT], "deny") == 0,
+                .n_uses = 1,
+        };
+
         /* A desktop without this is one that the policy agent may know better. */
         if (getenv("DBUS_SESSION_BUS_ADDRESS") || prompt_has_display())
                 prompt_become_notify_send(record);
-        return policy_agent_notify(record) == 0 ? PROMPT_YES : PROMPT_FAILED;
+        return policy_agent_notify(&notice) == 0 ? PROMPT_YES : PROMPT_FAILED;
 }

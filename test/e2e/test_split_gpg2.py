@@ -12,12 +12,16 @@ import time
 import pytest
 import split_gpg
 from split_gpg import GPG, run_as
+from test_prompts import Terminal
+from test_prompts import answer as answer_question
+from world import QAIR
 
 CLIENT = "/usr/bin/split-gpg2-client"
 POLICY = """
 qubes.Gpg2  *  work   vault     allow
 qubes.Gpg2  *  work   @default  allow  target=vault
 qubes.Gpg2  *  other  vault     allow
+qubes.GetDate  *  work  vault   allow
 """
 RING = ".gnupg/qubes-auto-keyring"
 FILTERED = "ERR 67109888 not allowed by split-gpg2 <qair>\n"
@@ -290,6 +294,34 @@ def test_a_list_between_the_key_and_its_use(host):
         assert talk(stream, command)[-1].startswith("OK"), command
     signed = talk(stream, "PKSIGN")
     assert "sig-val" in "".join(signed) and signed[-1].startswith("OK"), signed
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+def test_a_person_says_yes(host):
+    """Of the question every word arrives, whatever the key's owner is called; and that yes is for once."""
+    configure("[DEFAULT]\nautoaccept = no\n")
+    fingerprint = make_key(host, "ed25519", 'Joe "J\\n\\" Test <user@localhost>')
+    give_public_key(host, "work", fingerprint)
+    host.forward()
+    host.call("work", "vault", "qubes.GetDate")  # so that the vault runs
+    terminal = Terminal(host, "root", QAIR, "prompts", "vault")
+    try:
+        terminal.wait("are answered here")
+        for number, word, status in ((1, "y", 0), (2, "n", 2)):
+            process = host.popen_as("work", [GPG, "--batch", "--no-tty", "--local-user", fingerprint, "--sign"])
+            process.stdin.write(b"x")
+            process.stdin.close()
+            process.stdin = None
+            terminal.wait(r"^Question %d: work calls qubes\.Gpg2$" % number)
+            terminal.wait(r"^  \| Do you allow the domain 'work' to sign with this key now\?$")
+            terminal.wait(r"Joe .*Test <user@localhost>$")
+            terminal.wait(r"^  \| key [0-9A-F]{40}$")
+            answer_question(terminal, word)
+            _, stderr = process.communicate(timeout=60)
+            assert process.returncode == status, stderr
+            assert (b"signing failed: Operation cancelled" in stderr) == (word == "n"), stderr
+    finally:
+        terminal.close()
 
 
 def test_a_configuration_that_is_wrong(host):
