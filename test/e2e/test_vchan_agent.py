@@ -399,7 +399,9 @@ def test_A66_the_exit_code_does_not_wait_for_the_caller(agent):
 
 def test_A67_A68_a_child_left_behind(agent):
     """It sees the end of stdin at once, and holds up the exit code as long as it has stdout."""
-    agent.service("test.Child", "#!/bin/sh\n(cat; echo end; read go <%s; echo gone) &\nexit 3\n" % (agent.path / "go"))
+    # Of its own accord a shell gives a program in the background /dev/null.
+    script = "#!/bin/sh\nexec 3<&0\n(cat <&3; echo end; read go <%s; echo gone) &\nexit 3\n"
+    agent.service("test.Child", script % (agent.path / "go"))
     os.mkfifo(agent.path / "go")
     (agent.path / "go").chmod(0o777)
     caller = agent.call("test.Child")
