@@ -193,6 +193,15 @@ int socket_receive_partial(int fd, void *data, size_t n, size_t *ret_n, int *ret
         return socket_receive_message(fd, MSG_DONTWAIT, data, n, ret_n, ret_fds, n_fds_max, ret_n_fds, ret_lost);
 }
 
+static int socket_receive_messages(int fd, struct mmsghdr *messages, unsigned n_max) {
+        int n;
+
+        do
+                n = recvmmsg(fd, messages, n_max, MSG_DONTWAIT, NULL);
+        while (n < 0 && errno == EINTR);
+        return n;
+}
+
 int socket_receive_packets(int fd, void *data, size_t n_each, size_t n_max, size_t *ret_sizes, size_t *ret_n) {
         struct mmsghdr messages[SOCKET_PACKETS_MAX] = {};
         struct iovec iov[SOCKET_PACKETS_MAX];
@@ -204,9 +213,10 @@ int socket_receive_packets(int fd, void *data, size_t n_each, size_t n_max, size
                 iov[i] = (struct iovec){ .iov_base = (uint8_t *)data + i * n_each, .iov_len = n_each };
                 messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
         }
-        do
-                n = recvmmsg(fd, messages, (unsigned)n_max, MSG_DONTWAIT, NULL);
-        while (n < 0 && errno == EINTR);
+        n = socket_receive_messages(fd, messages, (unsigned)n_max);
+        /* A peer that closed with packets of ours unread: that is said first, and once. */
+        if (n < 0 && errno == ECONNRESET)
+                n = socket_receive_messages(fd, messages, (unsigned)n_max);
         if (n < 0)
                 return socket_receive_failed();
         for (size_t i = 0; i < (size_t)n; ++i)

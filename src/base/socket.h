@@ -84,7 +84,8 @@ int socket_receive_partial(int fd, void *data, size_t n, size_t *ret_n, int *ret
  * @n_max:   at most SOCKET_PACKETS_MAX
  * @ret_sizes: @n_max of them; 0 is the end: the peer closed
  *
- * One system call also finds out that there are no more. Return: 0, SOCKET_E_AGAIN, SOCKET_E_GONE, or a negative error.
+ * One system call also finds out that there are no more. What a peer had sent before it closed is received, whether it had read
+ * everything or not. Return: 0, SOCKET_E_AGAIN, SOCKET_E_GONE, or a negative error.
  */
 int socket_receive_packets(int fd, void *data, size_t n_each, size_t n_max, size_t *ret_sizes, size_t *ret_n);
 

@@ -455,6 +455,17 @@ static void test_packets(void **state) {
         assert_int_equal(sizes[0], 1);
         assert_int_equal(sizes[1], 0);
         fd_close(fds[0]);
+
+        /* Neither is anything lost that was sent by a peer who had not read all. */
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(socket_send(fds[0], "unread", 6, NULL, 0, NULL), 0);
+        assert_int_equal(socket_send(fds[1], "abc", 3, NULL, 0, NULL), 0);
+        fd_close(fds[1]);
+        assert_int_equal(socket_receive_packets(fds[0], data, 4, 3, sizes, &n), 0);
+        assert_in_range(n, 2, 3);
+        assert_int_equal(sizes[0], 3);
+        assert_int_equal(sizes[1], 0);
+        fd_close(fds[0]);
 }
 
 int main(void) {
