@@ -26,6 +26,7 @@ struct Agent {
         Link link;
         Watch link_watch;
         bool link_full;                 /* it takes no more: room is waited for */
+        bool link_deaf;                 /* the broker is gone: what it had ordered before is still to be read */
         const char *notify;             /* NULL once READY=1 was sent */
         bool draining;                  /* no more calls are taken */
         uint64_t stop_usec;             /* how long that may last; 0: as long as it takes */
@@ -54,7 +55,7 @@ int agent_new(const ServiceSettings *settings, const char *link_path, uint64_t s
                 return error_origin(-ENOMEM);
         agent->link_watch = (Watch){ WATCH_KIND_LINK };
         agent->notify = notify;
-        agent->draining = agent->link_full = false;
+        agent->draining = agent->link_full = agent->link_deaf = false;
         agent->drained_usec = 0;
         agent->stop_usec = stop_usec;
         agent->kill_usec = UINT64_MAX;
@@ -93,8 +94,18 @@ static int agent_watch_link(Agent *agent, bool full) {
                                              &agent->link_watch));
 }
 
+/* The callers of what is in our socket were told that their calls run: so it is read to its end before the link is given up. */
+static void agent_hear_out(Agent *agent) {
+        agent->link_deaf = true;
+        (void)shutdown(agent->link.fd, SHUT_RDWR);
+}
+
+static bool agent_can_tell(const Agent *agent) {
+        return agent->link.state == LINK_STATE_UP && !agent->link_deaf;
+}
+
 static int agent_flush_ended(Agent *agent) {
-        while (agent->link.state == LINK_STATE_UP && agent->runner.calls.ended_first) {
+        while (agent_can_tell(agent) && agent->runner.calls.ended_first) {
                 int r = agent_send_ended(agent, &agent->runner.calls.ended_first->ended);
 
                 switch (r) {
@@ -104,8 +115,8 @@ static int agent_flush_ended(Agent *agent) {
                 case LINK_E_AGAIN:
                         return agent_watch_link(agent, true);
                 case LINK_E_LOST:
-                        agent_lose_link(agent, "the broker went away");
-                        return 0;
+                        agent_hear_out(agent);
+                        break;
                 default:
                         return error_fold(r);
                 }
@@ -152,7 +163,7 @@ static int agent_connect(Agent *agent) {
         r = agent->draining ? agent_connect_draining(agent) : link_connect(&agent->link, clock_now());
         switch (r) {
         case 0:
-                agent->link_full = false;
+                agent->link_full = agent->link_deaf = false;
                 r = error_origin(watch_set_add(&agent->runner.watches, agent->link.fd, EPOLLIN, &agent->link_watch));
                 return !r && agent->draining ? agent_flush_ended(agent) : r;
         case LINK_E_LOST:
@@ -190,13 +201,17 @@ static int agent_on_hello(Agent *agent) {
 static int agent_refuse_call(Agent *agent, uint32_t id) {
         int r;
 
+        if (!agent_can_tell(agent))
+                return 0;
         r = agent_send_ended(agent, &(CallEnded){ .id = id, .how = CALL_HOW_NOT_STARTED, .status = 125 });
         switch (r) {
         case 0:
                 return 0;
         case LINK_E_AGAIN: /* a full table and a full socket: start afresh */
-        case LINK_E_LOST:
                 agent_lose_link(agent, "the broker takes no messages");
+                return 0;
+        case LINK_E_LOST:
+                agent_hear_out(agent);
                 return 0;
         default:
                 return error_fold(r);
@@ -247,21 +262,29 @@ static int agent_on_packet(Agent *agent, LinkPacket *packet) {
         return 0;
 }
 
-/* One order a turn: what else has happened waits for no more than that. */
-static int agent_on_link(Agent *agent) {
+/* Return: 0, LINK_E_AGAIN, LINK_E_LOST, or a negative error */
+static int agent_take_order(Agent *agent) {
         LinkPacket packet;
         int r;
 
-        r = agent_flush_ended(agent);
-        if (r || agent->link.state == LINK_STATE_DOWN ||
-            (agent->link.state == LINK_STATE_UP && agent->runner.calls.ended_first))
-                return r;
         r = link_receive(&agent->link, agent->packet, sizeof(agent->packet), &packet);
+        if (r)
+                return r;
+        r = agent_on_packet(agent, &packet);
+        link_packet_close(&packet);
+        return error_trace(r);
+}
+
+/* One order a turn: what else has happened waits for no more than that. */
+static int agent_on_link(Agent *agent) {
+        int r;
+
+        r = agent_flush_ended(agent);
+        if (r || agent->link.state == LINK_STATE_DOWN || (agent_can_tell(agent) && agent->runner.calls.ended_first))
+                return r;
+        r = agent_take_order(agent);
         switch (r) {
         case 0:
-                r = agent_on_packet(agent, &packet);
-                link_packet_close(&packet);
-                return r;
         case LINK_E_AGAIN:
                 return 0;
         case LINK_E_LOST:
@@ -340,7 +363,9 @@ static int agent_on_signal(Agent *agent) {
                 /* Without ids: what the broker believes to run here does. */
                 r = call_drain_encode(NULL, 0, agent->packet, sizeof(agent->packet), &n);
                 r = r ?: link_send(&agent->link, agent->packet, n);
-                if (r > 0)
+                if (r == LINK_E_LOST)
+                        agent_hear_out(agent);
+                else if (r > 0)
                         agent_lose_link(agent, "the broker takes no messages");
         }
         return r < 0 ? r : 0;

@@ -105,12 +105,19 @@ void link_packet_close(LinkPacket *packet) {
         packet->n_fds = 0;
 }
 
+static int link_receive_packet(Link *link, void *data, size_t n_max, LinkPacket *packet) {
+        return socket_receive_partial(link->fd, data, n_max, &packet->n, packet->fds, SOCKET_FDS_MAX, &packet->n_fds,
+                                      &packet->lost_fds);
+}
+
 int link_receive(Link *link, void *data, size_t n_max, LinkPacket *ret_packet) {
         LinkPacket packet = {};
         int r;
 
-        r = socket_receive_partial(link->fd, data, n_max, &packet.n, packet.fds, SOCKET_FDS_MAX, &packet.n_fds,
-                                   &packet.lost_fds);
+        r = link_receive_packet(link, data, n_max, &packet);
+        /* A broker that closed with packets of ours unread: that is said first, and once. What it had sent is still there. */
+        if (r == SOCKET_E_GONE)
+                r = link_receive_packet(link, data, n_max, &packet);
         switch (r) {
         case 0:
                 *ret_packet = packet;

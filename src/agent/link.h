@@ -91,6 +91,7 @@ void link_packet_close(LinkPacket *packet);
  * link_receive() - receive one message
  * @ret_packet: its size, and its descriptors, which become the caller's
  *
+ * What a broker that is gone had sent before comes first.
  * Return: 0, LINK_E_AGAIN, LINK_E_LOST (also after a packet that is larger than @n_max), or a negative error.
  */
 int link_receive(Link *link, void *data, size_t n_max, LinkPacket *ret_packet);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -128,10 +129,43 @@ static void test_messages(void **state) {
         link_deinit(&link);
 }
 
+/* A broker that dies: what it had sent is received, also if it had not read everything that we had. */
+static void test_last_words(void **state) {
+        static const bool unread[] = { false, true };
+
+        for (size_t i = 0; i < ARRAY_SIZE(unread); ++i) {
+                int listener = listen_link(), broker;
+                uint8_t data[64];
+                LinkPacket packet;
+                Link link;
+
+                link_init(&link, path);
+                assert_int_equal(link_connect(&link, 0), 0);
+                broker = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+                if (!unread[i])
+                        assert_true(read(broker, data, sizeof(data)) > 0);
+                assert_int_equal(socket_send(broker, "one", 3, NULL, 0, NULL), 0);
+                assert_int_equal(socket_send(broker, "three", 5, (int[]){ 0 }, 1, NULL), 0);
+                fd_close(broker);
+
+                assert_int_equal(link_receive(&link, data, sizeof(data), &packet), 0);
+                assert_int_equal(packet.n, 3);
+                assert_int_equal(link_receive(&link, data, sizeof(data), &packet), 0);
+                assert_int_equal(packet.n, 5);
+                assert_int_equal(packet.n_fds, 1);
+                link_packet_close(&packet);
+                assert_int_equal(link_receive(&link, data, sizeof(data), &packet), LINK_E_LOST);
+                fd_close(listener);
+                unlink(path);
+                link_deinit(&link);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_backoff),
                 cmocka_unit_test(test_messages),
+                cmocka_unit_test(test_last_words),
         };
 
         log_set_max_level(LOG_LEVEL_ERROR);

@@ -254,6 +254,33 @@ def test_a_request_that_is_not_complete(host, victim):
         stop_orphans(host)
 
 
+def ordered(host, service, n):
+    """N calls whose agent was stopped before: it has their orders, and their callers the answers."""
+    calls = [host.start_call("work", "vault", service) for _ in range(n)]
+    host.wait_audit(n=n, event="start", service=service)
+    assert host.qair("calls", "--json").returncode == 0  # as above
+    return calls
+
+
+def test_the_broker_dies_and_its_agent_has_both_to_tell_and_to_read(host):
+    """What it could not tell is told to the next broker, and what it was ordered is done."""
+    host.add_service("my.Seven", "exit 7")
+    first = host.start_call("work", "vault", "my.Direct")
+    assert first.stdout.readline() == STARTED
+    agent, service = agent_of_vault(), service_of_vault("my.Direct")
+    agent.kill(signal.SIGSTOP)
+    first.stdin.write(b"one\ntwo\n")
+    first.stdin.flush()
+    assert service.wait(LIMIT_SEC)  # the first that its agent will hear of
+    calls = ordered(host, "my.Seven", 3)
+    host.restart_broker()
+    agent.kill(signal.SIGCONT)
+    assert [call.wait(LIMIT_SEC) for call in [first, *calls]] == [7] * 4
+    host.wait_audit(n=4, event="end", how="exited", status=7)
+    assert_every_start_has_an_end(host)
+    assert len(host.started("my.Seven")) == 3
+
+
 def connecting(host, agent):
     """Calls to an agent that does not read, until one waits for room: [connections that were answered], the last."""
     answered = []
