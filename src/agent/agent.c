@@ -27,6 +27,7 @@ struct Agent {
         Watch link_watch;
         bool link_full;                 /* it takes no more: room is waited for */
         bool link_deaf;                 /* the broker is gone: what it had ordered before is still to be read */
+        bool link_one_way;              /* no more orders are taken from it: there are ends to be told */
         const char *notify;             /* NULL once READY=1 was sent */
         bool draining;                  /* no more calls are taken */
         uint64_t stop_usec;             /* how long that may last; 0: as long as it takes */
@@ -55,7 +56,7 @@ int agent_new(const ServiceSettings *settings, const char *link_path, uint64_t s
                 return error_origin(-ENOMEM);
         agent->link_watch = (Watch){ WATCH_KIND_LINK };
         agent->notify = notify;
-        agent->draining = agent->link_full = agent->link_deaf = false;
+        agent->draining = agent->link_full = agent->link_deaf = agent->link_one_way = false;
         agent->drained_usec = 0;
         agent->stop_usec = stop_usec;
         agent->kill_usec = UINT64_MAX;
@@ -85,13 +86,18 @@ static int agent_send_ended(Agent *agent, const CallEnded *ended) {
         return link_send(&agent->link, message, sizeof(message));
 }
 
+/* The end of the link is told in any case. */
+static uint32_t agent_link_events(const Agent *agent) {
+        return agent->link_full ? EPOLLOUT : agent->link_one_way ? 0 : EPOLLIN;
+}
+
 /* While a broker does not take what we tell it, nothing more is taken from it. */
 static int agent_watch_link(Agent *agent, bool full) {
         if (agent->link_full == full)
                 return 0;
         agent->link_full = full;
-        return error_origin(watch_set_change(&agent->runner.watches, agent->link.fd, full ? EPOLLOUT : EPOLLIN,
-                                             &agent->link_watch));
+        return error_origin(
+                watch_set_change(&agent->runner.watches, agent->link.fd, agent_link_events(agent), &agent->link_watch));
 }
 
 /* The callers of what is in our socket were told that their calls run: so it is read to its end before the link is given up. */
@@ -163,7 +169,7 @@ static int agent_connect(Agent *agent) {
         r = agent->draining ? agent_connect_draining(agent) : link_connect(&agent->link, clock_now());
         switch (r) {
         case 0:
-                agent->link_full = agent->link_deaf = false;
+                agent->link_full = agent->link_deaf = agent->link_one_way = false;
                 r = error_origin(watch_set_add(&agent->runner.watches, agent->link.fd, EPOLLIN, &agent->link_watch));
                 return !r && agent->draining ? agent_flush_ended(agent) : r;
         case LINK_E_LOST:
@@ -275,12 +281,29 @@ static int agent_take_order(Agent *agent) {
         return error_trace(r);
 }
 
+/* Those that the broker has told callers of: a later one fails when it is sent, and its caller is refused. */
+static int agent_take_last_orders(Agent *agent) {
+        int r;
+
+        agent->link_one_way = true;
+        if (shutdown(agent->link.fd, SHUT_RD) < 0)
+                return 0;
+        do
+                r = agent_take_order(agent);
+        while (!r && agent->link.state == LINK_STATE_UP);
+        if (r < 0 || agent->link.state != LINK_STATE_UP)
+                return error_trace(r);
+        return error_origin(
+                watch_set_change(&agent->runner.watches, agent->link.fd, agent_link_events(agent), &agent->link_watch));
+}
+
 /* One order a turn: what else has happened waits for no more than that. */
 static int agent_on_link(Agent *agent) {
         int r;
 
         r = agent_flush_ended(agent);
-        if (r || agent->link.state == LINK_STATE_DOWN || (agent_can_tell(agent) && agent->runner.calls.ended_first))
+        if (r || agent->link.state == LINK_STATE_DOWN || agent->link_one_way ||
+            (agent_can_tell(agent) && agent->runner.calls.ended_first))
                 return r;
         r = agent_take_order(agent);
         switch (r) {
@@ -317,8 +340,10 @@ static int agent_check_drained(Agent *agent) {
         uint64_t now = clock_now();
         int r;
 
-        if (!agent->draining || agent_has_running(agent))
+        if (!agent->draining || agent_has_running(agent)) {
+                agent->drained_usec = 0;
                 return 0;
+        }
         if (agent->drained_usec == 0) {
                 agent->drained_usec = now;
                 if (agent->runner.calls.n_calls > 0 && agent->link.state == LINK_STATE_DOWN) {
@@ -332,6 +357,13 @@ static int agent_check_drained(Agent *agent) {
                 return 0;
         if (agent->runner.calls.n_calls > 0)
                 log_warning("no broker could be told how the last %zu calls ended", agent->runner.calls.n_calls);
+        if (agent_can_tell(agent) && !agent->link_one_way) {
+                size_t n_calls = agent->runner.calls.n_calls;
+
+                r = agent_take_last_orders(agent);
+                if (r || agent->runner.calls.n_calls > n_calls)
+                        return error_trace(r);
+        }
         agent->runner.stopping = true;
         return 0;
 }
@@ -406,7 +438,13 @@ static int agent_on_event(Agent *agent, const struct epoll_event *event) {
                 return agent_on_signal(agent);
         if (event->data.ptr != &agent->link_watch)
                 return runner_on_event(&agent->runner, event);
-        return agent->link.state == LINK_STATE_DOWN ? 0 : agent_on_link(agent);
+        if (agent->link.state == LINK_STATE_DOWN)
+                return 0;
+        if (agent->link_one_way && event->events & (EPOLLHUP | EPOLLERR)) {
+                agent_lose_link(agent, "the broker closed the link");
+                return 0;
+        }
+        return agent_on_link(agent);
 }
 
 int agent_run(Agent *agent) {

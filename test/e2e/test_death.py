@@ -13,7 +13,7 @@ import signal
 import processes
 import pytest
 import wire
-from world import AGENT, BROKER
+from world import AGENT, BROKER, NO_SERVICE
 
 SERVICE = """echo started
 read line; echo "got $line"
@@ -279,6 +279,20 @@ def test_the_broker_dies_and_its_agent_has_both_to_tell_and_to_read(host):
     host.wait_audit(n=4, event="end", how="exited", status=7)
     assert_every_start_has_an_end(host)
     assert len(host.started("my.Seven")) == 3
+
+
+def test_an_agent_is_told_to_stop_and_has_orders_to_read(host):
+    """Their callers know that it has them: they are done, however soon there would be nothing else left."""
+    assert host.call("work", "vault", "my.Warm").returncode == 0
+    agent = agent_of_vault()
+    agent.kill(signal.SIGSTOP)
+    calls = ordered(host, "my.Missing", 4)
+    agent.kill(signal.SIGTERM)
+    agent.kill(signal.SIGCONT)
+    assert [call.wait(LIMIT_SEC) for call in calls] == [NO_SERVICE] * 4
+    assert agent.wait(LIMIT_SEC)
+    host.wait_audit(n=4, event="end", how="not found", status=NO_SERVICE)
+    assert_every_start_has_an_end(host)
 
 
 def connecting(host, agent):
