@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/socket.h"
 
 /* What comes behind the run directory at most: "/domains/", a name of 31, and "/qrexec-agent". */
 #define PATHS_SOCKET_ROOM 56
@@ -57,15 +58,28 @@ static const char *paths_absolute(const char *variable) {
         return value && value[0] == '/' ? value : NULL;
 }
 
-/* $VARIABLE/qubes, or $HOME/OTHERWISE/qubes */
-static int paths_put_xdg(PathsBuilder *builder, char ret_path[static PATH_MAX], const char *variable,
-                         const char *otherwise, const char *suffix) {
+/* $VARIABLE/BELOW, or $HOME/OTHERWISE/BELOW */
+static int paths_put_xdg(char ret_path[static PATH_MAX], const char *variable, const char *otherwise,
+                         const char *below) {
         const char *base = paths_absolute(variable), *home = paths_absolute("HOME");
+        PathsBuilder builder = {};
 
         if (!base && !home)
                 return PATHS_E_HOME;
-        paths_put(builder, ret_path, "%s%s/qubes%s", base ?: home, base ? "" : otherwise, suffix);
-        return 0;
+        paths_put(&builder, ret_path, "%s%s/%s", base ?: home, base ? "" : otherwise, below);
+        return builder.too_long ? PATHS_E_LONG : 0;
+}
+
+int paths_config(const char *below, char ret_path[static PATH_MAX]) {
+        return paths_put_xdg(ret_path, "XDG_CONFIG_HOME", "/.config", below);
+}
+
+int paths_session(uid_t uid, const char *below, char *ret_path, size_t n_max) {
+        const char *runtime = uid == geteuid() ? paths_absolute("XDG_RUNTIME_DIR") : NULL;
+        int n = runtime ? snprintf(ret_path, n_max, "%s/%s", runtime, below)
+                        : snprintf(ret_path, n_max, "/run/user/%u/%s", uid, below);
+
+        return n < 0 || (size_t)n >= n_max ? PATHS_E_LONG : 0;
 }
 
 int paths_user(Paths *ret_paths) {
@@ -77,16 +91,16 @@ int paths_user(Paths *ret_paths) {
         if (!runtime)
                 return PATHS_E_RUNTIME;
         paths_put(&builder, paths.run_dir, "%s/qubes", runtime);
-        r = paths_put_xdg(&builder, paths.config_dir, "XDG_CONFIG_HOME", "/.config", "");
-        r = r ?: paths_put_xdg(&builder, paths.audit_dir, "XDG_STATE_HOME", "/.local/state", "");
-        r = r ?: paths_put_xdg(&builder, paths.homes_dir, "XDG_DATA_HOME", "/.local/share", "/homes");
+        r = paths_config("qubes", paths.config_dir);
+        r = r ?: paths_put_xdg(paths.audit_dir, "XDG_STATE_HOME", "/.local/state", "qubes");
+        r = r ?: paths_put_xdg(paths.homes_dir, "XDG_DATA_HOME", "/.local/share", "qubes/homes");
         if (r)
                 return r;
         paths_put_common(&builder, &paths);
         paths_put(&builder, paths.rpc_dir, "%s/rpc", paths.config_dir);
         paths_put(&builder, paths.legacy_dir, "%s/rpc/policy", paths.config_dir);
         paths_put(&builder, paths.rpc_config, "%s/rpc-config:" QAIR_CONFDIR "/rpc-config", paths.config_dir);
-        if (builder.too_long || strlen(paths.run_dir) + PATHS_SOCKET_ROOM > sizeof(((struct sockaddr_un *)0)->sun_path))
+        if (builder.too_long || strlen(paths.run_dir) + PATHS_SOCKET_ROOM > SOCKET_PATH_MAX)
                 return PATHS_E_LONG;
         *ret_paths = paths;
         return 0;

@@ -16,6 +16,12 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/** Below the run directory of an account's sessions: what asks a person, and the front ends that show its questions. */
+#define PATHS_POLICY_AGENT   "qubes/policy-agent.sock"
+#define PATHS_POLICY_PROMPTS "qubes/policy-prompts.sock"
 
 typedef struct Paths {
         bool is_user;
@@ -45,6 +51,22 @@ void paths_host(Paths *ret_paths);
 
 /** paths_user() - those of the user whose environment this is. Return: 0 or PATHS_E_… */
 int paths_user(Paths *ret_paths);
+
+/**
+ * paths_config() - @below in what the account has configured: $XDG_CONFIG_HOME, or ~/.config
+ *
+ * Return: 0, PATHS_E_HOME or PATHS_E_LONG.
+ */
+int paths_config(const char *below, char ret_path[static PATH_MAX]);
+
+/**
+ * paths_session() - @below in the run directory of an account's sessions: $XDG_RUNTIME_DIR, or /run/user/UID
+ * @uid:   whose; the environment counts for our own only. A service may be without it
+ * @n_max: size of @ret_path, with the NUL
+ *
+ * Return: 0 or PATHS_E_LONG.
+ */
+int paths_session(uid_t uid, const char *below, char *ret_path, size_t n_max);
 
 /** paths_error_text() - what to do about a PATHS_E_… */
 const char *paths_error_text(int r);

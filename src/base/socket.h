@@ -11,6 +11,9 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+/** Longest path of a socket, with its NUL. */
+#define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+
 /** Most descriptors that one of our messages carries: status, stdin, stdout. */
 #define SOCKET_FDS_MAX 3
 

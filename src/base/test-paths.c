@@ -6,8 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -75,10 +77,51 @@ static void test_user(void **state) {
         }
 }
 
+static void test_config(void **state) {
+        char path[PATH_MAX], long_path[PATH_MAX - 4];
+
+        set("XDG_CONFIG_HOME", "/c");
+        set("HOME", "/h");
+        assert_int_equal(paths_config("a/b", path), 0);
+        assert_string_equal(path, "/c/a/b");
+        /* What is no absolute path is not set. */
+        set("XDG_CONFIG_HOME", "c");
+        assert_int_equal(paths_config("a/b", path), 0);
+        assert_string_equal(path, "/h/.config/a/b");
+        set("HOME", "h");
+        assert_int_equal(paths_config("a/b", path), PATHS_E_HOME);
+        memset(long_path, '/', sizeof(long_path) - 1);
+        long_path[sizeof(long_path) - 1] = '\0';
+        set("XDG_CONFIG_HOME", long_path);
+        assert_int_equal(paths_config("abc", path), 0);
+        assert_int_equal(paths_config("abcd", path), PATHS_E_LONG);
+}
+
+static void test_session(void **state) {
+        uid_t uid = geteuid();
+        char path[32], expected[32];
+
+        set("XDG_RUNTIME_DIR", "/r");
+        assert_int_equal(paths_session(uid, "a/b", path, sizeof(path)), 0);
+        assert_string_equal(path, "/r/a/b");
+        assert_int_equal(paths_session(uid, "a/b", path, sizeof("/r/a/b")), 0);
+        assert_int_equal(paths_session(uid, "a/b", path, sizeof("/r/a/b") - 1), PATHS_E_LONG);
+        /* Our environment says nothing about another account. */
+        (void)snprintf(expected, sizeof(expected), "/run/user/%u/a/b", uid + 1);
+        assert_int_equal(paths_session(uid + 1, "a/b", path, sizeof(path)), 0);
+        assert_string_equal(path, expected);
+        set("XDG_RUNTIME_DIR", "r");
+        (void)snprintf(expected, sizeof(expected), "/run/user/%u/a/b", uid);
+        assert_int_equal(paths_session(uid, "a/b", path, sizeof(path)), 0);
+        assert_string_equal(path, expected);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_host),
                 cmocka_unit_test(test_user),
+                cmocka_unit_test(test_config),
+                cmocka_unit_test(test_session),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,14 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/paths.h"
 
 #define VARIABLE  "QUBES_GPG_DOMAIN"
 #define FILE_NAME "gpg-split-domain"
@@ -39,20 +39,13 @@ static int read_domain(const char *path, char **ret_domain) {
 }
 
 int gpg_domain_settle(void) {
-        _cleanup_free_ char *domain = NULL, *path = NULL;
-        const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-        bool has_config = config && config[0] == '/';
+        _cleanup_free_ char *domain = NULL;
+        char path[PATH_MAX];
         int r;
 
         r = read_domain("/rw/config/" FILE_NAME, &domain);
-        if (r > 0 && (has_config || home)) {
-                if (asprintf(&path, "%s%s/qubes/" FILE_NAME, has_config ? config : home, has_config ? "" : "/.config") <
-                    0) {
-                        path = NULL;
-                        return error_origin(-ENOMEM);
-                }
+        if (r > 0 && paths_config("qubes/" FILE_NAME, path) == 0)
                 r = read_domain(path, &domain);
-        }
         if (r < 0)
                 return error_trace(r);
         if (r > 0 && gpg_domain_from_environment())

@@ -64,7 +64,7 @@ int gpg2_config_parse(Gpg2ConfigReader *reader, const char *path, const char *te
 int gpg2_config_finish(const Gpg2ConfigReader *reader, Gpg2Config *ret_config);
 
 /**
- * gpg2_config_load() - /etc/qubes-split-gpg2.conf, then below @home conf.d/ *.conf by name and qubes-split-gpg2.conf
+ * gpg2_config_load() - /etc/qubes-split-gpg2.conf, then below @user conf.d/ *.conf by name and qubes-split-gpg2.conf
  * @etc:  the first file
  * @user: the folder of the others, such as ~/.config/qubes-split-gpg2
  * What is not there is left out; what others may write is refused. Return: as gpg2_config_finish().

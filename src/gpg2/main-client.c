@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "gpg2/assuan.h"
 #include "gpg2/rcfile.h"
 #include "ssh-forward/forward.h"
@@ -100,15 +101,12 @@ static int read_file(const char *path) {
 }
 
 static int find_target(void) {
-        const char *config_home = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME") ?: "";
         char path[PATH_MAX];
-        int n, r = RCFILE_E_NONE;
+        int r = RCFILE_E_NONE;
 
         if (arg_target.text[0] != '\0')
                 return 0;
-        n = config_home && config_home[0] == '/' ? snprintf(path, sizeof(path), "%s/" USER_FILE, config_home)
-                                                 : snprintf(path, sizeof(path), "%s/.config/" USER_FILE, home);
-        if (n < (int)sizeof(path))
+        if (paths_config(USER_FILE, path) == 0)
                 r = read_file(path);
         if (r == RCFILE_E_NONE)
                 r = read_file(SYSTEM_FILE);

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "gpg/consent.h"
 #include "gpg/service.h"
 #include "gpg2/permission.h"
@@ -39,14 +40,14 @@ static int take_slot(const char *source) {
 
 static int load_config(const char *source, Gpg2Config *ret_config) {
         _cleanup_(diagnostics_deinit) Diagnostics warnings = DIAGNOSTICS_INIT, errors = DIAGNOSTICS_INIT;
-        const char *config_home = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME") ?: "/";
         char folder[PATH_MAX];
-        int n, r;
+        int r;
 
-        n = config_home && config_home[0] == '/' ? snprintf(folder, sizeof(folder), "%s/" CONFIG_FOLDER, config_home)
-                                                 : snprintf(folder, sizeof(folder), "%s/.config/" CONFIG_FOLDER, home);
-        if (n >= (int)sizeof(folder))
+        r = paths_config(CONFIG_FOLDER, folder);
+        if (r) {
+                log_error("%s", paths_error_text(r));
                 return -1;
+        }
         r = gpg2_config_load(source, CONFIG_FILE, folder, &warnings, &errors, ret_config);
         for (size_t i = 0; i < warnings.n_entries; ++i) {
                 _cleanup_free_ char *text = diagnostic_format(&warnings.entries[i]);

@@ -21,8 +21,6 @@
 #include "qubesdb/client.h"
 #include "wire/answer.h"
 
-/** In the account's own run directory. */
-#define POLICY_AGENT_SOCKET "policy-agent.sock"
 /** What we call ourselves where neither QubesDB nor the account's name says it. */
 #define POLICY_AGENT_HERE "here"
 
@@ -124,15 +122,12 @@ static int policy_agent_put_notice(struct json_object *object, const PolicyAgent
 
 /* Return: 0 or POLICY_AGENT_E_NONE */
 static int policy_agent_connect(int *ret_fd) {
-        char path[PATH_MAX + sizeof(POLICY_AGENT_SOCKET) + 1];
-        Paths paths;
+        char path[SOCKET_PATH_MAX];
 
-        /* A service may be without the environment of a session. */
-        if (paths_user(&paths) == 0)
-                (void)snprintf(path, sizeof(path), "%s/" POLICY_AGENT_SOCKET, paths.run_dir);
-        else
-                (void)snprintf(path, sizeof(path), "/run/user/%u/qubes/" POLICY_AGENT_SOCKET, geteuid());
-        return socket_connect(path, SOCK_STREAM, ret_fd) ? POLICY_AGENT_E_NONE : 0;
+        if (paths_session(geteuid(), PATHS_POLICY_AGENT, path, sizeof(path)) ||
+            socket_connect(path, SOCK_STREAM, ret_fd))
+                return POLICY_AGENT_E_NONE;
+        return 0;
 }
 
 /* Say SERVICE and @object, and that this is all. Return: 0, POLICY_AGENT_E_NONE, or a negative error */

@@ -18,9 +18,9 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/socket.h"
 #include "prompt/header.h"
-#include "prompt/paths.h"
 
 #define EXIT_NO_AGENT  1
 #define EXIT_NO_ANSWER 2
@@ -41,18 +41,16 @@ static int send_header(int fd) {
 }
 
 static int connect_agent(int *ret_fd) {
-        char directory[PATHS_MAX], path[PATHS_MAX + sizeof(PATHS_ASK)];
+        char path[SOCKET_PATH_MAX];
         int r;
 
-        if (paths_directory(geteuid(), directory))
-                return -ENAMETOOLONG;
-        snprintf(path, sizeof(path), "%s/" PATHS_ASK, directory);
-        r = socket_connect(path, SOCK_STREAM, ret_fd);
-        if (r == 0)
-                return 0;
-        log_error("%s: %s: no policy agent runs here: it starts with a desktop session, or with 'qair prompts'", path,
-                  r < 0 ? strerror(-r) : "the path is too long");
-        return r < 0 ? r : -ENAMETOOLONG;
+        r = paths_session(geteuid(), PATHS_POLICY_AGENT, path, sizeof(path))
+                    ? -ENAMETOOLONG
+                    : socket_connect(path, SOCK_STREAM, ret_fd);
+        if (r)
+                log_error("%s: %s: no policy agent runs here: it starts with a desktop session, or with 'qair prompts'",
+                          path, strerror(-r));
+        return r;
 }
 
 /* One chunk, from one to the other. Return: how much; 0 at the end; negative: it cannot go on */

@@ -24,10 +24,10 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/socket.h"
 #include "prompt/lines.h"
 #include "prompt/message.h"
-#include "prompt/paths.h"
 #include "prompt/terminal.h"
 
 #define TERMINAL_GUARD_USEC USEC_PER_SEC
@@ -112,12 +112,11 @@ static int start_agent(const struct passwd *account, int *ret_fd) {
 }
 
 static int attach(const struct passwd *account, int *ret_fd) {
-        char directory[PATHS_MAX], path[PATHS_MAX + sizeof(PATHS_FRONT)];
+        char path[SOCKET_PATH_MAX];
         int r;
 
-        if (paths_directory(account->pw_uid, directory))
+        if (paths_session(account->pw_uid, PATHS_POLICY_PROMPTS, path, sizeof(path)))
                 return error_origin(-ENAMETOOLONG);
-        snprintf(path, sizeof(path), "%s/" PATHS_FRONT, directory);
         r = socket_connect(path, SOCK_STREAM, ret_fd);
         if (r == 0)
                 return 0;

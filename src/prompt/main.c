@@ -14,10 +14,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/paths.h"
 #include "base/socket.h"
 #include "prompt/agent.h"
 #include "prompt/front.h"
-#include "prompt/paths.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  2
@@ -44,12 +44,20 @@ static int usage(FILE *stream, int status) {
         return status;
 }
 
+/* @name in the folder of the socket @path. Return: 0 or -ENAMETOOLONG */
+static int beside(const char *path, const char *name, char ret_path[static SOCKET_PATH_MAX]) {
+        const char *slash = strrchr(path, '/');
+        int n = snprintf(ret_path, SOCKET_PATH_MAX, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name);
+
+        return n > 0 && (size_t)n < SOCKET_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 /* One agent at a time, whichever way it ended: the lock goes with the process, and is kept until then. */
 static int take_lock(const char *socket_path) {
-        char path[PATHS_MAX];
+        char path[SOCKET_PATH_MAX];
         int fd;
 
-        if (paths_beside(socket_path, LOCK, path))
+        if (beside(socket_path, LOCK, path))
                 return -ENAMETOOLONG;
         fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
@@ -90,22 +98,22 @@ static int listen_at(const char *path, int *ret_fd) {
 }
 
 static int open_sockets(const char *wanted, int *ret_ask_fd, int *ret_front_fd) {
-        char directory[PATHS_MAX], ask[PATHS_MAX], front[PATHS_MAX];
+        char directory[SOCKET_PATH_MAX], ask[SOCKET_PATH_MAX], front[SOCKET_PATH_MAX];
         const char *failed = ask;
         int r;
 
         if (wanted) {
-                r = snprintf(ask, sizeof(ask), "%s", wanted) < PATHS_MAX ? 0 : -ENAMETOOLONG;
+                r = snprintf(ask, sizeof(ask), "%s", wanted) < (int)sizeof(ask) ? 0 : -ENAMETOOLONG;
         } else {
-                r = paths_directory(geteuid(), directory) ? -ENAMETOOLONG : 0;
+                r = paths_session(geteuid(), "qubes", directory, sizeof(directory)) ||
+                                    paths_session(geteuid(), PATHS_POLICY_AGENT, ask, sizeof(ask))
+                            ? -ENAMETOOLONG
+                            : 0;
                 if (!r && mkdir(directory, 0700) < 0 && errno != EEXIST)
                         r = -errno;
-                r = r ?: snprintf(ask, sizeof(ask), "%s/" PATHS_ASK, directory) < PATHS_MAX ? r : -ENAMETOOLONG;
         }
-        if (!r && paths_beside(ask, PATHS_FRONT, front))
-                r = -ENAMETOOLONG;
-        if (!r)
-                r = take_lock(ask);
+        r = r ?: beside(ask, strrchr(PATHS_POLICY_PROMPTS, '/') + 1, front);
+        r = r ?: take_lock(ask);
         if (r == -EWOULDBLOCK) {
                 log_error("%s: another policy agent serves it", ask);
                 return r;
