@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "ssh-forward/agentname.h"
+#include "ssh/name.h"
 
 #define RCFILE_VARIABLE "SPLIT_GPG2_SERVER_DOMAIN"
 /** Such a file. */

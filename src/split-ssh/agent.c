@@ -22,7 +22,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 #include "split-ssh/keys.h"
 #include "split-ssh/program.h"
 
@@ -98,7 +98,7 @@ bool agent_is_running(const char *socket) {
 }
 
 /* Both folders, and no stale socket. Return: 0, STATUS_FAILED, or a negative error */
-static int agent_prepare(const AgentName *agent, const Account *account, char ret_socket[static PLACES_SOCKET_MAX],
+static int agent_prepare(const AgentName *agent, const Account *account, char ret_socket[static SOCKET_PATH_MAX],
                          char ret_keys[static PATH_MAX]) {
         char folder[PATH_MAX];
         bool is_machine;
@@ -209,7 +209,7 @@ static void agent_say_ready(int ready_fd) {
 
 int agent_run(const AgentName *agent, const Account *account, int ready_fd) {
         _cleanup_(agent_process_deinit) AgentProcess process = { .pidfd = -1, .signal_fd = -1 };
-        char socket[PLACES_SOCKET_MAX], keys[PATH_MAX];
+        char socket[SOCKET_PATH_MAX], keys[PATH_MAX];
         int r;
 
         if (geteuid() == 0) {

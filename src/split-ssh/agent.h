@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "ssh-forward/agentname.h"
+#include "ssh/name.h"
 #include "split-ssh/account.h"
 
 /** How long the agent may take to listen, and how often it is looked at (split-ssh specification, 3.3). */

@@ -15,11 +15,11 @@
 #include "split-ssh/agent.h"
 #include "split-ssh/command.h"
 #include "split-ssh/keys.h"
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 
 /* Return: 0 or COMMAND_STATUS_FAILED */
 static int command_parse_agent(const char *untrusted_name, AgentName *ret_agent,
-                               char ret_socket[static PLACES_SOCKET_MAX]) {
+                               char ret_socket[static SOCKET_PATH_MAX]) {
         if (agent_name_parse(untrusted_name, ret_agent)) {
                 log_error("\"%s\" is no name of an agent: a letter or digit, then letters, digits, _ . -, at most %d",
                           ESCAPED(untrusted_name, strlen(untrusted_name)), AGENT_NAME_MAX);
@@ -34,7 +34,7 @@ static int command_parse_agent(const char *untrusted_name, AgentName *ret_agent,
 
 /* Where it runs. Return: 0 or COMMAND_STATUS_FAILED */
 static int command_find_agent(const char *untrusted_name, AgentName *ret_agent,
-                              char ret_socket[static PLACES_SOCKET_MAX]) {
+                              char ret_socket[static SOCKET_PATH_MAX]) {
         struct stat st;
 
         if (command_parse_agent(untrusted_name, ret_agent, ret_socket))
@@ -87,7 +87,7 @@ static _Noreturn void command_keep_agent(const AgentName *agent, const Account *
 }
 
 int command_start(int argc, char **argv) {
-        char socket[PLACES_SOCKET_MAX], byte;
+        char socket[SOCKET_PATH_MAX], byte;
         int pipe_fds[2], r;
         AgentName agent;
         Account account;
@@ -114,7 +114,7 @@ int command_start(int argc, char **argv) {
 }
 
 int command_list(int argc, char **argv) {
-        char socket[PLACES_SOCKET_MAX];
+        char socket[SOCKET_PATH_MAX];
         AgentName agent;
 
         return command_find_agent(argv[0], &agent, socket)
@@ -122,7 +122,7 @@ int command_list(int argc, char **argv) {
 }
 
 int command_add(int argc, char **argv) {
-        char socket[PLACES_SOCKET_MAX];
+        char socket[SOCKET_PATH_MAX];
         AgentName agent;
         int r;
 
@@ -133,7 +133,7 @@ int command_add(int argc, char **argv) {
 }
 
 int command_reload(int argc, char **argv) {
-        char socket[PLACES_SOCKET_MAX];
+        char socket[SOCKET_PATH_MAX];
         AgentName agent;
         int r;
 

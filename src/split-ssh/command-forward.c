@@ -18,7 +18,7 @@
 #include "split-ssh/command.h"
 #include "ssh-forward/forward.h"
 #include "ssh-forward/listener.h"
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 
 #define FORWARD_SERVICE "qubes.Ssh"
 
@@ -26,7 +26,7 @@ typedef struct ForwardOptions {
         const char *service;
         VaultName target;
         bool has_path, background;
-        char path[PLACES_SOCKET_MAX];
+        char path[SOCKET_PATH_MAX];
 } ForwardOptions;
 
 static void forward_help(void) {

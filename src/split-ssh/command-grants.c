@@ -18,7 +18,7 @@
 #include "base/sha256.h"
 #include "split-ssh/command.h"
 #include "split-ssh/wording.h"
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 #include "ssh/state.h"
 
 /** Behind a grant's name: the question that was answered. */

@@ -11,11 +11,11 @@
 #include "split-ssh/account.h"
 #include "ssh-forward/forward.h"
 #include "ssh-forward/listener.h"
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 
 /* The socket of the service manager, or one of our own. Return: 0 or a positive or negative error; it has been said */
 static int listen_for(const Account *account, const AgentName *agent, int *ret_fd) {
-        char path[PLACES_SOCKET_MAX];
+        char path[SOCKET_PATH_MAX];
         int r;
 
         r = listener_take(ret_fd);

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/name.h"
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 
 #define STATUS_FAILED    1
 #define STATUS_NO_CLIENT 125

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@
 #include "base/log.h"
 #include "ssh/filter.h"
 #include "ssh/options.h"
-#include "ssh/place.h"
+#include "ssh/places.h"
 #include "ssh/policyfile.h"
 #include "ssh/upstream.h"
 
@@ -66,16 +67,29 @@ static void log_open_event(const SshRules *rules, const char *service) {
         syslog(LOG_INFO, "%s", line.text);
 }
 
+/* The last two parts of an account's are ours. If they cannot be made, what is wanted in them is not there: said then. */
+static void make_run_dir(const char *path) {
+        char folder[PATH_MAX];
+
+        if (strcmp(path, PLACES_RUN_DIR) == 0)
+                return;
+        (void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+        (void)mkdir(folder, 0700);
+        (void)mkdir(path, 0700);
+}
+
 /* Steps 3 to 5 of the specification, 5.2. */
 static int serve(const SshOptions *options, const SshRules *rules) {
         _cleanup_(ssh_state_close) SshState state = SSH_STATE_INIT;
-        char run_dir[PATH_MAX], state_dir[PATH_MAX], path[PATH_MAX];
+        char run_dir[PATH_MAX], state_dir[PATH_MAX + sizeof("/filter")], path[PATH_MAX];
         _cleanup_fd_ int slot_fd = -1, agent_fd = -1;
         int r;
 
-        (void)ssh_place_run(run_dir);
-        if (snprintf(state_dir, sizeof(state_dir), "%s/filter", run_dir) >= PATH_MAX)
-                return fail(SSH_FILTER_EXIT_REFUSED, "not available", run_dir, "the path is too long", "");
+        r = places_agents(run_dir);
+        if (r)
+                return fail(SSH_FILTER_EXIT_REFUSED, "not available", "", places_error_text(r), "");
+        make_run_dir(run_dir);
+        (void)snprintf(state_dir, sizeof(state_dir), "%s/filter", run_dir);
         r = ssh_state_open(options->state_dir ?: state_dir, &state);
         if (r)
                 return fail(SSH_FILTER_EXIT_REFUSED, "not available", options->state_dir ?: state_dir,

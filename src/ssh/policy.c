@@ -14,22 +14,6 @@
 #define REPLY_TIMEOUT_SEC 120
 #define GPG_AGENT         "gpg-agent"
 
-#define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-static bool name_is_valid(const char *name, size_t n_max) {
-        size_t n = strspn(name, LETTERS_AND_DIGITS "_.-");
-
-        return n > 0 && n <= n_max && name[n] == '\0' && strchr(LETTERS_AND_DIGITS, name[0]);
-}
-
-bool ssh_source_name_is_valid(const char *untrusted_name) {
-        return name_is_valid(untrusted_name, SSH_SOURCE_MAX);
-}
-
-bool ssh_agent_name_is_valid(const char *untrusted_name) {
-        return name_is_valid(untrusted_name, SSH_AGENT_MAX);
-}
-
 void *ssh_array_grow(void *array, size_t n, size_t size) {
         char **elements = array, *grown = reallocarray(*elements, n + 1, size);
 

@@ -12,15 +12,12 @@
 #include "base/cleanup.h"
 #include "base/diagnostic.h"
 #include "ssh/key.h"
+#include "ssh/name.h"
 #include "ssh/signdata.h"
 
 /** All files together, and a line of one, in bytes: specification, 6.1. */
 #define SSH_POLICY_MAX      (256 * 1024)
 #define SSH_POLICY_LINE_MAX 4096
-/** The name of a caller: specification, 5.1. */
-#define SSH_SOURCE_MAX 63
-/** The name of an agent: specification, 3.1. */
-#define SSH_AGENT_MAX 64
 /** Most uses within a window, so that the file of their times stays small. */
 #define SSH_RATE_MAX 1000
 #define SSH_DAY_SEC  86400
@@ -160,7 +157,7 @@ int ssh_policy_finish(const SshPolicy *policy, Diagnostics *diagnostics);
 /** What holds for one source and one agent. Points into the policy. */
 typedef struct SshRules {
         char source[SSH_SOURCE_MAX + 1];
-        char agent[SSH_AGENT_MAX + 1];
+        char agent[AGENT_NAME_MAX + 1];
         SshSettings settings; /* all set */
         const SshKeyLine *keys;
         size_t n_keys;
@@ -190,7 +187,3 @@ const SshHost *ssh_rules_host(const SshRules *rules, const SshFingerprint *finge
 
 /** ssh_rules_host_listed() - is the key one of a host that @names lists? No names: any is */
 bool ssh_rules_host_listed(const SshRules *rules, const SshStrings *names, const SshFingerprint *fingerprint);
-
-/** ssh_source_name_is_valid(), ssh_agent_name_is_valid() - specification, 5.1 and 3.1 */
-bool ssh_source_name_is_valid(const char *untrusted_name);
-bool ssh_agent_name_is_valid(const char *untrusted_name);

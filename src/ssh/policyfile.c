@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ssh/place.h"
+#include "base/paths.h"
 
 typedef struct Loader {
         SshPolicy *policy;
@@ -106,7 +106,8 @@ int ssh_policy_load(const char *path, SshPolicy **ret_policy, Diagnostics *diagn
         if (path) {
                 result = load_file(&loader, path, true);
         } else {
-                const char *const places[] = { "/etc/split-ssh", "/rw/config/split-ssh", ssh_place_config(own) };
+                const char *const places[] = { "/etc/split-ssh", "/rw/config/split-ssh",
+                                               paths_config("qubes/split-ssh", own) ? NULL : own };
 
                 for (size_t i = 0; i < ARRAY_SIZE(places) && places[i] && result >= 0; ++i) {
                         r = load_place(&loader, places[i]);

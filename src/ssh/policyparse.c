@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "base/number.h"
+#include "base/socket.h"
 #include "policy/lexer.h"
 #include "ssh/base64.h"
 #include "ssh/codec.h"
@@ -15,10 +16,9 @@
 #include "ssh/policytree.h"
 #include "ssh/settings.h"
 
-#define BLANKS     " \t"
-#define LABEL_MAX  SSH_POLICY_LINE_MAX
-#define SOCKET_MAX 107 /* sun_path */
-#define WHITE(_c)  ((_c) == ' ' || (_c) == '\t')
+#define BLANKS    " \t"
+#define LABEL_MAX SSH_POLICY_LINE_MAX
+#define WHITE(_c) ((_c) == ' ' || (_c) == '\t')
 
 typedef enum SectionKind {
         SECTION_NONE,
@@ -302,9 +302,9 @@ static int parse_agent_setting(Parser *parser, const char *name, const SshString
         if (words->n != 1)
                 return complain(parser, "%s takes one word", name);
         if (strcmp(name, "socket") == 0) {
-                if (strcmp(word, "gpg-agent") != 0 && (word[0] != '/' || strlen(word) > SOCKET_MAX))
-                        return complain(parser, "socket takes an absolute path of at most %d bytes, or gpg-agent",
-                                        SOCKET_MAX);
+                if (strcmp(word, "gpg-agent") != 0 && (word[0] != '/' || strlen(word) >= SOCKET_PATH_MAX))
+                        return complain(parser, "socket takes an absolute path of at most %zu bytes, or gpg-agent",
+                                        SOCKET_PATH_MAX - 1);
                 return set_text(&parser->agent->socket, word);
         }
         if (strcmp(name, "bind-verify") == 0) {

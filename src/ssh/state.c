@@ -14,7 +14,7 @@
 #include "base/sha256.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-#define NAME_SIZE    (SSH_SOURCE_MAX + SSH_AGENT_MAX + 32)
+#define NAME_SIZE    (SSH_SOURCE_MAX + AGENT_NAME_MAX + 32)
 
 /* A folder that is ours alone, made if missing. Return: 0 or SSH_STATE_E_…, errno set for the latter. */
 static int open_folder(int dir_fd, const char *path, int *ret_fd) {

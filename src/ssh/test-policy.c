@@ -369,25 +369,6 @@ static void test_format(void **state) {
         }
 }
 
-static void test_names(void **state) {
-        char name[80];
-
-        assert_true(ssh_source_name_is_valid("a") && ssh_source_name_is_valid("9.a_b-c"));
-        assert_false(ssh_source_name_is_valid("") || ssh_source_name_is_valid("-a") || ssh_source_name_is_valid(".") ||
-                     ssh_source_name_is_valid("_a") || ssh_source_name_is_valid("a b") ||
-                     ssh_source_name_is_valid("a/b"));
-        memset(name, 'a', sizeof(name));
-        name[SSH_SOURCE_MAX] = '\0';
-        assert_true(ssh_source_name_is_valid(name));
-        name[SSH_SOURCE_MAX] = 'a';
-        name[SSH_AGENT_MAX] = '\0';
-        assert_false(ssh_source_name_is_valid(name));
-        assert_true(ssh_agent_name_is_valid(name));
-        name[SSH_AGENT_MAX] = 'a';
-        name[SSH_AGENT_MAX + 1] = '\0';
-        assert_false(ssh_agent_name_is_valid(name));
-}
-
 static int free_policy(void **state) {
         policy = ssh_policy_free(policy);
         return 0;
@@ -398,7 +379,7 @@ int main(void) {
                 cmocka_unit_test(test_accepted), cmocka_unit_test(test_refused),  cmocka_unit_test(test_long_lines),
                 cmocka_unit_test(test_nul),      cmocka_unit_test(test_sections), cmocka_unit_test(test_builtin),
                 cmocka_unit_test(test_agents),   cmocka_unit_test(test_keys),     cmocka_unit_test(test_key_settings),
-                cmocka_unit_test(test_hosts),    cmocka_unit_test(test_format),   cmocka_unit_test(test_names),
+                cmocka_unit_test(test_hosts),    cmocka_unit_test(test_format),
         };
 
         return cmocka_run_group_tests(tests, NULL, free_policy);

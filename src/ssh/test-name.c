@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "ssh-forward/agentname.h"
+#include "ssh/name.h"
 
 #define A8  "aaaaaaaa"
 #define A56 A8 A8 A8 A8 A8 A8 A8
@@ -46,6 +46,13 @@ static void test_agent_names(void **state) {
                         fail_msg("\"%s\": got %d, want %d", cases[i].text, r, cases[i].expect);
                 assert_string_equal(name.text, r ? "untouched" : cases[i].text);
         }
+}
+
+static void test_source_names(void **state) {
+        assert_true(ssh_source_name_is_valid("9.a_b-c"));
+        assert_false(ssh_source_name_is_valid("-a"));
+        assert_true(ssh_source_name_is_valid(A56 "aaaaaaa"));
+        assert_false(ssh_source_name_is_valid(A56 A8));
 }
 
 static void test_vault_names(void **state) {
@@ -87,6 +94,7 @@ static void test_vault_names(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_agent_names),
+                cmocka_unit_test(test_source_names),
                 cmocka_unit_test(test_vault_names),
         };
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 
 static const AgentName work = { "work" };
 static char home[] = "/tmp/test-places-XXXXXX";
@@ -54,10 +54,20 @@ static int tear_down(void **state) {
 }
 
 static void test_sockets(void **state) {
-        char path[PLACES_SOCKET_MAX], keys[PATH_MAX], expected[PATH_MAX];
+        char path[SOCKET_PATH_MAX], keys[PATH_MAX], expected[PATH_MAX];
         char too_long[200];
+        struct stat st;
 
         assert_int_equal(setenv("XDG_RUNTIME_DIR", "/run/user/7", 1), 0);
+        assert_int_equal(places_agents(expected), 0);
+        /* On a machine that is one domain of this user it is the machine's. */
+        if (geteuid() == 0 || (lstat(PLACES_RUN_DIR, &st) == 0 && st.st_uid == geteuid()))
+                assert_string_equal(expected, "/run/split-ssh");
+        else
+                assert_string_equal(expected, "/run/user/7/qubes/split-ssh");
+        assert_int_equal(places_agent_socket(&work, path), 0);
+        assert_int_equal(strncmp(path, expected, strlen(expected)), 0);
+        assert_string_equal(path + strlen(expected), "/work.sock");
         assert_int_equal(places_forwarded(path), 0);
         assert_string_equal(path, "/run/user/7/ssh/S.ssh-agent");
         /* No absolute path is as good as none. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ssh-forward/places.h"
+#include "ssh/places.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/paths.h"
 
 #define PLACES_MACHINE_SETTINGS "/rw/config"
 /** A name, a newline, and somebody's blank lines. */
@@ -30,47 +31,30 @@ static int places_put(char *path, size_t n_max, const char *format, ...) {
         return n < 0 || (size_t)n >= n_max ? PLACES_E_LENGTH : 0;
 }
 
-static const char *places_absolute(const char *variable) {
-        const char *value = getenv(variable);
-
-        return value && value[0] == '/' ? value : NULL;
-}
-
-/* Without a slash at its end. */
-static int places_runtime(char ret_path[static PATH_MAX]) {
-        const char *runtime = places_absolute("XDG_RUNTIME_DIR");
-
-        return runtime ? places_put(ret_path, PATH_MAX, "%s", runtime)
-                       : places_put(ret_path, PATH_MAX, "/run/user/%u", geteuid());
-}
-
 int places_agents(char ret_path[static PATH_MAX]) {
-        char runtime[PATH_MAX];
         struct stat st;
 
         if (geteuid() == 0 || (lstat(PLACES_RUN_DIR, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid()))
                 return places_put(ret_path, PATH_MAX, PLACES_RUN_DIR);
-        return places_runtime(runtime) ?: places_put(ret_path, PATH_MAX, "%s/qubes/split-ssh", runtime);
+        return paths_session(geteuid(), "qubes/split-ssh", ret_path, PATH_MAX) ? PLACES_E_LENGTH : 0;
 }
 
-int places_agent_socket(const AgentName *agent, char ret_path[static PLACES_SOCKET_MAX]) {
+int places_agent_socket(const AgentName *agent, char ret_path[static SOCKET_PATH_MAX]) {
         char folder[PATH_MAX];
 
-        return places_agents(folder) ?: places_put(ret_path, PLACES_SOCKET_MAX, "%s/%s.sock", folder, agent->text);
+        return places_agents(folder) ?: places_put(ret_path, SOCKET_PATH_MAX, "%s/%s.sock", folder, agent->text);
 }
 
 int places_keys(const char *home, const AgentName *agent, char ret_path[static PATH_MAX]) {
         return places_put(ret_path, PATH_MAX, "%s/.ssh/identities.d/%s", home, agent->text);
 }
 
-int places_forwarded(char ret_path[static PLACES_SOCKET_MAX]) {
-        char runtime[PATH_MAX];
-
-        return places_runtime(runtime) ?: places_put(ret_path, PLACES_SOCKET_MAX, "%s/ssh/S.ssh-agent", runtime);
+int places_forwarded(char ret_path[static SOCKET_PATH_MAX]) {
+        return paths_session(geteuid(), "ssh/S.ssh-agent", ret_path, SOCKET_PATH_MAX) ? PLACES_E_LENGTH : 0;
 }
 
-int places_forwarded_agent(const char *home, const AgentName *agent, char ret_path[static PLACES_SOCKET_MAX]) {
-        return places_put(ret_path, PLACES_SOCKET_MAX, "%s/.split-ssh/%s.sock", home, agent->text);
+int places_forwarded_agent(const char *home, const AgentName *agent, char ret_path[static SOCKET_PATH_MAX]) {
+        return places_put(ret_path, SOCKET_PATH_MAX, "%s/.split-ssh/%s.sock", home, agent->text);
 }
 
 /* Return: 0, PLACES_E_NONE, PLACES_E_INVALID, or a negative error */
@@ -112,15 +96,12 @@ static int places_vault_from_environment(VaultName *ret_name) {
 }
 
 int places_vault(bool from_files, VaultName *ret_name) {
-        const char *settings = places_absolute("XDG_CONFIG_HOME"), *home = places_absolute("HOME");
         char path[PATH_MAX];
-        int r = PLACES_E_NONE;
+        int r = paths_config("qubes/" PLACES_VAULT_FILE, path);
 
-        if (settings || home) {
-                r = places_put(path, sizeof(path), "%s%s/qubes/" PLACES_VAULT_FILE, settings ?: home,
-                               settings ? "" : "/.config");
-                r = r ?: places_vault_from_file(path, ret_name);
-        }
+        if (r == PATHS_E_LONG)
+                return PLACES_E_LENGTH;
+        r = r == PATHS_E_HOME ? PLACES_E_NONE : places_vault_from_file(path, ret_name);
         if (r == PLACES_E_NONE)
                 r = places_vault_from_file(PLACES_MACHINE_SETTINGS "/" PLACES_VAULT_FILE, ret_name);
         if (r == PLACES_E_NONE && !from_files)

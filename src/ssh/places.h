@@ -9,17 +9,15 @@
  *   the forwarder's socket     $XDG_RUNTIME_DIR/ssh/S.ssh-agent on both
  *   official forwarder         ~/.split-ssh/AGENT.sock on both
  *
- * It is the machine's where /run/split-ssh is there and ours. $XDG_RUNTIME_DIR is /run/user/UID where it is not set.
+ * It is the machine's for root, and where /run/split-ssh is there and ours. $XDG_RUNTIME_DIR is /run/user/UID where it is not set.
  */
 #pragma once
 
 #include <limits.h>
 #include <stdbool.h>
 
-#include "ssh-forward/agentname.h"
-
-/** Longest path of a socket, with its NUL: sun_path. */
-#define PLACES_SOCKET_MAX 108
+#include "base/socket.h"
+#include "ssh/name.h"
 
 #define PLACES_RUN_DIR "/run/split-ssh"
 /** File in the settings: which domain has the keys. */
@@ -39,16 +37,16 @@ enum {
 int places_agents(char ret_path[static PATH_MAX]);
 
 /** places_agent_socket() - that of one agent. Return: 0 or PLACES_E_LENGTH */
-int places_agent_socket(const AgentName *agent, char ret_path[static PLACES_SOCKET_MAX]);
+int places_agent_socket(const AgentName *agent, char ret_path[static SOCKET_PATH_MAX]);
 
 /** places_keys() - ~/.ssh/identities.d/AGENT. @home: absolute. Return: 0 or PLACES_E_LENGTH */
 int places_keys(const char *home, const AgentName *agent, char ret_path[static PATH_MAX]);
 
 /** places_forwarded() - $XDG_RUNTIME_DIR/ssh/S.ssh-agent. Return: 0 or PLACES_E_LENGTH */
-int places_forwarded(char ret_path[static PLACES_SOCKET_MAX]);
+int places_forwarded(char ret_path[static SOCKET_PATH_MAX]);
 
 /** places_forwarded_agent() - ~/.split-ssh/AGENT.sock. @home: absolute. Return: 0 or PLACES_E_LENGTH */
-int places_forwarded_agent(const char *home, const AgentName *agent, char ret_path[static PLACES_SOCKET_MAX]);
+int places_forwarded_agent(const char *home, const AgentName *agent, char ret_path[static SOCKET_PATH_MAX]);
 
 /**
  * places_vault() - which domain has the keys (split-ssh specification, 2.2)
