@@ -136,17 +136,16 @@ static int callee_deliver(Callee *callee) {
         }
 }
 
-static int callee_receive(Callee *callee) {
+static int callee_on_stream(Callee *callee) {
         int r;
 
-        r = data_stream_receive(callee->pump.stream);
+        r = data_pump_receive(&callee->pump);
         switch (r) {
         case 0:
                 return error_trace(callee_deliver(callee));
         case DATA_STREAM_E_AGAIN:
                 return 0;
         case DATA_STREAM_E_EOF:
-                /* Asked for only when everything received before had been delivered. */
                 callee_orphan(callee);
                 return 0;
         default:
@@ -155,22 +154,9 @@ static int callee_receive(Callee *callee) {
 }
 
 static int callee_forward_out(Callee *callee) {
-        size_t n, n_max;
-        uint8_t *data = data_stream_space(callee->pump.stream, &n_max);
-        int r;
+        int r = data_pump_forward(&callee->pump, WIRE_TYPE_DATA_STDOUT);
 
-        r = data_local_read(&callee->pump.local, data, n_max, &n);
-        switch (r) {
-        case 0:
-                return error_trace(data_stream_commit(callee->pump.stream, WIRE_TYPE_DATA_STDOUT, n));
-        case DATA_END_E_AGAIN:
-                return 0;
-        case DATA_END_E_EOF:
-        case DATA_END_E_FAILED:
-                return error_trace(callee_close_out(callee));
-        default:
-                return error_fold(r);
-        }
+        return r == DATA_END_E_EOF ? error_trace(callee_close_out(callee)) : error_trace(r);
 }
 
 static int callee_forward_err(Callee *callee) {
@@ -205,8 +191,7 @@ static int callee_forward(Callee *callee) {
                         return 0;
                 if (err && data_pump_can_read(&callee->pump, DATA_SOURCE_ERR))
                         r = callee_forward_err(callee);
-                else if (!err && callee->pump.local.read_open &&
-                         (callee->pump.local.switching || data_pump_can_read(&callee->pump, DATA_SOURCE_READ)))
+                else if (!err && callee->pump.local.read_open)
                         r = callee_forward_out(callee);
                 if (r)
                         return error_trace(r);
@@ -261,23 +246,6 @@ static int callee_on_child(Callee *callee) {
         if (callee->state == CALLEE_STATE_ORPHANED)
                 return 0;
         return error_trace(callee_close_in(callee));
-}
-
-static int callee_on_stream(Callee *callee) {
-        DataPump *pump = &callee->pump;
-        short revents = pump->sources[DATA_SOURCE_STREAM].revents;
-        int r;
-
-        if (revents & (POLLOUT | POLLHUP | POLLERR)) {
-                r = data_stream_flush(pump->stream);
-                if (r)
-                        return error_trace(r);
-        }
-        if (pump->pending.n > 0)
-                return data_pump_can_drain(pump) ? error_trace(callee_deliver(callee)) : 0;
-        if (data_pump_can_read(pump, DATA_SOURCE_STREAM))
-                return error_trace(callee_receive(callee));
-        return 0;
 }
 
 /* What the last wait found, in an order that matters where it says so. */

@@ -123,10 +123,10 @@ static int caller_deliver(Caller *caller) {
         }
 }
 
-static int caller_receive(Caller *caller) {
+static int caller_on_stream(Caller *caller) {
         int r;
 
-        r = data_stream_receive(caller->pump.stream);
+        r = data_pump_receive(&caller->pump);
         switch (r) {
         case 0:
                 return error_trace(caller_deliver(caller));
@@ -137,7 +137,6 @@ static int caller_receive(Caller *caller) {
                         log_error("the connection was closed before the call began");
                         return DATA_CALLER_E_HANDSHAKE;
                 }
-                /* Asked for only when everything received before had been delivered. */
                 caller_leave(caller);
                 return 0;
         default:
@@ -158,22 +157,9 @@ static int caller_send_prefix(Caller *caller) {
 }
 
 static int caller_forward_in(Caller *caller) {
-        size_t n, n_max;
-        uint8_t *data = data_stream_space(caller->pump.stream, &n_max);
-        int r;
+        int r = data_pump_forward(&caller->pump, WIRE_TYPE_DATA_STDIN);
 
-        r = data_local_read(&caller->pump.local, data, n_max, &n);
-        switch (r) {
-        case 0:
-                return error_trace(data_stream_commit(caller->pump.stream, WIRE_TYPE_DATA_STDIN, n));
-        case DATA_END_E_AGAIN:
-                return 0;
-        case DATA_END_E_EOF:
-        case DATA_END_E_FAILED:
-                return error_trace(caller_end_in(caller));
-        default:
-                return error_fold(r);
-        }
+        return r == DATA_END_E_EOF ? error_trace(caller_end_in(caller)) : error_trace(r);
 }
 
 static int caller_forward(Caller *caller) {
@@ -189,9 +175,7 @@ static int caller_forward(Caller *caller) {
                 return 0;
         if (!pump->local.read_open)
                 return caller->ended ? 0 : error_trace(caller_end_in(caller));
-        if (pump->local.switching || data_pump_can_read(pump, DATA_SOURCE_READ))
-                return error_trace(caller_forward_in(caller));
-        return 0;
+        return error_trace(caller_forward_in(caller));
 }
 
 static int caller_on_child(Caller *caller) {
@@ -201,23 +185,6 @@ static int caller_on_child(Caller *caller) {
         if (r)
                 return error_trace(r);
         data_local_close_write(&caller->pump.local);
-        return 0;
-}
-
-static int caller_on_stream(Caller *caller) {
-        DataPump *pump = &caller->pump;
-        short revents = pump->sources[DATA_SOURCE_STREAM].revents;
-        int r;
-
-        if (revents & (POLLOUT | POLLHUP | POLLERR)) {
-                r = data_stream_flush(pump->stream);
-                if (r)
-                        return error_trace(r);
-        }
-        if (pump->pending.n > 0)
-                return data_pump_can_drain(pump) ? error_trace(caller_deliver(caller)) : 0;
-        if (data_pump_can_read(pump, DATA_SOURCE_STREAM))
-                return error_trace(caller_receive(caller));
         return 0;
 }
 

@@ -59,6 +59,43 @@ int data_pump_wait(DataPump *pump, bool running, int timeout_msec) {
         return r < 0 ? error_origin(-errno) : 0;
 }
 
+int data_pump_receive(DataPump *pump) {
+        int r;
+
+        if (pump->sources[DATA_SOURCE_STREAM].revents & (POLLOUT | POLLHUP | POLLERR)) {
+                r = data_stream_flush(pump->stream);
+                if (r)
+                        return error_trace(r);
+        }
+        if (pump->pending.n > 0)
+                return data_pump_can_drain(pump) ? 0 : DATA_STREAM_E_AGAIN;
+        if (data_pump_can_read(pump, DATA_SOURCE_STREAM))
+                return error_trace(data_stream_receive(pump->stream));
+        return DATA_STREAM_E_AGAIN;
+}
+
+int data_pump_forward(DataPump *pump, WireType type) {
+        size_t n, n_max;
+        uint8_t *data;
+        int r;
+
+        if (!pump->local.switching && !data_pump_can_read(pump, DATA_SOURCE_READ))
+                return 0;
+        data = data_stream_space(pump->stream, &n_max);
+        r = data_local_read(&pump->local, data, n_max, &n);
+        switch (r) {
+        case 0:
+                return error_trace(data_stream_commit(pump->stream, type, n));
+        case DATA_END_E_AGAIN:
+                return 0;
+        case DATA_END_E_EOF:
+        case DATA_END_E_FAILED:
+                return DATA_END_E_EOF;
+        default:
+                return error_fold(r);
+        }
+}
+
 int data_pump_drain(DataPump *pump) {
         while (pump->pending.n > 0) {
                 size_t n = pump->pending.n;

@@ -74,6 +74,22 @@ static inline bool data_pump_can_drain(const DataPump *pump) {
 }
 
 /**
+ * data_pump_receive() - send what waits for the peer, then see what has come from it
+ *
+ * Return: 0: there may be something to deliver; DATA_STREAM_E_AGAIN: not now; DATA_STREAM_E_EOF: the peer closed, and
+ * everything that it sent before has been delivered; or a negative error.
+ */
+int data_pump_receive(DataPump *pump);
+
+/**
+ * data_pump_forward() - send one chunk of what the local side has, if it has any
+ * @type: of the messages; the stream must be flushed, and the local side open for reading
+ *
+ * Return: 0; DATA_END_E_EOF: nothing more comes from it; or a negative error.
+ */
+int data_pump_forward(DataPump *pump, WireType type);
+
+/**
  * data_pump_drain() - write what is pending to the local side, or drop it where nobody takes it
  *
  * Return: 0: nothing is pending any more; DATA_END_E_AGAIN; DATA_END_E_EOF: the local side failed, close it.
