@@ -6,7 +6,8 @@
  * Whatever they do: the daemon hears whole messages of an agent of the version that was agreed upon; a client hears one answer
  * or nothing; nothing happens behind a broken protocol; and what is held for all of them stays within its limits.
  */
-#include "script.h"
+#include "folder.h"
+#include "peer.h"
 
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -17,7 +18,6 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/socket.h"
-#include "wire/hello.h"
 #include "wire/trigger.h"
 
 #define CLIENTS_N 8
@@ -37,11 +37,6 @@ enum {
         _STEP_N,
 };
 
-typedef struct Peer {
-        int fd;
-        Record sent, received;
-} Peer;
-
 typedef struct World {
         Script script;
         VchanPlace place;
@@ -53,20 +48,7 @@ typedef struct World {
         Peer daemon, peers[CLIENTS_N];
 } World;
 
-static char folder[] = "/tmp/fuzz-agent-control.XXXXXX";
-static char trigger_path[sizeof(folder) + 16];
-
-static void remove_folder(void) {
-        (void)rmdir(folder);
-}
-
-static void make_folder(void) {
-        if (trigger_path[0] != '\0')
-                return;
-        fuzz_check(mkdtemp(folder) != NULL);
-        (void)snprintf(trigger_path, sizeof(trigger_path), "%s/agent", folder);
-        (void)atexit(remove_folder);
-}
+static char trigger_path[64];
 
 /*
  * The agent: agent/vchan.c without what needs processes
@@ -188,7 +170,7 @@ static void agent_turn(World *world) {
  */
 
 /* Whole messages of an agent, and perhaps a beginning of one more. */
-static void check_daemon(const Peer *daemon) {
+static void check_daemon(void *userdata, const Peer *daemon) {
         uint32_t version = 0, n_hellos = 0;
         const uint8_t *payload;
         WireHeader header;
@@ -215,32 +197,15 @@ static void check_daemon(const Peer *daemon) {
         }
 }
 
-static void peer_leave(Peer *peer) {
-        peer->fd = fd_close(peer->fd);
-        peer->sent.n = peer->received.n = 0;
-}
-
-static void daemon_leave(World *world) {
-        if (world->daemon.fd >= 0) {
-                (void)record_receive(&world->daemon.received, world->daemon.fd, RECORD_MAX);
-                check_daemon(&world->daemon);
-        }
-        peer_leave(&world->daemon);
-}
-
-static void client_leave(Peer *client) {
-        if (client->fd >= 0) {
-                (void)record_receive(&client->received, client->fd, RECORD_MAX);
-                fuzz_check(client->received.n == 0 || client->received.n == EXEC_PARAMS_SIZE);
-        }
-        peer_leave(client);
+static void check_client(void *userdata, const Peer *client) {
+        fuzz_check(client->received.n == 0 || client->received.n == EXEC_PARAMS_SIZE);
 }
 
 static void daemon_dial(World *world) {
         int error, fd;
 
         if (world->daemon.fd < 0 &&
-            vchan_dial(&(VchanPlace){ folder, VCHAN_DOMAIN_HOST }, OWN, VCHAN_PORT_CONTROL, &error, &fd) == 0)
+            vchan_dial(&(VchanPlace){ folder(), VCHAN_DOMAIN_HOST }, OWN, VCHAN_PORT_CONTROL, &error, &fd) == 0)
                 world->daemon.fd = fd;
 }
 
@@ -253,7 +218,7 @@ static void daemon_order(World *world, unsigned choice) {
 
         wire_header_encode((WireHeader){ type, (uint32_t)(n_params + IDENT_SIZE) }, message);
         (void)snprintf((char *)message + WIRE_HEADER_SIZE + n_params, IDENT_SIZE, "SOCKET%u", choice / 4);
-        (void)record_send(&world->daemon.sent, world->daemon.fd, message, WIRE_HEADER_SIZE + n_params + IDENT_SIZE);
+        (void)peer_say(&world->daemon, message, WIRE_HEADER_SIZE + n_params + IDENT_SIZE);
 }
 
 static void client_request(World *world, unsigned choice) {
@@ -268,20 +233,18 @@ static void client_request(World *world, unsigned choice) {
         memset(message + WIRE_HEADER_SIZE + TRIGGER4_SIZE_MIN - 1, 's', n - TRIGGER4_SIZE_MIN);
         memcpy(message + WIRE_HEADER_SIZE + 64, "work", 4);
         wire_header_encode((WireHeader){ WIRE_TYPE_TRIGGER_SERVICE4, (uint32_t)n }, message);
-        (void)record_send(&client->sent, client->fd, message, WIRE_HEADER_SIZE + n_sent);
+        (void)peer_say(client, message, WIRE_HEADER_SIZE + n_sent);
 }
 
 static void client_do(World *world, unsigned choice) {
         Peer *client = &world->peers[choice % CLIENTS_N];
-        const uint8_t *data;
-        size_t n;
 
         switch (choice / CLIENTS_N) {
         case 0:
-                client_leave(client);
+                peer_leave(client, check_client, world);
                 break;
         case 1:
-                (void)record_receive(&client->received, client->fd, RECORD_MAX);
+                peer_hear(client, RECORD_MAX);
                 break;
         case 2:
                 if (client->fd >= 0)
@@ -290,23 +253,19 @@ static void client_do(World *world, unsigned choice) {
         default:
                 if (client->fd < 0 && socket_connect(trigger_path, SOCK_STREAM, &client->fd))
                         client->fd = -1;
-                n = script_bytes(&world->script, 8, &data);
-                (void)record_send(&client->sent, client->fd, data, n);
+                peer_say_script(client, &world->script, 8);
                 break;
         }
 }
 
 static void world_step(World *world) {
-        uint8_t step = script_byte(&world->script), hello[WIRE_HEADER_SIZE + HELLO_SIZE];
+        uint8_t step = script_byte(&world->script);
         unsigned choice = step / _STEP_N;
-        const uint8_t *data;
-        size_t n;
 
         switch (step % _STEP_N) {
         case STEP_RAW:
                 daemon_dial(world);
-                n = script_bytes(&world->script, choice + 1, &data);
-                (void)record_send(&world->daemon.sent, world->daemon.fd, data, n);
+                peer_say_script(&world->daemon, &world->script, choice + 1);
                 break;
         case STEP_ORDER:
                 daemon_dial(world);
@@ -314,15 +273,13 @@ static void world_step(World *world) {
                 break;
         case STEP_HELLO:
                 daemon_dial(world);
-                wire_header_encode((WireHeader){ WIRE_TYPE_HELLO, HELLO_SIZE }, hello);
-                hello_encode(&(Hello){ .version = choice }, hello + WIRE_HEADER_SIZE);
-                (void)record_send(&world->daemon.sent, world->daemon.fd, hello, sizeof(hello));
+                peer_say_hello(&world->daemon, choice);
                 break;
         case STEP_RECEIVE:
-                (void)record_receive(&world->daemon.received, world->daemon.fd, (choice + 1) * 4096);
+                peer_hear(&world->daemon, (choice + 1) * 4096);
                 break;
         case STEP_HANG_UP:
-                daemon_leave(world);
+                peer_leave(&world->daemon, check_daemon, world);
                 break;
         case STEP_REQUEST:
                 client_request(world, choice);
@@ -342,9 +299,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         if (n > 4096)
                 return 0;
         log_set_max_level(0);
-        make_folder();
+        (void)snprintf(trigger_path, sizeof(trigger_path), "%s/agent", folder());
         world.script = (Script){ data, n, 0 };
-        world.place = (VchanPlace){ folder, OWN };
+        world.place = (VchanPlace){ folder(), OWN };
         world.now_usec = 1;
         world.broken = false;
         world.daemon.fd = -1;
@@ -363,9 +320,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         local_clients_close(&world.clients);
         control_deinit(&world.control);
         fd_close(world.epoll_fd);
-        daemon_leave(&world);
+        peer_leave(&world.daemon, check_daemon, &world);
         for (size_t i = 0; i < CLIENTS_N; ++i)
-                client_leave(&world.peers[i]);
+                peer_leave(&world.peers[i], check_client, &world);
         fuzz_check(access(trigger_path, F_OK) < 0);
         return 0;
 }

@@ -7,7 +7,8 @@
  * than clients gave; a client hears one answer or none; the daemon ends only for an agent that breaks the protocol, or when it
  * is told to; and leaves no socket behind.
  */
-#include "script.h"
+#include "folder.h"
+#include "peer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,6 @@
 #include "daemon/daemon.h"
 #include "vchan/endpoint.h"
 #include "wire/exec.h"
-#include "wire/hello.h"
 #include "wire/refusal.h"
 #include "wire/trigger.h"
 
@@ -45,11 +45,6 @@ enum {
         _STEP_N,
 };
 
-typedef struct Peer {
-        int fd;
-        Record sent, received;
-} Peer;
-
 typedef struct World {
         Script script;
         pthread_t daemon_thread;
@@ -59,20 +54,7 @@ typedef struct World {
         bool faulty; /* the agent gave a reason to end */
 } World;
 
-static char folder[] = "/tmp/fuzz-daemon.XXXXXX";
 static int home_fd = -1; /* where we were started */
-
-static void remove_folder(void) {
-        (void)rmdir(folder);
-}
-
-static void make_folder(void) {
-        if (home_fd >= 0)
-                return;
-        home_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        fuzz_check(home_fd >= 0 && mkdtemp(folder) != NULL);
-        (void)atexit(remove_folder);
-}
 
 /*
  * What was said, judged
@@ -124,13 +106,14 @@ static unsigned count_triggers(const Record *record) {
         return n;
 }
 
-static void check_agent(const World *world) {
+static void check_agent(void *userdata, const Peer *agent) {
         unsigned n_refused = 0, n_commands = 0, n_hellos = 0;
-        const Peer *agent = &world->agent;
+        World *world = userdata;
         const uint8_t *payload;
         WireHeader header;
         size_t at = 0;
 
+        world->faulty |= agent_is_faulty(agent);
         while (record_next(&agent->received, &at, &header, &payload)) {
                 if (n_hellos++ == 0) {
                         fuzz_check(header.type == WIRE_TYPE_HELLO && header.length == HELLO_SIZE);
@@ -150,7 +133,7 @@ static void check_agent(const World *world) {
         fuzz_check(n_commands <= world->n_commands);
 }
 
-static void check_client(const Peer *client) {
+static void check_client(void *userdata, const Peer *client) {
         static const uint8_t hello[] = { 0, 3, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0 };
         const uint8_t *answer = client->received.data + sizeof(hello);
 
@@ -178,7 +161,7 @@ static void wait_for(int fd) {
 static void agent_listen(World *world) {
         int error;
 
-        fuzz_check(vchan_listen(&(VchanPlace){ folder, OWN }, VCHAN_DOMAIN_HOST, VCHAN_PORT_CONTROL, &error,
+        fuzz_check(vchan_listen(&(VchanPlace){ folder(), OWN }, VCHAN_DOMAIN_HOST, VCHAN_PORT_CONTROL, &error,
                                 &world->listener) == 0);
 }
 
@@ -188,27 +171,6 @@ static void agent_accept(World *world) {
         if (world->agent.fd < 0 && world->listener.fd >= 0 &&
             vchan_accept_until(&world->listener, clock_now() + UINT64_C(1000) * WAIT_MSEC, &fd) == 0)
                 world->agent.fd = fd;
-}
-
-static void agent_leave(World *world) {
-        Peer *agent = &world->agent;
-
-        if (agent->fd < 0)
-                return;
-        (void)record_receive(&agent->received, agent->fd, RECORD_MAX);
-        world->faulty |= agent_is_faulty(agent);
-        check_agent(world);
-        agent->fd = fd_close(agent->fd);
-        agent->sent.n = agent->received.n = 0;
-}
-
-static void client_leave(Peer *client) {
-        if (client->fd < 0)
-                return;
-        (void)record_receive(&client->received, client->fd, RECORD_MAX);
-        check_client(client);
-        client->fd = fd_close(client->fd);
-        client->sent.n = client->received.n = 0;
 }
 
 static void agent_trigger(World *world, unsigned choice) {
@@ -226,7 +188,7 @@ static void agent_trigger(World *world, unsigned choice) {
                 message[WIRE_HEADER_SIZE] = 's';
         else if (which != 3)
                 message[WIRE_HEADER_SIZE + lengths[which] - 2] = 's';
-        (void)record_send(&world->agent.sent, world->agent.fd, message, WIRE_HEADER_SIZE + lengths[which]);
+        (void)peer_say(&world->agent, message, WIRE_HEADER_SIZE + lengths[which]);
 }
 
 /* The daemon answers its agent first, and makes its socket then: nothing tells when. */
@@ -262,70 +224,58 @@ static void client_command(World *world, unsigned choice) {
         else
                 memcpy(text, "DEFAULT:cmd", 12);
         ++world->n_commands;
-        (void)record_send(&client->sent, client->fd, message, sizeof(message));
+        (void)peer_say(client, message, sizeof(message));
 }
 
 static void client_do(World *world, unsigned choice) {
         Peer *client = &world->clients[choice % CLIENTS_N];
-        const uint8_t *data;
-        size_t n;
 
         switch (choice / CLIENTS_N) {
         case 0:
-                client_leave(client);
+                peer_leave(client, check_client, world);
                 break;
         case 1:
                 if (client->fd >= 0)
                         wait_for(client->fd);
-                (void)record_receive(&client->received, client->fd, RECORD_MAX);
+                peer_hear(client, RECORD_MAX);
                 break;
         default:
                 client_connect(client);
-                n = script_bytes(&world->script, choice, &data);
-                (void)record_send(&client->sent, client->fd, data, n);
+                peer_say_script(client, &world->script, choice);
                 ++world->n_commands; /* who knows */
                 break;
         }
 }
 
-static void agent_say(World *world, const uint8_t *data, size_t n) {
-        (void)record_send(&world->agent.sent, world->agent.fd, data, n);
-}
-
 static void world_step(World *world) {
         uint8_t step = script_byte(&world->script), message[WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE];
         unsigned choice = step / _STEP_N;
-        const uint8_t *data;
-        size_t n;
 
         agent_accept(world);
         switch (step % _STEP_N) {
         case STEP_RAW:
-                n = script_bytes(&world->script, choice + 1, &data);
-                agent_say(world, data, n);
+                peer_say_script(&world->agent, &world->script, choice + 1);
                 break;
         case STEP_TRIGGER:
                 agent_trigger(world, choice);
                 break;
         case STEP_HELLO:
-                wire_header_encode((WireHeader){ WIRE_TYPE_HELLO, HELLO_SIZE }, message);
-                hello_encode(&(Hello){ .version = choice }, message + WIRE_HEADER_SIZE);
-                agent_say(world, message, WIRE_HEADER_SIZE + HELLO_SIZE);
+                peer_say_hello(&world->agent, choice);
                 break;
         case STEP_RECEIVE:
                 if (world->agent.fd >= 0)
                         wait_for(world->agent.fd);
-                (void)record_receive(&world->agent.received, world->agent.fd, (choice + 1) * 1024);
+                peer_hear(&world->agent, (choice + 1) * 1024);
                 break;
         case STEP_HANG_UP:
-                agent_leave(world);
+                peer_leave(&world->agent, check_agent, world);
                 if (world->listener.fd < 0 && !world->faulty)
                         agent_listen(world);
                 break;
         case STEP_TERMINATED:
                 wire_header_encode((WireHeader){ WIRE_TYPE_CONNECTION_TERMINATED, EXEC_PARAMS_SIZE }, message);
                 exec_params_encode(&(ExecParams){ choice & 1 ? 10 : 42, 512 + choice / 2 }, message + WIRE_HEADER_SIZE);
-                agent_say(world, message, sizeof(message));
+                (void)peer_say(&world->agent, message, sizeof(message));
                 break;
         case STEP_COMMAND:
                 client_command(world, choice);
@@ -363,7 +313,7 @@ static void reap_workers(void) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         static World world;
         DaemonSettings settings = {
-                .place = { folder, VCHAN_DOMAIN_HOST },
+                .place = { folder(), VCHAN_DOMAIN_HOST },
                 .domain = OWN,
                 .name = "work",
                 .uuid = "d0c2b1e4-0000-4000-8000-000000000042",
@@ -378,8 +328,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         if (n > 1024)
                 return 0;
         log_set_max_level(0);
-        make_folder();
-        fuzz_check(chdir(folder) == 0);
+        if (home_fd < 0)
+                home_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fuzz_check(home_fd >= 0 && chdir(folder()) == 0);
         world.script = (Script){ data, n, 0 };
         world.daemon_thread = pthread_self();
         world.listener = VCHAN_LISTENER_INIT;
@@ -397,9 +348,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         forget_signal();
         reap_workers();
 
-        agent_leave(&world);
+        peer_leave(&world.agent, check_agent, &world);
         for (size_t i = 0; i < CLIENTS_N; ++i)
-                client_leave(&world.clients[i]);
+                peer_leave(&world.clients[i], check_client, &world);
         vchan_listener_deinit(&world.listener);
         fuzz_check(r == 0 || (r == DAEMON_E_BROKEN && world.faulty));
         fuzz_check(access("qrexec.42", F_OK) < 0 && access("qrexec.work", F_OK) < 0);

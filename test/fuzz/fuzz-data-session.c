@@ -8,7 +8,7 @@
  * hands on is the beginning of what it got; it holds no more than a chunk each way; and it comes to an end when they are gone.
  */
 #include "data-oracle.h"
-#include "script.h"
+#include "peer.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A folder for the sockets and files of a fuzz target.
+ */
+#pragma once
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+
+static char folder_path[] = "/tmp/qair-fuzz.XXXXXX";
+
+static void folder_remove(void) {
+        (void)rmdir(folder_path);
+}
+
+/** folder() - one of this process's own, made when it is first asked for; it is removed at the end, if it is empty then */
+static inline const char *folder(void) {
+        if (folder_path[sizeof(folder_path) - 2] == 'X') {
+                fuzz_check(mkdtemp(folder_path) != NULL);
+                (void)atexit(folder_remove);
+        }
+        return folder_path;
+}
