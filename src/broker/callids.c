@@ -26,6 +26,12 @@ uint32_t call_ids_take(CallIds *ids) {
         return ids->next++;
 }
 
+bool call_ids_may_run(const CallIds *ids, uint32_t id) {
+        uint32_t n_ahead = id >= ids->next ? id - ids->next : SUPERVISE_IDS_MAX - ids->next + id;
+
+        return id > 0 && id <= SUPERVISE_IDS_MAX && (ids->next == 0 || n_ahead > SUPERVISE_IDS_MAX / 2);
+}
+
 bool call_ids_want_more(CallIds *ids) {
         if (ids->is_asked || ids->spare != 0 || ids->n_left > SUPERVISE_IDS_BLOCK / 2)
                 return false;

@@ -27,5 +27,12 @@ enum {
 int call_ids_add(CallIds *ids, uint32_t first);
 /** call_ids_take() - Return: an id, or 0: there is none */
 uint32_t call_ids_take(CallIds *ids);
+/**
+ * call_ids_may_run() - may there be a call with this id that began under an earlier broker?
+ *
+ * Ids are given out in order, round and round: those up to half the way round ahead are still to come, and whoever names one
+ * makes it up. Without a block nobody can tell: true.
+ */
+bool call_ids_may_run(const CallIds *ids, uint32_t id);
 /** call_ids_want_more() - true once for each block: ask for another */
 bool call_ids_want_more(CallIds *ids);

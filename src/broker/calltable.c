@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "broker/book.h"
 #include "broker/broker.h"
-#include "wire/supervise.h"
+#include "wire/call.h"
 
 #define CALL_TABLE_BUCKETS_MIN 64
 
@@ -155,12 +155,16 @@ static int call_compare_ids(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
-/* A call that began under an earlier broker; known ones stay as they are, nonsense nobody will ask about. */
+/*
+ * A call that began under an earlier broker; known ones stay as they are. What nobody can have begun is not entered: an agent
+ * that takes the ids of calls to come would keep others from calling. Nor is more than an agent can run: each costs us memory,
+ * and a record of its end.
+ */
 static int call_enter(CallTable *table, Domain *target, uint32_t id) {
         Call *call;
         int r;
 
-        if (id == 0 || id > SUPERVISE_IDS_MAX || call_table_find(table, id))
+        if (!call_ids_may_run(&table->ids, id) || target->n_calls_here >= CALL_LIST_MAX || call_table_find(table, id))
                 return 0;
         r = call_new(target->broker, id, NULL, target, "", clock_now(), &call);
         if (r)

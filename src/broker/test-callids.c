@@ -66,11 +66,57 @@ static void test_invalid(void **state) {
         assert_int_equal(call_ids_take(&ids), 1);
 }
 
+static void test_may_run(void **state) {
+        static const struct {
+                const char *name;
+                uint32_t first, id;
+                bool expect;
+        } cases[] = {
+                { "the one before", 10001, 10000, true },
+                { "the first of all", 10001, 1, true },
+                { "the next", 10001, 10001, false },
+                { "the last of the block", 10001, 20000, false },
+                { "of the block after it", 10001, 20001, false },
+                { "half the way round", 10001, 10001 + SUPERVISE_IDS_MAX / 2, false },
+                { "more than half", 10001, 10002 + SUPERVISE_IDS_MAX / 2, true },
+                { "of the round before", 10001, SUPERVISE_IDS_MAX, true },
+                { "of the round that follows", SUPERVISE_IDS_MAX - SUPERVISE_IDS_BLOCK + 1, 1, false },
+                { "nobody's", 10001, 0, false },
+                { "beyond all", 10001, SUPERVISE_IDS_MAX + 1, false },
+                { "without a block", 0, 4711, true },
+                { "nobody's, without a block", 0, 0, false },
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
+                CallIds ids = {};
+
+                if (cases[i].first > 0)
+                        assert_int_equal(call_ids_add(&ids, cases[i].first), 0);
+                if (call_ids_may_run(&ids, cases[i].id) != cases[i].expect)
+                        fail_msg("%s: want %d", cases[i].name, cases[i].expect);
+        }
+}
+
+/* One that was taken is behind, the next is ahead, whatever blocks there are. */
+static void test_may_run_once_taken(void **state) {
+        CallIds ids = {};
+
+        assert_int_equal(call_ids_add(&ids, 1), 0);
+        assert_false(call_ids_may_run(&ids, 1));
+        assert_int_equal(call_ids_take(&ids), 1);
+        assert_true(call_ids_may_run(&ids, 1));
+        assert_false(call_ids_may_run(&ids, 2));
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_none),          cmocka_unit_test(test_first_block),
-                cmocka_unit_test(test_blocks_follow), cmocka_unit_test(test_late_block),
+                cmocka_unit_test(test_none),
+                cmocka_unit_test(test_first_block),
+                cmocka_unit_test(test_blocks_follow),
+                cmocka_unit_test(test_late_block),
                 cmocka_unit_test(test_invalid),
+                cmocka_unit_test(test_may_run),
+                cmocka_unit_test(test_may_run_once_taken),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 the calls of others go on."""
 
 import array
+import contextlib
+import json
 import os
 import resource
 import socket
@@ -309,6 +311,37 @@ def test_an_agent_that_lists_calls_of_others(host, same_broker):
         host.wait_log("evil: its agent reported the end of call %d" % call_id)
     stdout, _ = call.communicate(b"echoed", timeout=wire.TIMEOUT_SEC)
     assert (call.returncode, stdout) == (0, b"echoed")
+
+
+@contextlib.contextmanager
+def draining(host, ids):
+    """Links of evil's that say these run there, 16000 each; entered when the broker has heard it."""
+    with contextlib.ExitStack() as stack:
+        for at in range(0, len(ids), 16000):
+            link = stack.enter_context(wire.connect_as("evil", "/run/qubes/domains/evil/link", socket.SOCK_SEQPACKET))
+            link.send(wire.call_drain(*ids[at : at + 16000]))
+        link.send(wire.call_ended(0))
+        host.wait_log("evil: its agent reported the end of call 0, which does not run there")
+        yield
+
+
+def test_an_agent_that_takes_the_ids_of_calls_to_come(host, same_broker):
+    """Blocks of them, so that none would be left for others."""
+    assert_others_are_served(host)
+    (start,) = host.wait_audit(event="start", source="work")
+    with draining(host, range(start["call_id"] + 1, start["call_id"] + 32001)):
+        for _ in range(3):
+            assert_others_are_served(host)
+
+
+def test_agents_that_list_more_calls_than_one_can_run(host, same_broker):
+    """Each costs the broker memory, and a record of its end."""
+    last = 999999999  # ids go round: these were given out before the first
+    with draining(host, range(last - 32000, last)):
+        result = host.call("dom0", "dom0", "qair.Status")
+        (evil,) = [domain for domain in json.loads(result.stdout)["domains"] if domain["name"] == "evil"]
+        assert evil["calls_here"] == 16000
+        assert_others_are_served(host)
 
 
 AGENT_VIOLATIONS = {

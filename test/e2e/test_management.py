@@ -287,19 +287,22 @@ def test_a_broker_knows_the_calls_of_the_one_before(host):
     assert (end["how"], end["source"], end["target"], end["argument"]) == ("killed", "work", "vault", "x")
 
 
+LONG_AGO = 999994711  # ids go round: it was given out before the first
+
+
 def test_calls_that_only_an_agent_knows(host):
     """After a supervisor that died, whose memory is gone: agents know their calls by number."""
     host.start()
     with wire.Agent("vault", "vault", introduce=False) as agent:
         agent.socket.send(wire.hello())
         assert agent.socket.recv(100) == wire.hello()
-        agent.socket.send(wire.call_list(4711, 0, 0xFFFFFFFF))
+        agent.socket.send(wire.call_list(LONG_AGO, 0, 0xFFFFFFFF, 4711))  # that one is still to come
         agent.socket.send(wire.call_ended(1))  # noted, and by then the list is in force
         host.wait_log("its agent reported the end of call 1, which does not run there")
         (entry,) = ask(host, "qair.Calls")["calls"]
         assert entry.pop("age_usec") >= 0
-        assert entry == {"call": 4711, "target": "vault", "state": "running"}
+        assert entry == {"call": LONG_AGO, "target": "vault", "state": "running"}
         assert "(begun earlier)" in host.qair("calls").stdout.decode()
-        agent.socket.send(wire.call_ended(4711, how=1, status=137))
-        (end,) = host.wait_audit(event="end", call_id=4711)
+        agent.socket.send(wire.call_ended(LONG_AGO, how=1, status=137))
+        (end,) = host.wait_audit(event="end", call_id=LONG_AGO)
         assert (end["target"], end["how"], end["status"]) == ("vault", "signalled", 137) and "source" not in end
