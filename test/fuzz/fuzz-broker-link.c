@@ -113,7 +113,7 @@ static Known *world_know(World *world, uint32_t id) {
 
 /* One of a call that is known, the first one last; or one that nobody has. */
 static uint32_t world_choose_id(World *world) {
-        static const uint32_t odd[] = { 0, UINT32_MAX, SUPERVISE_IDS_MAX, 4711 };
+        static const uint32_t odd[] = { 0, UINT32_MAX, SUPERVISE_IDS_MAX, SUPERVISE_IDS_MAX - 4711 };
         uint8_t choice = script_byte(&world->script);
 
         if (choice >= 256 - ARRAY_SIZE(odd))
