@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
@@ -138,11 +139,45 @@ static void test_no_listener(void **state) {
         assert_int_equal(port, 7);
 }
 
+static void test_no_connection(void **state) {
+        _cleanup_fd_ int one_fd = -1, other_fd = -1;
+        VsockPeer peer = { 7, 7 };
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        one_fd = fds[0];
+        other_fd = fds[1];
+        assert_int_equal(vsock_connection_peer(one_fd, &peer), VSOCK_E_FAILED);
+        assert_int_equal(vsock_connection_peer(-1, &peer), VSOCK_E_FAILED);
+        assert_int_equal(peer.cid, 7);
+}
+
+static void test_no_descriptor_left(void **state) {
+        _cleanup_fd_ int fd = -1, accepted_fd = -1;
+        struct rlimit before, none;
+        uint32_t port = 40000;
+        int error = 0, r;
+        VsockPeer peer;
+
+        skip_without_vsock();
+        while ((r = vsock_listen(port, &error, &fd)) == VSOCK_E_TAKEN)
+                ++port;
+        assert_int_equal(r, 0);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = before;
+        none.rlim_cur = 0;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        r = vsock_accept(fd, &peer, &accepted_fd);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(r, VSOCK_E_LIMIT);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_peer_decode),      cmocka_unit_test(test_peer_purpose),
                 cmocka_unit_test(test_port_is_listener), cmocka_unit_test(test_listen),
                 cmocka_unit_test(test_listen_data),      cmocka_unit_test(test_no_listener),
+                cmocka_unit_test(test_no_connection),    cmocka_unit_test(test_no_descriptor_left),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,15 @@ int vsock_listener_port(int fd, uint32_t *ret_port) {
         return 0;
 }
 
+int vsock_connection_peer(int fd, VsockPeer *ret_peer) {
+        struct sockaddr_storage address = {};
+        socklen_t n = sizeof(address);
+
+        return getpeername(fd, (struct sockaddr *)&address, &n) < 0 || !vsock_peer_decode(&address, n, ret_peer)
+                       ? VSOCK_E_FAILED
+                       : 0;
+}
+
 int vsock_accept(int fd, VsockPeer *ret_peer, int *ret_fd) {
         _cleanup_fd_ int accepted = -1;
         struct sockaddr_storage address = {};
@@ -112,6 +121,8 @@ int vsock_accept(int fd, VsockPeer *ret_peer, int *ret_fd) {
         /* Who dialled and went away again was nobody. */
         if (accepted < 0 && (errno == EAGAIN || errno == ECONNABORTED || errno == ECONNRESET))
                 return VSOCK_E_AGAIN;
+        if (accepted < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+                return VSOCK_E_LIMIT;
         if (accepted < 0)
                 return error_origin(-errno);
         if (!vsock_peer_decode(&address, n, ret_peer))

@@ -28,7 +28,15 @@ enum {
         VSOCK_E_PROGRESS, /* it is under way: when the socket is writable, SO_ERROR tells */
         VSOCK_E_TAKEN,    /* the source port is that of another connection, which may be ending */
         VSOCK_E_FAILED,   /* it cannot be had, errno says why */
+        VSOCK_E_LIMIT,    /* descriptors or memory ran out: it still waits */
 };
+
+/**
+ * What the supervisor gives to the process of a guest's link, which has no port of root's: messages of this byte, each with
+ * one descriptor. First the listener for data, then every control connection as it comes.
+ */
+#define VSOCK_GIFT_DATA    'D'
+#define VSOCK_GIFT_CONTROL 'C'
 
 typedef struct VsockPeer {
         uint32_t cid, port;
@@ -80,10 +88,17 @@ int vsock_listen_data(int *reterr_errno, int *ret_fd, uint32_t *ret_port);
 int vsock_listener_port(int fd, uint32_t *ret_port);
 
 /**
+ * vsock_connection_peer() - who is at the other end of a connection
+ *
+ * Return: 0 or VSOCK_E_FAILED: it is no connection of AF_VSOCK.
+ */
+int vsock_connection_peer(int fd, VsockPeer *ret_peer);
+
+/**
  * vsock_accept() - one who has dialled
  * @ret_fd: does not block; the caller's
  *
- * Return: 0, VSOCK_E_AGAIN, or a negative error.
+ * Return: 0, VSOCK_E_AGAIN, VSOCK_E_LIMIT, or a negative error.
  */
 int vsock_accept(int fd, VsockPeer *ret_peer, int *ret_fd);
 
