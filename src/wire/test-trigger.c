@@ -376,6 +376,43 @@ static void test_trigger_forward_length(void **state) {
                          TRIGGER_E_MALFORMED);
 }
 
+/* The rest of the request is nobody's business here, also where it is not well formed. */
+static void test_trigger_ident(void **state) {
+        static const Case idents[] = {
+#define CASE(_name, _ident, _service, _expect) \
+        { _name,                               \
+          WIRE_TYPE_TRIGGER_SERVICE4,          \
+          TEXT("s"),                           \
+          TEXT("t"),                           \
+          TEXT(_ident),                        \
+          TEXT(_service),                      \
+          _expect,                             \
+          NULL,                                \
+          NULL,                                \
+          NULL,                                \
+          0 }
+                CASE("ours", "QAIR1 more", "a\0", 0),
+                CASE("an empty one", "", "a\0", 0),
+                CASE("as long as can be", A31, "a\0", 0),
+                CASE("a service that is none", "QAIR1", "+", 0),
+                CASE("without NUL", A31 "a", "a\0", TRIGGER_E_REFUSED),
+                CASE("a byte after its NUL", "QAIR1\0x", "a\0", TRIGGER_E_REFUSED),
+                CASE("too short", "QAIR1", "", TRIGGER_E_MALFORMED),
+#undef CASE
+        };
+
+        for (size_t i = 0; i < sizeof(idents) / sizeof(idents[0]); ++i) {
+                Payload payload = payload_make(&idents[i]);
+                Ident ident = { "before" };
+                int r;
+
+                r = trigger_ident(payload.data, payload.n, &ident);
+                if (r != idents[i].expect)
+                        fail_msg("%s: got %d, want %d", idents[i].name, r, idents[i].expect);
+                assert_string_equal(ident.text, r ? "before" : idents[i].ident);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_decode),
@@ -387,6 +424,7 @@ int main(void) {
                 cmocka_unit_test(test_encode_other_type),
                 cmocka_unit_test(test_trigger_forward),
                 cmocka_unit_test(test_trigger_forward_length),
+                cmocka_unit_test(test_trigger_ident),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

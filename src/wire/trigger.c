@@ -208,3 +208,18 @@ int trigger_forward(const uint8_t *untrusted_payload, size_t n, uint32_t version
         }
         return wire_writer_finish(&writer, ret_n);
 }
+
+int trigger_ident(const uint8_t *untrusted_payload, size_t n, Ident *ret_ident) {
+        WireReader reader = WIRE_READER_INIT(untrusted_payload, n);
+        WireSlice untrusted_ident;
+
+        if (!trigger_size_is_valid(WIRE_TYPE_TRIGGER_SERVICE4, n))
+                return TRIGGER_E_MALFORMED;
+        (void)wire_reader_bytes(&reader, TRIGGER_NAME_SIZE);
+        (void)wire_reader_bytes(&reader, TRIGGER_NAME_SIZE);
+        untrusted_ident = wire_reader_bytes(&reader, IDENT_SIZE);
+        (void)wire_reader_rest(&reader, SERVICE_DESCRIPTOR_MAX + 1);
+        if (wire_reader_finish(&reader))
+                return TRIGGER_E_MALFORMED;
+        return ident_decode(untrusted_ident.data, untrusted_ident.n, ret_ident) ? TRIGGER_E_REFUSED : 0;
+}

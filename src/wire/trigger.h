@@ -88,3 +88,11 @@ int trigger_new(const char *source, const char *target, const char *ident, const
  */
 int trigger_forward(const uint8_t *untrusted_payload, size_t n, uint32_t version, const Ident *ident, uint8_t *ret_data,
                     size_t n_max, size_t *ret_n);
+
+/**
+ * trigger_ident() - who a local client says it is in its TRIGGER_SERVICE4: what an agent may have to know that leaves everything
+ * else of it to the daemon
+ *
+ * Return: 0, TRIGGER_E_MALFORMED (the length), or TRIGGER_E_REFUSED: no ident (3.4).
+ */
+int trigger_ident(const uint8_t *untrusted_payload, size_t n, Ident *ret_ident);
