@@ -2,7 +2,6 @@
 #include "agent/vchan.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -375,18 +374,6 @@ static int vchan_agent_on_event(VchanAgent *agent, VchanWatch *watch) {
         return 0;
 }
 
-/* Return: for epoll_wait(2), rounded up */
-static int vchan_agent_timeout(const VchanAgent *agent) {
-        uint64_t deadline_usec = local_clients_deadline(&agent->clients), now_usec = clock_now(), left_msec;
-
-        if (deadline_usec == UINT64_MAX)
-                return -1;
-        if (deadline_usec <= now_usec)
-                return 0;
-        left_msec = (deadline_usec - now_usec) / USEC_PER_MSEC + 1;
-        return left_msec < INT_MAX ? (int)left_msec : INT_MAX;
-}
-
 static bool vchan_agent_has_orders(const VchanAgent *agent) {
         return agent->has_orders && agent->control.state == CONTROL_STATE_UP && control_is_flushed(&agent->control);
 }
@@ -394,7 +381,7 @@ static bool vchan_agent_has_orders(const VchanAgent *agent) {
 /* One event at a time: what it frees cannot have another one behind it. */
 static int vchan_agent_turn(VchanAgent *agent) {
         struct epoll_event event;
-        int n, r;
+        int n, r, timeout = 0;
 
         r = local_clients_on_deadline(&agent->clients, clock_now());
         if (!r)
@@ -403,7 +390,9 @@ static int vchan_agent_turn(VchanAgent *agent) {
                 r = vchan_agent_watch_control(agent);
         if (r)
                 return r;
-        n = epoll_wait(agent->epoll_fd, &event, 1, vchan_agent_has_orders(agent) ? 0 : vchan_agent_timeout(agent));
+        if (!vchan_agent_has_orders(agent))
+                timeout = clock_timeout(local_clients_deadline(&agent->clients), clock_now());
+        n = epoll_wait(agent->epoll_fd, &event, 1, timeout);
         if (n < 0 && errno != EINTR)
                 return error_origin(-errno);
         if (n == 1)

@@ -2,7 +2,6 @@
 #include "agent/watch.h"
 
 #include <errno.h>
-#include <limits.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -42,23 +41,10 @@ int watch_set_close(WatchSet *set, int fd) {
         return fd_close(fd);
 }
 
-/* In the unit of epoll_wait(2), never too short. */
-static int watch_timeout(uint64_t deadline_usec) {
-        uint64_t now_usec, left;
-
-        if (deadline_usec == UINT64_MAX)
-                return -1;
-        now_usec = clock_now();
-        if (deadline_usec <= now_usec)
-                return 0;
-        left = (deadline_usec - now_usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
-        return left > INT_MAX ? INT_MAX : (int)left;
-}
-
 int watch_set_wait(WatchSet *set, uint64_t deadline_usec, struct epoll_event *events, int n_max, int *ret_n) {
         int n;
 
-        n = epoll_wait(set->epoll_fd, events, n_max, watch_timeout(deadline_usec));
+        n = epoll_wait(set->epoll_fd, events, n_max, clock_timeout(deadline_usec, clock_now()));
         if (n < 0 && errno != EINTR)
                 return error_origin(-errno);
         *ret_n = n < 0 ? 0 : n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,6 +26,16 @@ uint64_t clock_realtime(void) {
 
         (void)clock_gettime(CLOCK_REALTIME, &now);
         return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+int clock_timeout(uint64_t deadline_usec, uint64_t now_usec) {
+        uint64_t left_usec, msec;
+
+        if (deadline_usec == UINT64_MAX)
+                return -1;
+        left_usec = deadline_usec > now_usec ? deadline_usec - now_usec : 0;
+        msec = left_usec / USEC_PER_MSEC + (left_usec % USEC_PER_MSEC > 0);
+        return msec < INT_MAX ? (int)msec : INT_MAX;
 }
 
 /* The year 9999, so that the text never grows. */

@@ -15,6 +15,15 @@ uint64_t clock_boottime(void);
 /** clock_realtime() - microseconds of CLOCK_REALTIME since 1970, for people; may jump; cannot fail */
 uint64_t clock_realtime(void);
 
+/**
+ * clock_timeout() - how long to wait, for poll(2) and epoll_wait(2): never too short
+ * @deadline_usec: UINT64_MAX: without limit
+ * @now_usec:      by the same clock
+ *
+ * Return: milliseconds, or -1 without limit.
+ */
+int clock_timeout(uint64_t deadline_usec, uint64_t now_usec);
+
 /** CLOCK_TEXT_MAX - "2026-11-22T00:34:10.123456Z" and a NUL */
 #define CLOCK_TEXT_MAX 28
 

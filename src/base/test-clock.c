@@ -35,6 +35,31 @@ static void test_format(void **state) {
         }
 }
 
+static void test_timeout(void **state) {
+        static const struct {
+                const char *name;
+                uint64_t deadline_usec, now_usec;
+                int expect;
+        } cases[] = {
+                { "without limit", UINT64_MAX, 1, -1 },
+                { "now", 1000, 1000, 0 },
+                { "over", 999, 1000, 0 },
+                { "a moment", 1001, 1000, 1 },
+                { "a millisecond", 2000, 1000, 1 },
+                { "and a moment", 2001, 1000, 2 },
+                { "as long as can be waited", UINT64_C(2147483647000), 0, 2147483647 },
+                { "longer", UINT64_C(2147483647001), 0, 2147483647 },
+                { "nearly without limit", UINT64_MAX - 1, 0, 2147483647 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                int msec = clock_timeout(cases[i].deadline_usec, cases[i].now_usec);
+
+                if (msec != cases[i].expect)
+                        fail_msg("%s: got %d, want %d", cases[i].name, msec, cases[i].expect);
+        }
+}
+
 static void test_clocks(void **state) {
         uint64_t before = clock_now(), realtime = clock_realtime();
 
@@ -57,6 +82,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_boottime),
                 cmocka_unit_test(test_format),
+                cmocka_unit_test(test_timeout),
                 cmocka_unit_test(test_clocks),
         };
 
