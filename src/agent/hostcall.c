@@ -84,21 +84,17 @@ static int host_call_connect(const Service *service, DataCallee *callee) {
         return 0;
 }
 
-/* A host says nothing before its caller does (2.6). Return: 0 or HOST_CALL_E_UNREACHABLE */
+/* Return: 0 or HOST_CALL_E_UNREACHABLE */
 static int host_call_dial(const VchanPlace *place, uint32_t source, uint32_t port, uint64_t limit_usec, int *ret_fd) {
         uint64_t deadline_usec = limit_usec > 0 ? clock_now() + limit_usec : UINT64_MAX;
-        struct pollfd poll_fd = { .events = POLLIN };
         int error = 0, r;
 
-        r = vchan_dial_until(place, source, port, deadline_usec, &error, &poll_fd.fd);
+        r = vchan_dial_until(place, source, port, deadline_usec, &error, ret_fd);
         if (r) {
                 log_error("cannot reach the caller, domain %u, at port %u: %s", source, port,
                           r == VCHAN_E_TIMEOUT ? "it was not there in time" : strerror(error));
                 return HOST_CALL_E_UNREACHABLE;
         }
-        while (poll(&poll_fd, 1, -1) < 0 && errno == EINTR)
-                ;
-        *ret_fd = poll_fd.fd;
         return 0;
 }
 
@@ -121,6 +117,7 @@ int host_call_run(const ServiceSettings *settings, const VchanPlace *place, uint
         r = data_prepare();
         if (r)
                 return r;
+        callee.is_host = true;
         started = service_resolve(settings, port, command, &service);
         if (!started)
                 host_call_wait_for_session(&service);

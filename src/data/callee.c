@@ -76,17 +76,25 @@ static void callee_warn(Callee *callee, const char *what) {
         callee->warned = true;
 }
 
+static int callee_on_hello(Callee *callee) {
+        int r = 0;
+
+        if (callee->options->is_host)
+                r = data_stream_hello(callee->pump.stream);
+        callee->state = CALLEE_STATE_RUNNING;
+        callee->pump.pending = (WireSlice){ callee->options->prefix, callee->options->n_prefix };
+        if (!r && !callee->has_err)
+                r = data_stream_end(callee->pump.stream, WIRE_TYPE_DATA_STDERR);
+        return error_trace(r);
+}
+
 static int callee_on_event(Callee *callee, const FrameEvent *event) {
         if (callee->state == CALLEE_STATE_FINISHING)
                 return 0;
 
         switch (event->kind) {
         case FRAME_KIND_HELLO:
-                callee->state = CALLEE_STATE_RUNNING;
-                callee->pump.pending = (WireSlice){ callee->options->prefix, callee->options->n_prefix };
-                if (!callee->has_err)
-                        return error_trace(data_stream_end(callee->pump.stream, WIRE_TYPE_DATA_STDERR));
-                return 0;
+                return error_trace(callee_on_hello(callee));
         case FRAME_KIND_EXIT_STATUS:
                 callee_warn(callee, "an exit code");
                 return 0;
@@ -287,7 +295,10 @@ static int callee_init(Callee *callee, DataCallee *options) {
         r = data_local_init(&pump->local, in_fd, out_fd, false, callee_has_child(callee));
         if (r)
                 return error_trace(r);
-        return error_trace(data_stream_new(fd_steal(&stream_fd), &pump->stream));
+        r = data_stream_new(fd_steal(&stream_fd), &pump->stream);
+        if (!r && !options->is_host)
+                r = data_stream_hello(pump->stream);
+        return error_trace(r);
 }
 
 int data_callee_run(DataCallee *options, DataOutcome *ret_outcome) {
@@ -312,8 +323,26 @@ int data_callee_run(DataCallee *options, DataOutcome *ret_outcome) {
         return error_trace(r);
 }
 
-/* One look at the caller of a service that was not started; its end and its faults are marked in the stream. */
-static int answer_step(DataStream *stream, bool *answered, int status, const WireType *ends, size_t n_ends) {
+/* What a caller is told whose service was not started. */
+typedef struct Answer {
+        bool is_host;
+        WireType ends[2]; /* the end-of-files that go before the status */
+        size_t n_ends;
+        int status;
+} Answer;
+
+static int answer_say(DataStream *stream, const Answer *answer) {
+        int r = 0;
+
+        if (answer->is_host)
+                r = data_stream_hello(stream);
+        for (size_t i = 0; i < answer->n_ends && !r; ++i)
+                r = data_stream_end(stream, answer->ends[i]);
+        return r ? error_trace(r) : error_trace(data_stream_exit(stream, answer->status));
+}
+
+/* One look at the caller; its end and its faults are marked in the stream. */
+static int answer_step(DataStream *stream, bool *answered, const Answer *answer) {
         struct pollfd poll_fd = { .fd = stream->fd, .events = data_stream_wants(stream) };
         FrameEvent event;
         int r;
@@ -332,10 +361,7 @@ static int answer_step(DataStream *stream, bool *answered, int status, const Wir
                 if (event.kind != FRAME_KIND_HELLO)
                         continue;
                 *answered = true;
-                for (size_t i = 0; i < n_ends && !r; ++i)
-                        r = data_stream_end(stream, ends[i]);
-                if (!r)
-                        r = data_stream_exit(stream, status);
+                r = answer_say(stream, answer);
                 if (r)
                         return error_trace(r);
         }
@@ -346,30 +372,32 @@ static int answer_step(DataStream *stream, bool *answered, int status, const Wir
         return 0;
 }
 
-/* @ends: the end-of-files that go before the status */
-static int answer_run(int stream_fd, int status, const WireType *ends, size_t n_ends) {
+static int answer_run(int stream_fd, const Answer *answer) {
         _cleanup_(data_stream_freep) DataStream *stream = NULL;
         bool answered = false;
         int r;
 
         r = data_stream_new(stream_fd, &stream);
+        if (!r && !answer->is_host)
+                r = data_stream_hello(stream);
         while (!r && !stream->ended && !stream->broken && !(answered && data_stream_is_flushed(stream)))
-                r = answer_step(stream, &answered, status, ends, n_ends);
+                r = answer_step(stream, &answered, answer);
         return error_trace(r);
 }
 
 int data_callee_fail(int stream_fd, int status) {
-        static const WireType ends[] = { WIRE_TYPE_DATA_STDOUT, WIRE_TYPE_DATA_STDERR };
-
-        return error_trace(answer_run(stream_fd, status, ends, ARRAY_SIZE(ends)));
+        return error_trace(answer_run(
+                stream_fd,
+                &(Answer){ .ends = { WIRE_TYPE_DATA_STDOUT, WIRE_TYPE_DATA_STDERR }, .n_ends = 2, .status = status }));
 }
 
 int data_callee_fail_host(int stream_fd, int status) {
-        static const WireType ends[] = { WIRE_TYPE_DATA_STDERR, WIRE_TYPE_DATA_STDOUT };
-
-        return error_trace(answer_run(stream_fd, status, ends, ARRAY_SIZE(ends)));
+        return error_trace(answer_run(stream_fd, &(Answer){ .is_host = true,
+                                                            .ends = { WIRE_TYPE_DATA_STDERR, WIRE_TYPE_DATA_STDOUT },
+                                                            .n_ends = 2,
+                                                            .status = status }));
 }
 
 int data_callee_detached(int stream_fd, int status) {
-        return error_trace(answer_run(stream_fd, status, NULL, 0));
+        return error_trace(answer_run(stream_fd, &(Answer){ .status = status }));
 }

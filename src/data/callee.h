@@ -37,6 +37,8 @@ typedef struct DataCallee {
         const void *prefix; /* written to in_fd before the caller's data (service descriptor, 6.7); not owned */
         size_t n_prefix;
 
+        bool is_host; /* we are the host, which says nothing before its caller's HELLO (2.6) */
+
         bool exit_on_client_eof;  /* 5.3, 6.3: socket services only */
         bool exit_on_service_eof; /* 5.3, 6.3: socket services only */
 

@@ -237,7 +237,8 @@ static int caller_init(Caller *caller, DataCaller *options) {
         r = data_local_init(&pump->local, out_fd, in_fd, options->inherited, caller->has_child);
         if (r)
                 return error_trace(r);
-        return error_trace(data_stream_new(fd_steal(&stream_fd), &pump->stream));
+        r = data_stream_new(fd_steal(&stream_fd), &pump->stream);
+        return error_trace(r ?: data_stream_hello(pump->stream));
 }
 
 /* Wait for whatever comes next; the callee's HELLO is the one thing that is not waited for without limit. */

@@ -24,9 +24,7 @@ static int data_stream_queue(DataStream *stream, WireType type, const uint8_t *p
 }
 
 int data_stream_new(int fd, DataStream **ret_stream) {
-        _cleanup_(data_stream_freep) DataStream *stream = NULL;
-        uint8_t hello_data[HELLO_SIZE];
-        int r;
+        DataStream *stream;
 
         /* Large enough for a mapping of its own: pages that a call does not use are never there. */
         stream = calloc(1, sizeof(*stream));
@@ -36,12 +34,7 @@ int data_stream_new(int fd, DataStream **ret_stream) {
         }
         stream->fd = fd;
         stream->decoder = FRAME_DECODER_INIT;
-
-        hello_encode(&(Hello){ .version = WIRE_VERSION }, hello_data);
-        r = data_stream_queue(stream, WIRE_TYPE_HELLO, hello_data, sizeof(hello_data));
-        if (r)
-                return error_trace(r);
-        *ret_stream = steal_ptr(&stream);
+        *ret_stream = stream;
         return 0;
 }
 
@@ -51,6 +44,13 @@ DataStream *data_stream_free(DataStream *stream) {
         fd_close(stream->fd);
         free(stream);
         return NULL;
+}
+
+int data_stream_hello(DataStream *stream) {
+        uint8_t hello_data[HELLO_SIZE];
+
+        hello_encode(&(Hello){ .version = WIRE_VERSION }, hello_data);
+        return error_trace(data_stream_queue(stream, WIRE_TYPE_HELLO, hello_data, sizeof(hello_data)));
 }
 
 short data_stream_wants(const DataStream *stream) {

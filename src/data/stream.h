@@ -38,11 +38,14 @@ typedef struct DataStream {
         uint8_t queued_data[DATA_STREAM_SEND_MAX];
 } DataStream;
 
-/** data_stream_new() - take over @fd, a connected stream socket, and queue our HELLO. Return: 0 or a negative error */
+/** data_stream_new() - take over @fd, a connected stream socket. Return: 0 or a negative error */
 int data_stream_new(int fd, DataStream **ret_stream);
 /** data_stream_free() - close the connection; accepts NULL. Return: NULL */
 DataStream *data_stream_free(DataStream *stream);
 DEFINE_CLEANUP(DataStream *, data_stream_free)
+
+/** data_stream_hello() - queue our HELLO, which comes before anything else, and flush. Return: 0 or a negative error */
+int data_stream_hello(DataStream *stream);
 
 /** data_stream_wants() - what to poll() for: POLLIN unless received bytes are unused, POLLOUT if something is queued */
 short data_stream_wants(const DataStream *stream);

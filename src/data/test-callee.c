@@ -375,6 +375,10 @@ static int answer_failed(int stream_fd) {
         return data_callee_fail(stream_fd, 127);
 }
 
+static int answer_failed_host(int stream_fd) {
+        return data_callee_fail_host(stream_fd, 127);
+}
+
 static int answer_detached(int stream_fd) {
         return data_callee_detached(stream_fd, 0);
 }
@@ -383,14 +387,17 @@ static void test_answers(void **state) {
         static const struct {
                 const char *name;
                 int (*answer)(int stream_fd);
+                size_t n_before; /* what is said without an answer */
                 const char *messages;
                 size_t n_messages;
         } cases[] = {
-#define HELLO                           "\x00\x03\0\0\x04\0\0\0\x04\0\0\0"
-#define CASE(_name, _answer, _messages) { _name, _answer, _messages, sizeof(_messages) - 1 }
-                CASE("62: both end-of-files, then 127", answer_failed,
+#define HELLO                                      "\x00\x03\0\0\x04\0\0\0\x04\0\0\0"
+#define CASE(_name, _answer, _n_before, _messages) { _name, _answer, _n_before, _messages, sizeof(_messages) - 1 }
+                CASE("62: both end-of-files, then 127", answer_failed, 12,
                      HELLO "\x91\x01\0\0\0\0\0\0\x92\x01\0\0\0\0\0\0\x93\x01\0\0\x04\0\0\0\x7f\0\0\0"),
-                CASE("64: one message", answer_detached, HELLO "\x93\x01\0\0\x04\0\0\0\0\0\0\0"),
+                CASE("63: of a host, which waits to be spoken to", answer_failed_host, 0,
+                     HELLO "\x92\x01\0\0\0\0\0\0\x91\x01\0\0\0\0\0\0\x93\x01\0\0\x04\0\0\0\x7f\0\0\0"),
+                CASE("64: one message", answer_detached, 12, HELLO "\x93\x01\0\0\x04\0\0\0\0\0\0\0"),
 #undef CASE
 #undef HELLO
         };
@@ -409,7 +416,7 @@ static void test_answers(void **state) {
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i)
                 for (size_t k = 0; k < ARRAY_SIZE(peers); ++k) {
-                        size_t n_messages = peers[k].answered ? cases[i].n_messages : 12;
+                        size_t n_messages = peers[k].answered ? cases[i].n_messages : cases[i].n_before;
                         uint8_t got[64];
                         int fds[2];
 
@@ -479,17 +486,25 @@ static void test_broken_peers(void **state) {
 #undef HELLO
         };
 
-        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+        for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); ++i) {
+                size_t which = i / 2, n_bytes = cases[which].n_bytes;
+                bool is_host = i % 2, has_hello = n_bytes >= 12 &&
+                                                  memcmp(cases[which].bytes, "\0\x03\0\0\x04", 5) == 0 &&
+                                                  cases[which].bytes[8] >= 2;
+                DataCallee template = DATA_CALLEE_INIT;
                 Call call;
                 int fds[2];
 
-                print_message("%s\n", cases[i].name);
+                print_message("%s%s\n", cases[which].name, is_host ? ", of a host" : "");
                 socket_pair(fds);
                 call.fd = fds[0];
-                call.handler = callee_start("cat >/dev/null; exit 9", fds[1], DATA_CALLEE_INIT);
-                write_all(call.fd, cases[i].bytes, cases[i].n_bytes);
+                template.is_host = is_host;
+                call.handler = callee_start("cat >/dev/null; exit 9", fds[1], template);
+                write_all(call.fd, cases[which].bytes, n_bytes);
                 assert_return_code(shutdown(call.fd, SHUT_WR), errno);
-                peer_expect(call.fd, WIRE_TYPE_HELLO, "\x04\0\0\0", 4);
+                /* A16: a host says nothing before it has heard a HELLO. */
+                if (!is_host || has_hello)
+                        peer_expect(call.fd, WIRE_TYPE_HELLO, "\x04\0\0\0", 4);
                 peer_expect_closed(call.fd);
                 call_finish(&call, 9, CALL_HOW_ABANDONED);
         }

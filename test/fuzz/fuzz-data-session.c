@@ -35,6 +35,7 @@ enum {
         FLAG_SEPARATE = 8, /* one socket each for in and out, and a stderr */
         FLAG_SMALL = 16,
         FLAG_PREFIX = 32,
+        FLAG_HOST = 64, /* a callee on the host, which waits to be spoken to */
 };
 
 enum {
@@ -198,6 +199,7 @@ static void check_said(const Session *s) {
         if (!record_next(&s->received, &at, &header, &payload))
                 return;
         fuzz_check(header.type == 0x300 && header.length == 4 && oracle_u32(payload) == 4);
+        fuzz_check(is_caller || !(s->flags & FLAG_HOST) || oracle.hello);
         while (record_next(&s->received, &at, &header, &payload)) {
                 unsigned which = header.type - 0x190;
 
@@ -255,6 +257,7 @@ static void run_callee(Session *s, int stream_fd, int in_fd, int out_fd, int err
         callee.in_fd = in_fd;
         callee.out_fd = out_fd;
         callee.err_fd = err_fd;
+        callee.is_host = s->flags & FLAG_HOST;
         callee.exit_on_client_eof = s->flags & FLAG_EXIT_ON_CLIENT_EOF;
         callee.exit_on_service_eof = s->flags & FLAG_EXIT_ON_SERVICE_EOF;
         if (s->flags & FLAG_PREFIX) {
