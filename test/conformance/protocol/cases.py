@@ -140,6 +140,53 @@ CALLEE_DATA = [
     Case("a thousand ends", message(STDIN) * 1000, ECHO_END, GOES_ON, None),
 ]
 
+# --- qrexec-host-call, a callee on the host: its caller has been dialled, nothing was said. The service copies its input.
+# It ends with the status that it has told its caller, and a last word of the service goes to the log.
+
+HOST_HELLO = (HELLO, struct.pack("<I", 4))
+HOST_BEGIN = [HOST_HELLO, (STDERR, b"")]  # A61
+HOST_END = [*HOST_BEGIN, (STDOUT, b""), exit_code(0)]
+
+HOST_CALLEE = [
+    # A16: without a HELLO there is no answer.
+    Case("A09 version 1", hello(1), [], 0, "too old"),
+    Case("A10 HELLO of 8 bytes", hello(4, 0), [], 0, "no HELLO"),
+    Case("HELLO of nothing", message(HELLO), [], 0, "no HELLO"),
+    Case("data first", message(STDIN, b"x") + hello(4), [], 0, "no HELLO"),
+    Case("an end first", message(STDIN) + hello(4), [], 0, "no HELLO"),
+    Case("an exit code first", message(*exit_code(0)) + hello(4), [], 0, "no HELLO"),
+    Case("garbage", bytes(range(200)), [], 0, "no HELLO"),
+    Case("version 2", hello(2) + message(STDIN), HOST_END, 0, None),
+    Case("A14 version 2, a chunk of 4096 bytes", hello(2) + message(STDIN, b"x" * 4096) + message(STDIN),
+         [*HOST_BEGIN, (STDOUT, b"x" * 4096), (STDOUT, b""), exit_code(0)], 0, None),
+    Case("A14 version 2, a chunk of 4097 bytes", hello(2) + header(STDIN, 4097), HOST_BEGIN, 0, BROKE),
+    Case("the highest version", hello(0xFFFFFFFF) + message(STDIN), HOST_END, 0, None),
+    Case("A85 a type that is none", hello(4) + message(0x999, b"x"), HOST_BEGIN, 0, BROKE),
+    Case("A85 a type of the control connection", hello(4) + message(EXEC_CMDLINE, b"x"), HOST_BEGIN, 0, BROKE),
+    Case("a second HELLO", hello(4) + hello(4), HOST_BEGIN, 0, BROKE),
+    Case("A15 a chunk of 65537 bytes", hello(4) + header(STDIN, 65537), HOST_BEGIN, 0, BROKE),
+    Case("a chunk of 4 GiB", hello(4) + header(STDIN, 0xFFFFFFFF), HOST_BEGIN, 0, BROKE),
+    Case("A83 stderr of a caller", hello(4) + message(STDERR, b"x" * 9) + message(STDIN), HOST_END, 0, NOT_FOR_CALLERS),
+    Case("A83 the end of a caller's stderr", hello(4) + message(STDERR) + message(STDIN), HOST_END, 0, NOT_FOR_CALLERS),
+    Case("A83 an exit code of a caller", hello(4) + message(*exit_code(7)) + message(STDIN), HOST_END, 0, NOT_FOR_CALLERS),
+    Case("stdout of a caller is its stdin", hello(4) + message(STDOUT, b"x") + message(STDIN),
+         [*HOST_BEGIN, (STDOUT, b"x"), (STDOUT, b""), exit_code(0)], 0, NOT_FOR_CALLERS),
+    Case("two ends", hello(4) + message(STDIN) * 2, HOST_END, 0, None),
+    Case("data behind the end", hello(4) + message(STDIN) + message(STDIN, b"x" * 65536), HOST_END, 0, None),
+    Case("a thousand ends", hello(4) + message(STDIN) * 1000, HOST_END, 0, None),
+]
+
+NO_SERVICE = 'there is no service "test.None" here'
+
+# The same for a service that is not there: the answer does not wait for input, and nothing but HELLO gets one.
+HOST_NO_SERVICE = [
+    Case("A63 a good caller", hello(4), [*HOST_BEGIN, (STDOUT, b""), exit_code(127)], 127, None),
+    Case("data of a caller", hello(4) + message(STDIN, b"x" * 65536), [*HOST_BEGIN, (STDOUT, b""), exit_code(127)], 127, None),
+    Case("A09 version 1", hello(1), [], 127, "too old"),
+    Case("A10 HELLO of 8 bytes", hello(4, 0), [], 127, "no HELLO"),
+    Case("data first", message(STDIN, b"x") + hello(4), [], 127, "no HELLO"),
+]
+
 # --- the agent's trigger socket: what a local client says
 
 NO_REQUEST = "a local client sent no request"

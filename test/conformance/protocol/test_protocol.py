@@ -10,6 +10,7 @@ status the program has ended.
 
 import contextlib
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -20,7 +21,7 @@ from cases import *  # noqa: F403 (the tables, and what messages are called)
 from test_vchan_agent import Agent
 from test_vchan_clients import Clients, finish
 from test_vchan_daemon import Daemon
-from vchan import LIMIT, Peer, wait_for
+from vchan import LIMIT, Folder, Peer, wait_for
 
 
 def by_name(table):
@@ -224,6 +225,71 @@ def test_a_callers_words_come_byte_by_byte(agent):
     assert caller.outcome()[:3] == (b"hi\n", b"", 0)
     agent.assert_terminated()
     log.assert_says(None)
+
+
+# --- a callee on the host: qrexec-host-call
+
+
+@pytest.fixture
+def folder():
+    folder = Folder()
+    folder.service("test.Copy", "#!/bin/sh\nexec cat\n")
+    yield folder
+    folder.close()
+
+
+def host_call(folder, service="test.Copy"):
+    """The program, and the caller that it has dialled."""
+    listener = folder.listen(OTHER, HOST, PORT)
+    process = folder.start("src/agent/qrexec-host-call", "--status", OTHER, PORT, "QUBESRPC %s work" % service, domain=HOST)
+    return process, folder.accept(listener)
+
+
+def assert_host_call_ends(folder, process, caller, case, first_line=None):
+    assert caller.messages() == case.hears
+    assert process.wait(LIMIT) == case.ends
+    says = [line for line in (first_line, case.log) if line]
+    lines = folder.log().splitlines()
+    assert len(lines) == len(says) and all(part in line for part, line in zip(says, lines)), lines
+
+
+@by_name(HOST_CALLEE)
+def test_what_a_caller_says_to_the_host(folder, case):
+    process, caller = host_call(folder)
+    say(caller, case.says)
+    assert_host_call_ends(folder, process, caller, case)
+
+
+@by_name(HOST_NO_SERVICE)
+def test_what_a_caller_says_to_a_host_without_the_service(folder, case):
+    process, caller = host_call(folder, "test.None")
+    say(caller, case.says)
+    assert_host_call_ends(folder, process, caller, case, first_line=NO_SERVICE)
+
+
+# A service that has something to say to a caller that is gone may be told so by a signal.
+@pytest.mark.parametrize("service, statuses", [("test.Copy", (0, 128 + signal.SIGPIPE)), ("test.None", (127,))])
+def test_a_callers_words_to_the_host_are_cut_off_at_every_byte(folder, service, statuses):
+    """A16: it says nothing before it has heard HELLO; the service sees the end of its input; the program ends."""
+    for n in range(len(CALL)):
+        process, caller = host_call(folder, service)
+        caller.send_raw(CALL[:n])
+        caller.stream.shutdown(socket.SHUT_WR)
+        heard = caller.messages()
+        assert heard[:2] == (HOST_BEGIN if n >= len(hello(4)) else []), n
+        assert process.wait(LIMIT) in statuses
+        caller.close()
+    assert "broke" not in folder.log()
+
+
+def test_a_callers_words_to_the_host_come_byte_by_byte(folder):
+    process, caller = host_call(folder)
+    for i in range(len(CALL)):
+        if i < len(hello(4)):
+            caller.assert_silent()
+        caller.send_raw(CALL[i : i + 1])
+    assert caller.messages() == [*HOST_BEGIN, (STDOUT, b"hi\n"), (STDOUT, b""), exit_code(0)]
+    assert process.wait(LIMIT) == 0 and folder.log() == ""
 
 
 # --- the agent's trigger socket
