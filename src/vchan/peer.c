@@ -14,11 +14,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "vchan/adminanswer.h"
 #include "wire/header.h"
 #include "wire/hello.h"
-
-/** Longest answer of the administration (4.3). */
-#define PEER_ADMIN_REPLY_MAX 65534
 
 static int peer_fail(const char *who, const char *what) {
         log_error("%s: %s", who, what);
@@ -123,24 +121,27 @@ static size_t peer_read_all(int fd, char *data, size_t n_max) {
         }
 }
 
-/* @data: @n bytes and a NUL */
 static int peer_admin_judge(const char *method, const char *data, size_t n, const char *tolerated, char *ret_answer) {
-        size_t n_answer = n - 2;
+        AdminAnswer answer;
 
-        if (n >= 2 && memcmp(data, "0", 2) == 0) {
-                if (ret_answer &&
-                    (n_answer == 0 || n_answer > PEER_ADMIN_ANSWER_MAX || memchr(data + 2, '\0', n_answer)))
-                        return peer_fail(method, "the answer is no domain's name");
-                if (ret_answer)
-                        memcpy(ret_answer, data + 2, n_answer + 1);
-                return 0;
-        }
-        if (n >= 2 && memcmp(data, "2", 2) == 0) {
-                if (tolerated && strcmp(data + 2, tolerated) == 0)
+        switch (admin_answer_decode(data, n, &answer)) {
+        case 0:
+                if (!ret_answer)
                         return 0;
-                return peer_fail(method, ESCAPED(data + 2, strlen(data + 2)));
+                if (answer.n_text == 0 || answer.n_text > PEER_ADMIN_ANSWER_MAX ||
+                    memchr(answer.untrusted_text, '\0', answer.n_text))
+                        return peer_fail(method, "the answer is no domain's name");
+                memcpy(ret_answer, answer.untrusted_text, answer.n_text);
+                ret_answer[answer.n_text] = '\0';
+                return 0;
+        case ADMIN_ANSWER_E_EXCEPTION:
+                if (tolerated && strlen(tolerated) == answer.n_text &&
+                    memcmp(answer.untrusted_text, tolerated, answer.n_text) == 0)
+                        return 0;
+                return peer_fail(method, ESCAPED(answer.untrusted_text, answer.n_text));
+        default:
+                return peer_fail(method, "the answer is not understood");
         }
-        return peer_fail(method, "the answer is not understood");
 }
 
 int peer_admin(const char *method, const char *destination, const char *payload, const char *tolerated,
@@ -157,9 +158,9 @@ int peer_admin(const char *method, const char *destination, const char *payload,
                 r = peer_admin_send(fd, method, destination, payload);
         if (r)
                 return peer_fail(PEER_ADMIN_SOCKET, r < 0 ? strerror(-r) : "the path is too long");
-        data = calloc(1, PEER_ADMIN_REPLY_MAX + 2);
+        data = malloc(ADMIN_ANSWER_MAX + 1);
         if (!data)
                 return peer_fail(method, "out of memory");
-        n = peer_read_all(fd, data, PEER_ADMIN_REPLY_MAX + 1);
+        n = peer_read_all(fd, data, ADMIN_ANSWER_MAX + 1);
         return peer_admin_judge(method, data, n, tolerated, ret_answer);
 }
