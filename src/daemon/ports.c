@@ -5,11 +5,15 @@ int ports_allocate(Ports *ports, uint32_t peer, uint32_t *ret_port) {
         unsigned first = peer > ports->domain ? 1 : 0;
         unsigned step = peer == VCHAN_DOMAIN_HOST ? 1 : 2;
 
-        for (unsigned i = first; i < PORTS_N; i += step) {
-                if (ports->is_taken[i])
+        for (unsigned n = 0; n < PORTS_N; ++n) {
+                unsigned i = (ports->next + n) % PORTS_N;
+
+                if (i % step != first % step || ports->is_taken[i])
                         continue;
                 ports->is_taken[i] = true;
                 ports->peers[i] = peer;
+                if (ports->in_turn)
+                        ports->next = (i + 1) % PORTS_N;
                 *ret_port = VCHAN_PORT_DATA_MIN + i;
                 return 0;
         }

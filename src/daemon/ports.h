@@ -4,6 +4,9 @@
  *
  * Two daemons may give out ports for the same pair of domains: they never choose the same, since a domain with a higher id
  * than the peer's takes odd port numbers and the other one even ones. Ports for the host are taken from all.
+ *
+ * Over vsock a port is the guest's own, which may have it a moment longer than the call lasts: there the next one is taken, not
+ * the lowest.
  */
 #pragma once
 
@@ -21,6 +24,8 @@ enum {
 
 typedef struct Ports {
         uint32_t domain; /* whose they are */
+        bool in_turn;    /* give out the next free one; otherwise the lowest */
+        unsigned next;   /* in_turn: where to look first; below PORTS_N */
         bool is_taken[PORTS_N];
         uint32_t peers[PORTS_N];
 } Ports;
@@ -32,7 +37,7 @@ static inline bool port_is_data(uint32_t port) {
         return port >= VCHAN_PORT_DATA_MIN && port <= VCHAN_PORT_DATA_MAX;
 }
 
-/** ports_allocate() - give @peer the lowest free port of those it can have. Return: 0 or PORTS_E_FULL */
+/** ports_allocate() - give @peer a free port of those it can have. Return: 0 or PORTS_E_FULL */
 int ports_allocate(Ports *ports, uint32_t peer, uint32_t *ret_port);
 
 /** ports_release() - take it back, if it is given to exactly @peer. Return: was it? */

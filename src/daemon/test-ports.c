@@ -59,6 +59,23 @@ static void test_A31_release(void **state) {
         expect(&ports, 43, 514);
 }
 
+static void test_in_turn(void **state) {
+        Ports ports = { .domain = 1, .in_turn = true, .next = 254 };
+        uint32_t port = 4711;
+
+        expect(&ports, 0, 767);
+        assert_true(ports_release(&ports, 0, 767));
+        expect(&ports, 0, 768);
+        expect(&ports, 0, 513);
+        assert_true(ports_release(&ports, 0, 513));
+        for (uint32_t i = 514; i <= 767; ++i)
+                expect(&ports, 0, i);
+        expect(&ports, 0, 513);
+        assert_int_equal(ports_allocate(&ports, 0, &port), PORTS_E_FULL);
+        assert_true(ports_release(&ports, 0, 600));
+        expect(&ports, 0, 600);
+}
+
 static void test_limits_of_ports(void **state) {
         assert_false(port_is_data(512));
         assert_true(port_is_data(513));
@@ -68,9 +85,8 @@ static void test_limits_of_ports(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_A49_parity),
-                cmocka_unit_test(test_A50_limits),
-                cmocka_unit_test(test_A31_release),
+                cmocka_unit_test(test_A49_parity),      cmocka_unit_test(test_A50_limits),
+                cmocka_unit_test(test_A31_release),     cmocka_unit_test(test_in_turn),
                 cmocka_unit_test(test_limits_of_ports),
         };
 
