@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -17,8 +18,11 @@
 #include "data/caller.h"
 #include "data/direct.h"
 #include "data/prepare.h"
+#include "libqair/answer.h"
 #include "libqair/qair.h"
 #include "vchan/endpoint.h"
+#include "wire/exec.h"
+#include "wire/header.h"
 
 /** How long the caller may take to listen, once it is told to (protocol specification, 1.5). */
 #define BROKER_CALL_DIAL_USEC (5 * USEC_PER_SEC)
@@ -149,7 +153,7 @@ static int stand_start(Stand *stand, DataCallee *callee) {
         return callee->child_pidfd < 0 ? -errno : 0;
 }
 
-static int broker_call_dial(const VchanPlace *place, uint32_t source, uint32_t port, int *ret_fd) {
+int broker_call_dial(const VchanPlace *place, uint32_t source, uint32_t port, int *ret_fd) {
         int error = 0, r;
 
         r = vchan_dial_until(place, source, port, clock_now() + BROKER_CALL_DIAL_USEC, &error, ret_fd);
@@ -159,15 +163,53 @@ static int broker_call_dial(const VchanPlace *place, uint32_t source, uint32_t p
         return r ? BROKER_CALL_E_FAILED : 0;
 }
 
-int broker_call_run(BrokerCall *call, const VchanPlace *place, uint32_t source, uint32_t port) {
+static int broker_call_take(Answer *answer, int *ret_fd) {
+        Channel channel = CHANNEL_INIT;
+        ExecParams params;
+        WireHeader header;
+
+        if (wire_header_decode(answer->data, answer->n, &header) || header.type != WIRE_TYPE_SERVICE_CONNECT ||
+            header.length != EXEC_PARAMS_SIZE ||
+            exec_params_decode(answer->data + WIRE_HEADER_SIZE, EXEC_PARAMS_SIZE, &params) ||
+            params.connect_domain != WIRE_DOMAIN_FRAMED ||
+            answer_take_channel(answer, params.connect_domain, &channel)) {
+                log_error("the daemon's answer is not understood");
+                return BROKER_CALL_E_FAILED;
+        }
+        *ret_fd = channel.stream_fd;
+        return 0;
+}
+
+int broker_call_receive(int daemon_fd, int *ret_fd) {
+        _cleanup_(answer_deinit) Answer answer = ANSWER_INIT;
+        uint64_t deadline_usec = clock_now() + BROKER_CALL_DIAL_USEC, now_usec;
+
+        while (answer.n < WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE && (now_usec = clock_now()) < deadline_usec) {
+                struct pollfd poll_fd = { .fd = daemon_fd, .events = POLLIN };
+                int r;
+
+                (void)poll(&poll_fd, 1, (int)((deadline_usec - now_usec) / USEC_PER_MSEC) + 1);
+                r = answer_receive(&answer, daemon_fd, WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE, false);
+                if (r && r != ANSWER_E_AGAIN) {
+                        log_error("the caller could not be reached: it did not dial");
+                        return BROKER_CALL_E_FAILED;
+                }
+        }
+        if (answer.n < WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE) {
+                log_error("the caller could not be reached: it did not dial in time");
+                return BROKER_CALL_E_FAILED;
+        }
+        return broker_call_take(&answer, ret_fd);
+}
+
+int broker_call_run(BrokerCall *call, int stream_fd) {
         Stand stand = { -1, -1, -1, -1 };
         DataCallee callee = DATA_CALLEE_INIT;
         DataOutcome outcome;
         int r;
 
-        r = broker_call_dial(place, source, port, &callee.stream_fd);
-        if (!r)
-                r = data_prepare();
+        callee.stream_fd = stream_fd;
+        r = data_prepare();
         if (!r)
                 r = stand_divide(call, &callee, &stand);
         if (!r)

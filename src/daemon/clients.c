@@ -31,6 +31,8 @@ int clients_init(Clients *clients, const DaemonSettings *settings) {
 
 void clients_deinit(Clients *clients) {
         clients_close(clients);
+        while (clients->first)
+                clients_remove(clients, clients->first);
         clients->epoll_fd = fd_close(clients->epoll_fd);
         clients->spare_fd = fd_close(clients->spare_fd);
 }
@@ -106,8 +108,13 @@ int clients_open(Clients *clients) {
 void clients_close(Clients *clients) {
         ClientNames names;
 
-        while (clients->first)
-                clients_remove(clients, clients->first);
+        for (Client *client = clients->first, *next; client; client = next) {
+                next = client->next;
+                if (client->state < CLIENT_STATE_CONNECTED)
+                        clients_remove(clients, client);
+                else
+                        client->state = CLIENT_STATE_OVER;
+        }
         if (clients->fd < 0)
                 return;
         clients_names(clients, &names);
@@ -205,6 +212,9 @@ static bool client_check(const void *userdata, WireHeader header) {
                         header.type == WIRE_TYPE_SERVICE_CONNECT) &&
                        header.length > EXEC_PARAMS_SIZE && header.length <= CLIENT_PAYLOAD_MAX;
         case CLIENT_STATE_RUNNING:
+        case CLIENT_STATE_WAITING:
+        case CLIENT_STATE_CONNECTED:
+        case CLIENT_STATE_OVER:
                 return false;
         }
         return false;
@@ -218,6 +228,7 @@ static int client_on_message(Client *client, WireHeader header, const uint8_t *u
                 ret_command->type = header.type;
                 if (exec_decode(untrusted_payload, header.length, &ret_command->exec))
                         return CLIENTS_E_GONE;
+                client->type = header.type;
                 client->state = CLIENT_STATE_RUNNING;
                 return 0;
         }
@@ -242,7 +253,7 @@ int clients_receive(Clients *clients, Client *client, ClientCommand *ret_command
                         break;
                 case MESSAGES_E_AGAIN:
                         /* A byte behind the command is one too many, and need not be a whole header. */
-                        return client->state == CLIENT_STATE_RUNNING && client->messages.n_in > client->messages.n_used
+                        return client->state >= CLIENT_STATE_RUNNING && client->messages.n_in > client->messages.n_used
                                        ? CLIENTS_E_GONE
                                        : CLIENTS_E_AGAIN;
                 case MESSAGES_E_REFUSED:
@@ -257,12 +268,36 @@ int clients_receive(Clients *clients, Client *client, ClientCommand *ret_command
         }
 }
 
+/* @message: receives it; WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE bytes */
+static void clients_encode_answer(uint32_t type, const ExecParams *params, uint8_t *message) {
+        wire_header_encode((WireHeader){ .type = type, .length = EXEC_PARAMS_SIZE }, message);
+        exec_params_encode(params, message + WIRE_HEADER_SIZE);
+}
+
 int clients_answer(Client *client, uint32_t type, const ExecParams *params) {
         uint8_t message[WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE];
 
-        wire_header_encode((WireHeader){ .type = type, .length = EXEC_PARAMS_SIZE }, message);
-        exec_params_encode(params, message + WIRE_HEADER_SIZE);
+        clients_encode_answer(type, params, message);
         return messages_send(&client->messages, message, sizeof(message));
+}
+
+int clients_hand_over(Client *client, int fd) {
+        ExecParams params = { WIRE_DOMAIN_FRAMED, client->params.connect_port };
+        uint8_t message[WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE];
+        size_t n_sent = 0;
+        int r;
+
+        clients_encode_answer(client->type, &params, message);
+        /* All that was said before is a HELLO, and it needs no more room than this: who has none has not read it. */
+        if (!messages_is_flushed(&client->messages))
+                return CLIENTS_E_GONE;
+        r = socket_send(client->messages.fd, message, sizeof(message), &fd, 1, &n_sent);
+        if (r < 0)
+                return error_trace(r);
+        if (r || n_sent != sizeof(message))
+                return CLIENTS_E_GONE;
+        client->state = CLIENT_STATE_CONNECTED;
+        return 0;
 }
 
 Client *clients_find(const Clients *clients, const ExecParams *params) {

@@ -5,6 +5,11 @@
  * there exactly as long as the domain's agent is.
  *
  *   HELLO -- its HELLO --> COMMAND -- one command, answered --> RUNNING -- the end of either side, or of its call --> freed
+ *                             |
+ *              (over vsock)   `--> WAITING -- the guest dialled: answered --> CONNECTED -- the guest is done --> OVER
+ *
+ * Over vsock the answer is the connection itself. Its port is the client's, until both it and the guest are done with it: so one
+ * that is CONNECTED or OVER stays when the guest's agent goes away, and all that is left for it to say is that it has gone.
  *
  * Whoever says anything else is closed, and nobody else notices.
  */
@@ -32,12 +37,16 @@ typedef enum ClientState {
         CLIENT_STATE_HELLO,
         CLIENT_STATE_COMMAND,
         CLIENT_STATE_RUNNING,
+        CLIENT_STATE_WAITING,
+        CLIENT_STATE_CONNECTED,
+        CLIENT_STATE_OVER,
 } ClientState;
 
 typedef struct Client {
         ClientState state;
         Messages messages;
-        ExecParams params; /* RUNNING: what it was given; port 0: nothing */
+        uint32_t type;     /* from RUNNING on: of its command */
+        ExecParams params; /* from RUNNING on: what it was given; port 0: nothing */
         struct Client *previous, *next;
 } Client;
 
@@ -65,7 +74,7 @@ void clients_deinit(Clients *clients);
 /** clients_open() - make the socket and its links. Return: 0 or CLIENTS_E_FAILED */
 int clients_open(Clients *clients);
 
-/** clients_close() - remove them, close every client; harmless when repeated */
+/** clients_close() - remove them, close every client but those whose connection the guest has made; harmless when repeated */
 void clients_close(Clients *clients);
 
 /** clients_accept() - take those who came. Return: 0 or a negative error */
@@ -76,6 +85,14 @@ int clients_receive(Clients *clients, Client *client, ClientCommand *ret_command
 
 /** clients_answer() - tell it which domain will dial it, at which port. Return: 0 or a negative error */
 int clients_answer(Client *client, uint32_t type, const ExecParams *params);
+
+/**
+ * clients_hand_over() - answer one that is WAITING: the guest has dialled
+ * @fd: the connection; stays the caller's
+ *
+ * Return: 0 (it is CONNECTED), CLIENTS_E_GONE, or a negative error.
+ */
+int clients_hand_over(Client *client, int fd);
 
 /** clients_find() - the one that got this port for this peer, or NULL */
 Client *clients_find(const Clients *clients, const ExecParams *params);

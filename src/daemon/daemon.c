@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +18,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "daemon/acceptor.h"
 #include "daemon/clients.h"
 #include "daemon/deputy.h"
 #include "daemon/ports.h"
@@ -60,6 +61,9 @@ struct Daemon {
         void *userdata;
         DaemonState state;
         Messages agent; /* HELLO, UP */
+        Acceptor acceptor;
+        uint32_t
+                guest; /* over vsock: the context id of the agent, and while it is not there, of the last one; 0: none yet */
         uint32_t version;
         Ports ports;
         Requests requests;
@@ -80,6 +84,7 @@ Daemon *daemon_free(Daemon *daemon) {
         requests_deinit(&daemon->requests);
         clients_deinit(&daemon->clients);
         deputies_deinit(&daemon->deputies);
+        acceptor_deinit(&daemon->acceptor);
         messages_close(&daemon->agent);
         fd_close(daemon->signal_fd);
         fd_close(daemon->epoll_fd);
@@ -115,6 +120,18 @@ static int daemon_open_signals(Daemon *daemon) {
         return daemon_watch(daemon, EPOLL_CTL_ADD, daemon->signal_fd, EPOLLIN, &daemon->signal_fd);
 }
 
+/* At a port that nobody can tell before: what is under way to an earlier daemon's finds nobody there. */
+static int daemon_init_ports(Daemon *daemon) {
+        daemon->ports = PORTS_INIT(daemon->settings->domain);
+        if (!daemon->settings->vsock)
+                return 0;
+        daemon->ports.in_turn = true;
+        if (getrandom(&daemon->ports.next, sizeof(daemon->ports.next), 0) != sizeof(daemon->ports.next))
+                return error_origin(-errno);
+        daemon->ports.next %= PORTS_N;
+        return 0;
+}
+
 int daemon_new(const DaemonSettings *settings, void (*on_up)(void *userdata), void *userdata, Daemon **ret_daemon) {
         _cleanup_(daemon_freep) Daemon *daemon = NULL;
         int r;
@@ -126,13 +143,19 @@ int daemon_new(const DaemonSettings *settings, void (*on_up)(void *userdata), vo
         daemon->on_up = on_up;
         daemon->userdata = userdata;
         daemon->agent = MESSAGES_INIT;
-        daemon->ports = PORTS_INIT(settings->domain);
+        daemon->acceptor = ACCEPTOR_INIT;
         daemon->signal_fd = daemon->deputies.epoll_fd = -1;
         daemon->clients.fd = daemon->clients.epoll_fd = daemon->clients.spare_fd = -1;
         daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (daemon->epoll_fd < 0)
                 return error_origin(-errno);
-        r = clients_init(&daemon->clients, settings);
+        r = daemon_init_ports(daemon);
+        if (!r)
+                r = clients_init(&daemon->clients, settings);
+        if (!r)
+                r = acceptor_init(&daemon->acceptor, settings);
+        if (!r)
+                r = daemon_watch(daemon, EPOLL_CTL_ADD, daemon->acceptor.epoll_fd, EPOLLIN, &daemon->acceptor);
         if (!r)
                 r = deputies_init(&daemon->deputies, settings);
         if (!r)
@@ -154,6 +177,18 @@ static void daemon_start_dialling(Daemon *daemon, uint64_t limit_usec) {
         daemon->deadline_usec = limit_usec > 0 ? daemon->retry_at_usec + limit_usec : UINT64_MAX;
 }
 
+/* Takes the descriptor. */
+static int daemon_open_agent(Daemon *daemon, int fd) {
+        int r;
+
+        r = messages_open(&daemon->agent, fd, TRIGGER4_SIZE_MAX);
+        if (r)
+                return r;
+        daemon->state = DAEMON_STATE_HELLO;
+        daemon->agent_events = EPOLLIN;
+        return daemon_watch(daemon, EPOLL_CTL_ADD, daemon->agent.fd, EPOLLIN, &daemon->agent);
+}
+
 /* Return: 0, DAEMON_E_…, or a negative error */
 static int daemon_dial(Daemon *daemon) {
         uint64_t now_usec = clock_now();
@@ -164,7 +199,7 @@ static int daemon_dial(Daemon *daemon) {
         r = vchan_dial(&daemon->settings->place, daemon->settings->domain, VCHAN_PORT_CONTROL, &error, &fd);
         switch (r) {
         case 0:
-                break;
+                return daemon_open_agent(daemon, fd);
         case VCHAN_E_AGAIN:
                 if (now_usec >= daemon->deadline_usec)
                         return DAEMON_E_TIMEOUT;
@@ -179,12 +214,6 @@ static int daemon_dial(Daemon *daemon) {
                           daemon->settings->place.directory, strerror(error));
                 return DAEMON_E_BROKEN;
         }
-        r = messages_open(&daemon->agent, fd, TRIGGER4_SIZE_MAX);
-        if (r)
-                return r;
-        daemon->state = DAEMON_STATE_HELLO;
-        daemon->agent_events = EPOLLIN;
-        return daemon_watch(daemon, EPOLL_CTL_ADD, daemon->agent.fd, EPOLLIN, &daemon->agent);
 }
 
 static int daemon_on_hello(Daemon *daemon, const uint8_t *untrusted_payload) {
@@ -226,6 +255,90 @@ static int daemon_on_lost(Daemon *daemon) {
         return 0;
 }
 
+/* --- over vsock --------------------------------------------------------------------------------------------------- */
+
+/* Takes the descriptor. */
+static int daemon_on_data(Daemon *daemon, const Arrival *arrival) {
+        _cleanup_fd_ int fd = arrival->fd;
+        Client *client = NULL;
+        int r;
+
+        if (acceptor_is_guests(&arrival->peer, daemon->guest))
+                client = clients_find(&daemon->clients, &(ExecParams){ VCHAN_DOMAIN_HOST, arrival->peer.port });
+        if (!client || client->state != CLIENT_STATE_WAITING) {
+                log_notice("closed a data connection from port %u of context id %u, for which nobody waits",
+                           arrival->peer.port, arrival->peer.cid);
+                return 0;
+        }
+        r = clients_hand_over(client, fd);
+        if (r != CLIENTS_E_GONE)
+                return r;
+        /* The guest sees the end of its connection, and gives the port back. */
+        clients_remove(&daemon->clients, client);
+        return 0;
+}
+
+/* Takes the descriptor. */
+static int daemon_on_control(Daemon *daemon, const Arrival *arrival) {
+        if (daemon->state != DAEMON_STATE_DIALLING) {
+                log_notice("a second agent of domain %s is turned away: the first one is still there",
+                           daemon->settings->name);
+                fd_close(arrival->fd);
+                return 0;
+        }
+        daemon->guest = arrival->peer.cid;
+        return daemon_open_agent(daemon, arrival->fd);
+}
+
+static int daemon_on_acceptor(Daemon *daemon) {
+        Arrival arrival;
+        int r;
+
+        r = acceptor_next(&daemon->acceptor, &arrival);
+        if (r)
+                return r == ACCEPTOR_E_AGAIN ? 0 : r;
+        return arrival.purpose == VSOCK_PURPOSE_CONTROL ? daemon_on_control(daemon, &arrival)
+                                                        : daemon_on_data(daemon, &arrival);
+}
+
+/* What the agent has done before it said something is heard before it. */
+static int daemon_hear_data(Daemon *daemon) {
+        Arrival arrival;
+        int r = 0;
+
+        for (int i = 0; i < ACCEPTOR_DRAIN_MAX && !r; ++i) {
+                r = acceptor_next_data(&daemon->acceptor, &arrival);
+                if (!r)
+                        r = daemon_on_data(daemon, &arrival);
+        }
+        return r == ACCEPTOR_E_AGAIN ? 0 : r;
+}
+
+/* What a client asks for: the guest is to dial, and the answer waits for that. @params: receives what the guest is told */
+static int daemon_invite(Daemon *daemon, Client *client, ExecParams *params) {
+        if (params->connect_port != 0 ||
+            (params->connect_domain != WIRE_DOMAIN_FRAMED && params->connect_domain != WIRE_DOMAIN_DIRECT)) {
+                log_warning("a client wants to be dialled, which no virtual machine can do");
+                return CLIENTS_E_GONE;
+        }
+        client->params.connect_domain = VCHAN_DOMAIN_HOST;
+        if (ports_allocate(&daemon->ports, VCHAN_DOMAIN_HOST, &client->params.connect_port)) {
+                log_warning("no port is left for a call of domain %s", daemon->settings->name);
+                return CLIENTS_E_GONE;
+        }
+        client->state = CLIENT_STATE_WAITING;
+        *params = (ExecParams){ daemon->acceptor.data_port, client->params.connect_port };
+        return 0;
+}
+
+/* Is a client not done with its call yet? Then it keeps the port until it is; the guest, which handed the connection on, is. */
+static bool daemon_is_kept(Client *client) {
+        if (!client || client->state < CLIENT_STATE_CONNECTED || client->type != WIRE_TYPE_SERVICE_CONNECT)
+                return false;
+        client->state = CLIENT_STATE_OVER;
+        return true;
+}
+
 static bool daemon_check(const void *userdata, WireHeader header) {
         const Daemon *daemon = userdata;
         bool ok = false;
@@ -257,39 +370,17 @@ static int daemon_refuse(Daemon *daemon, const uint8_t field[static IDENT_SIZE])
         return messages_send(&daemon->agent, message, sizeof(message));
 }
 
-/* In the forked process; does not return. */
-__attribute__((noreturn)) static void daemon_become_worker(const Daemon *daemon, const Trigger *trigger) {
-        sigset_t none;
+/* Return: 0, or a negative error: it has been logged, and is the request's alone */
+static int daemon_start_worker(Daemon *daemon, const Trigger *trigger, Request *request) {
+        int r;
 
-        sigemptyset(&none);
-        if (close_range(3, ~0U, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-                _exit(WORKER_STATUS_FAILED);
-        _exit(worker_run(daemon->settings, trigger));
-}
-
-/* Return: 0, or -errno */
-static int daemon_fork_worker(Daemon *daemon, const Trigger *trigger, Request *request) {
-        pid_t pid;
-
-        pid = fork();
-        if (pid == 0)
-                daemon_become_worker(daemon, trigger);
-        if (pid > 0)
-                request->pidfd = pidfd_open(pid, 0);
-        if (pid < 0 || request->pidfd < 0 ||
-            daemon_watch(daemon, EPOLL_CTL_ADD, request->pidfd, EPOLLIN, request) < 0) {
-                int error = errno;
-
-                if (pid > 0) {
-                        /* It is ours, and not waited for: its pid is nobody else's yet. */
-                        (void)kill(pid, SIGKILL);
-                        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                                ;
-                }
-                log_warning("a request is refused: cannot start its worker: %s", strerror(error));
-                return -error;
-        }
-        return 0;
+        r = worker_start(daemon->settings, trigger, &request->pidfd);
+        if (r)
+                return r;
+        r = daemon_watch(daemon, EPOLL_CTL_ADD, request->pidfd, EPOLLIN, request);
+        if (r)
+                worker_kill(request->pidfd);
+        return r;
 }
 
 static int daemon_on_trigger(Daemon *daemon, WireHeader header, const uint8_t *untrusted_payload) {
@@ -306,7 +397,7 @@ static int daemon_on_trigger(Daemon *daemon, WireHeader header, const uint8_t *u
         request = requests_add(&daemon->requests, &trigger->ident);
         if (!request)
                 return daemon_refuse(daemon, field);
-        if (daemon_fork_worker(daemon, trigger, request) < 0) {
+        if (daemon_start_worker(daemon, trigger, request) < 0) {
                 requests_remove(&daemon->requests, request);
                 return daemon_refuse(daemon, field);
         }
@@ -316,14 +407,21 @@ static int daemon_on_trigger(Daemon *daemon, WireHeader header, const uint8_t *u
 static int daemon_on_terminated(Daemon *daemon, const uint8_t *untrusted_payload) {
         ExecParams params;
         Client *client;
+        int r;
 
         if (exec_params_decode(untrusted_payload, EXEC_PARAMS_SIZE, &params) || !port_is_data(params.connect_port)) {
                 log_error("the agent says that a port is free which is none");
                 return DAEMON_E_BROKEN;
         }
-        if (!ports_release(&daemon->ports, params.connect_domain, params.connect_port))
-                return 0;
+        if (daemon->settings->vsock) {
+                r = daemon_hear_data(daemon);
+                if (r || params.connect_domain != daemon->acceptor.data_port)
+                        return r;
+                params.connect_domain = VCHAN_DOMAIN_HOST;
+        }
         client = clients_find(&daemon->clients, &params);
+        if (daemon_is_kept(client) || !ports_release(&daemon->ports, params.connect_domain, params.connect_port))
+                return 0;
         if (client)
                 clients_remove(&daemon->clients, client);
         return 0;
@@ -415,7 +513,11 @@ static int daemon_on_command(Daemon *daemon, Client *client, const ClientCommand
                         return CLIENTS_E_GONE;
                 }
         }
-        if (params.connect_port == 0) {
+        if (daemon->settings->vsock) {
+                r = daemon_invite(daemon, client, &params);
+                if (r)
+                        return r;
+        } else if (params.connect_port == 0) {
                 if (ports_allocate(&daemon->ports, params.connect_domain, &params.connect_port)) {
                         log_warning("no port is left for domain %u", params.connect_domain);
                         return CLIENTS_E_GONE;
@@ -445,6 +547,8 @@ static int daemon_on_client(Daemon *daemon, Client *client) {
         if (r == CLIENTS_E_AGAIN)
                 return 0;
         if (r == CLIENTS_E_GONE) {
+                if (client->state == CLIENT_STATE_OVER)
+                        (void)ports_release(&daemon->ports, client->params.connect_domain, client->params.connect_port);
                 clients_remove(&daemon->clients, client);
                 return 0;
         }
@@ -520,6 +624,7 @@ static int daemon_on_signal(Daemon *daemon) {
         daemon->stopping = daemon->state == DAEMON_STATE_LEFT || deputies_are_gone(&daemon->deputies);
         if (daemon_has_agent(daemon))
                 daemon_close_agent(daemon);
+        acceptor_deinit(&daemon->acceptor);
         daemon->state = DAEMON_STATE_LEFT;
         return 0;
 }
@@ -540,6 +645,8 @@ static int daemon_on_event(Daemon *daemon, void *about) {
                 return daemon_on_deputies(daemon);
         if (about == &daemon->agent)
                 return daemon_on_agent(daemon);
+        if (about == &daemon->acceptor)
+                return daemon_on_acceptor(daemon);
         if (about == &daemon->clients)
                 return daemon_on_clients(daemon);
         return daemon_on_worker(daemon, about);
@@ -565,7 +672,7 @@ static int daemon_watch_all(Daemon *daemon) {
 static int daemon_timeout(const Daemon *daemon) {
         uint64_t now_usec = clock_now();
 
-        if (daemon->state != DAEMON_STATE_DIALLING)
+        if (daemon->state != DAEMON_STATE_DIALLING || daemon->settings->vsock)
                 return -1;
         return daemon->retry_at_usec <= now_usec ? 0 : (int)((daemon->retry_at_usec - now_usec) / USEC_PER_MSEC + 1);
 }
@@ -574,7 +681,7 @@ static int daemon_turn(Daemon *daemon) {
         struct epoll_event event;
         int n, r = 0;
 
-        if (daemon->state == DAEMON_STATE_DIALLING)
+        if (daemon->state == DAEMON_STATE_DIALLING && !daemon->settings->vsock)
                 r = daemon_dial(daemon);
         if (!r)
                 r = daemon_watch_all(daemon);

@@ -46,7 +46,10 @@ void deputies_deinit(Deputies *deputies) {
         deputies->epoll_fd = fd_close(deputies->epoll_fd);
 }
 
-/* In the forked process; does not return. Its calls' programs find the daemon's sockets by the environment. */
+/*
+ * In the forked process; does not return. Its calls' programs find the daemon's sockets by the environment, and by VCHAN_DOMAIN whether
+ * they are dialled or given a connection.
+ */
 __attribute__((noreturn)) static void deputy_become(const DaemonSettings *settings, pid_t parent) {
         const Brokered *brokered = settings->brokered;
         char domain[64], link[256], guest[32], stop_timeout[48];
@@ -66,8 +69,8 @@ __attribute__((noreturn)) static void deputy_become(const DaemonSettings *settin
         sigemptyset(&none);
         /* It must not stay when we are gone, for whatever reason; and we may be gone already. */
         if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent ||
-            setenv("VCHAN_DOMAIN", "0", 1) < 0 || setenv("VCHAN_SOCKET_DIR", settings->place.directory, 1) < 0 ||
-            sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+            (settings->vsock ? unsetenv("VCHAN_DOMAIN") : setenv("VCHAN_DOMAIN", "0", 1)) < 0 ||
+            setenv("VCHAN_SOCKET_DIR", settings->place.directory, 1) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
                 _exit(1);
         (void)signal(SIGPIPE, SIG_DFL);
         (void)execv(brokered->agent, (char *const *)argv);

@@ -43,6 +43,7 @@ static const char *arg_socket_dir = DAEMON_SOCKET_DIRECTORY;
 static const char *arg_policy_program = DAEMON_POLICY_PROGRAM;
 static const char *arg_host_call = QAIR_HOST_CALL;
 static Brokered arg_brokered = { .agent = QAIR_AGENT };
+static const char *arg_vsock;
 static bool arg_quiet;
 static bool arg_direct;
 
@@ -64,6 +65,7 @@ static void usage(void) {
                         "      --link=PATH            its socket for agents, with\n"
                         "      --shell                shell commands\n"
                         "      --stop-timeout=SEC     and a limit for what runs when we are told to stop\n"
+                        "      --vsock=PATH           and it is a virtual machine, whose connections are given there\n"
                         "  -D, --direct               stay in the foreground, log to standard error\n"
                         "  -q, --quiet                do not tell that the agent is waited for\n"
                         "  -h, --help                 show this text\n"
@@ -79,7 +81,8 @@ static int parse_arguments(int argc, char **argv) {
                 OPTION_BROKER,
                 OPTION_LINK,
                 OPTION_SHELL,
-                OPTION_STOP_TIMEOUT
+                OPTION_STOP_TIMEOUT,
+                OPTION_VSOCK,
         };
         static const struct option options[] = {
                 { "uuid", required_argument, NULL, 'u' },
@@ -90,6 +93,7 @@ static int parse_arguments(int argc, char **argv) {
                 { "link", required_argument, NULL, OPTION_LINK },
                 { "shell", no_argument, NULL, OPTION_SHELL },
                 { "stop-timeout", required_argument, NULL, OPTION_STOP_TIMEOUT },
+                { "vsock", required_argument, NULL, OPTION_VSOCK },
                 { "direct", no_argument, NULL, 'D' },
                 { "quiet", no_argument, NULL, 'q' },
                 { "help", no_argument, NULL, 'h' },
@@ -123,6 +127,9 @@ static int parse_arguments(int argc, char **argv) {
                 case OPTION_STOP_TIMEOUT:
                         arg_brokered.stop_timeout = optarg;
                         break;
+                case OPTION_VSOCK:
+                        arg_vsock = optarg;
+                        break;
                 case 'D':
                         arg_direct = true;
                         break;
@@ -134,7 +141,8 @@ static int parse_arguments(int argc, char **argv) {
                         return STATUS_FAILED;
                 }
         }
-        if (!arg_uuid || argc - optind < 2 || argc - optind > 3 || !arg_brokered.trigger != !arg_brokered.link) {
+        if (!arg_uuid || argc - optind < 2 || argc - optind > 3 || !arg_brokered.trigger != !arg_brokered.link ||
+            (arg_vsock && !arg_brokered.link)) {
                 usage();
                 return STATUS_FAILED;
         }
@@ -153,12 +161,15 @@ static int check_word(const char *what, const char *text, size_t n_max) {
 
 /* Return: 0 or a status (said) */
 static int check_brokered(void) {
+        const char *const paths[] = { arg_brokered.link, arg_vsock };
         struct sockaddr_un address;
         socklen_t n_address;
         uint64_t seconds;
 
-        if (socket_address(arg_brokered.link, &address, &n_address)) {
-                log_error("%s: too long for a socket's path", ESCAPED(arg_brokered.link, strlen(arg_brokered.link)));
+        for (size_t i = 0; i < ARRAY_SIZE(paths); ++i) {
+                if (!paths[i] || socket_address(paths[i], &address, &n_address) == 0)
+                        continue;
+                log_error("%s: too long for a socket's path", ESCAPED(paths[i], strlen(paths[i])));
                 return STATUS_FAILED;
         }
         if (arg_brokered.stop_timeout &&
@@ -195,6 +206,7 @@ static int make_settings(char **words, DaemonSettings *ret_settings) {
                 .policy_program = arg_policy_program,
                 .host_call = arg_host_call,
                 .startup_usec = seconds * USEC_PER_SEC,
+                .vsock = arg_vsock,
                 .brokered = arg_brokered.link ? &arg_brokered : NULL,
         };
         /* Of a domain of the broker's all sockets are in one folder, which is that domain's alone. */

@@ -12,7 +12,7 @@
 #define DAEMON_POLICY_PROGRAM   "/usr/bin/qrexec-policy-exec"
 #define DAEMON_POLICY_SOCKET    "/run/qubes/policy.sock"
 
-/** A domain of the inventory, whose link at the broker we are (doc/architecture.md, "Domains over vchan"). */
+/** A domain of the inventory, whose link at the broker we are (doc/architecture.md, "Domains over vchan and vsock"). */
 typedef struct Brokered {
         const char *trigger;      /* the broker's socket for requests of the domain */
         const char *link;         /* its socket for the domain's agent */
@@ -30,5 +30,6 @@ typedef struct DaemonSettings {
         const char *policy_program;
         const char *host_call;    /* the program that runs a service of the host for a worker */
         uint64_t startup_usec;    /* how long the agent may take at first; 0: without limit */
+        const char *vsock;        /* the supervisor's socket for connections of a virtual machine; NULL: over vchan */
         const Brokered *brokered; /* NULL: as upstream's, beside other daemons */
 } DaemonSettings;

@@ -2,10 +2,13 @@
 #include "daemon/worker.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -31,10 +34,10 @@ typedef struct Worker {
 
 /* --- the source's side ------------------------------------------------------------------------------------------ */
 
-/* Tell our own daemon that the request is allowed. @ret_port: for a call to the host; NULL: the port is known */
-static int worker_connect_source(const Worker *worker, const ExecParams *params, uint32_t *ret_port) {
+/* Tell our own daemon that the request is allowed. @ret_answer: NULL: nothing is waited for */
+static int worker_tell_source(const Worker *worker, const ExecParams *params, ExecParams *ret_answer,
+                              int *ret_daemon_fd) {
         _cleanup_fd_ int fd = -1;
-        ExecParams answer;
         char id[16];
         int r;
 
@@ -42,7 +45,20 @@ static int worker_connect_source(const Worker *worker, const ExecParams *params,
         r = peer_connect_daemon(".", id, &fd);
         if (!r)
                 r = peer_command(fd, WIRE_TYPE_SERVICE_CONNECT, params, worker->trigger->ident.text, IDENT_SIZE,
-                                 ret_port ? &answer : NULL);
+                                 ret_answer);
+        if (r)
+                return r;
+        *ret_daemon_fd = fd_steal(&fd);
+        return 0;
+}
+
+/* Likewise. @ret_port: for a call to the host; NULL: the port is known */
+static int worker_connect_source(const Worker *worker, const ExecParams *params, uint32_t *ret_port) {
+        _cleanup_fd_ int fd = -1;
+        ExecParams answer;
+        int r;
+
+        r = worker_tell_source(worker, params, ret_port ? &answer : NULL, &fd);
         if (!r && ret_port)
                 *ret_port = answer.connect_port;
         return r;
@@ -165,9 +181,21 @@ static int worker_call_domain(const Worker *worker) {
 
 /* --- calls of a domain of the broker's ------------------------------------------------------------------------- */
 
+/* The caller's connection: we dial it, or it has dialled. @ret_daemon_fd: to be kept as long as that is used */
+static int worker_reach_caller(const Worker *worker, int *ret_daemon_fd, int *ret_fd) {
+        const DaemonSettings *settings = worker->settings;
+        uint32_t port;
+
+        if (!settings->vsock)
+                return worker_connect_source(worker, &(ExecParams){ 0 }, &port) ||
+                       broker_call_dial(&settings->place, settings->domain, port, ret_fd);
+        return worker_tell_source(worker, &(ExecParams){ WIRE_DOMAIN_FRAMED, 0 }, NULL, ret_daemon_fd) ||
+               broker_call_receive(*ret_daemon_fd, ret_fd);
+}
+
 static int worker_call_broker(const Worker *worker) {
         BrokerCall call = BROKER_CALL_INIT;
-        uint32_t port;
+        int daemon_fd, fd;
 
         switch (broker_call_open(worker->settings->brokered, worker->trigger, &call)) {
         case 0:
@@ -177,8 +205,8 @@ static int worker_call_broker(const Worker *worker) {
         default:
                 return WORKER_STATUS_FAILED;
         }
-        if (worker_connect_source(worker, &(ExecParams){ 0 }, &port) ||
-            broker_call_run(&call, &worker->settings->place, worker->settings->domain, port))
+        /* What is open closes with this process, which ends with its call. */
+        if (worker_reach_caller(worker, &daemon_fd, &fd) || broker_call_run(&call, fd))
                 return WORKER_STATUS_FAILED;
         return WORKER_STATUS_DONE;
 }
@@ -201,4 +229,46 @@ int worker_run(const DaemonSettings *settings, const Trigger *trigger) {
         worker.source = worker.answer.policy_source ? worker.answer.policy_source : settings->name;
         worker.service = worker.answer.service ? worker.answer.service : trigger->service;
         return worker_target_is_host(&worker) ? worker_call_host(&worker) : worker_call_domain(&worker);
+}
+
+/* In the forked process. */
+__attribute__((noreturn)) static void worker_become(const DaemonSettings *settings, const Trigger *trigger) {
+        sigset_t none;
+
+        sigemptyset(&none);
+        if (close_range(3, ~0U, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+                _exit(WORKER_STATUS_FAILED);
+        _exit(worker_run(settings, trigger));
+}
+
+void worker_kill(int pidfd) {
+        siginfo_t info;
+
+        (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+        while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
+                ;
+}
+
+int worker_start(const DaemonSettings *settings, const Trigger *trigger, int *ret_pidfd) {
+        int error, pidfd = -1;
+        pid_t pid;
+
+        pid = fork();
+        if (pid == 0)
+                worker_become(settings, trigger);
+        if (pid > 0)
+                pidfd = pidfd_open(pid, 0);
+        if (pidfd >= 0) {
+                *ret_pidfd = pidfd;
+                return 0;
+        }
+        error = errno;
+        if (pid > 0) {
+                /* It is ours, and not waited for: its pid is nobody else's yet. */
+                (void)kill(pid, SIGKILL);
+                while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        log_warning("a request is refused: cannot start its worker: %s", strerror(error));
+        return -error;
 }

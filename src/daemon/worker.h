@@ -17,6 +17,17 @@ enum {
 };
 
 /**
+ * worker_start() - fork a process for worker_run()
+ * @ret_pidfd: readable when it has ended; the caller's, who waits for it
+ *
+ * Return: 0 or a negative error, which has been logged.
+ */
+int worker_start(const DaemonSettings *settings, const Trigger *trigger, int *ret_pidfd);
+
+/** worker_kill() - end one that nobody can wait for, and wait for it */
+void worker_kill(int pidfd);
+
+/**
  * worker_run() - decide, and act
  *
  * In a process that is good for nothing else; its working directory has the daemons' sockets. For a call to the host it
