@@ -58,8 +58,8 @@ static int check_account(const InventoryDomain *domain, Diagnostics *reterr) {
         r = check_account_name(domain, property, domain->user.text, reterr);
         if (r < 0)
                 return r;
-        /* Over vchan the account here is the link's, and what runs in the domain has accounts of its own. */
-        if (domain->link != DOMAIN_LINK_VCHAN && is_set(domain, PROPERTY_DEFAULT_USER) &&
+        /* Over vchan and vsock the account here is the link's, and what runs in the domain has accounts of its own. */
+        if (domain->link == DOMAIN_LINK_LOCAL && is_set(domain, PROPERTY_DEFAULT_USER) &&
             domain->default_user.text[0] && strcmp(domain->default_user.text, domain->user.text) != 0)
                 return complain(domain, PROPERTY_DEFAULT_USER, reterr,
                                 "default_user: the services of an account's domain run as that account ('%s'): remove "

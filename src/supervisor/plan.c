@@ -38,9 +38,9 @@ static bool plan_is_container(const InventoryDomain *domain) {
 static bool plan_wants(const Paths *paths, const InventoryDomain *domain) {
         if (domain_name_is_dom0(&domain->name))
                 return true;
-        if (!domain_is_local(domain) || domain->link == DOMAIN_LINK_VSOCK)
+        if (!domain_is_local(domain))
                 return false;
-        if (domain->link == DOMAIN_LINK_VCHAN && (paths->is_user || domain->user.text[0] == '\0'))
+        if (domain->link != DOMAIN_LINK_LOCAL && (paths->is_user || domain->user.text[0] == '\0'))
                 return false;
         if (domain->user.text[0] != '\0')
                 return !paths->is_user && domain->account_fault == ACCOUNT_FAULT_NONE;
@@ -58,15 +58,13 @@ static int plan_note(const InventoryDomain *domain, Property property, const cha
 static int plan_note_ignored(const Paths *paths, const InventoryDomain *domain, Diagnostics *reterr) {
         int r = 0;
 
-        if (domain->link == DOMAIN_LINK_VSOCK)
-                r = plan_note(domain, PROPERTY_LINK, "vsock links are not supported yet: the domain is not started",
-                              reterr);
-        else if (domain->link == DOMAIN_LINK_VCHAN && (paths->is_user || domain->user.text[0] == '\0'))
+        if (domain->link != DOMAIN_LINK_LOCAL && (paths->is_user || domain->user.text[0] == '\0'))
                 r = plan_note(domain, PROPERTY_LINK,
-                              "a vchan link needs an account of this host (user): the domain is not started", reterr);
-        else if (domain->link == DOMAIN_LINK_VCHAN && (domain->start || domain->sandbox != DOMAIN_SANDBOX_NONE))
+                              "a vchan or vsock link needs an account of this host (user): the domain is not started",
+                              reterr);
+        else if (domain->link != DOMAIN_LINK_LOCAL && (domain->start || domain->sandbox != DOMAIN_SANDBOX_NONE))
                 r = plan_note(domain, domain->start ? PROPERTY_START : PROPERTY_SANDBOX,
-                              "it is ignored: a domain over vchan is started by other means", reterr);
+                              "it is ignored: a domain over vchan or vsock is started by other means", reterr);
         if (!r && domain->link != DOMAIN_LINK_LOCAL)
                 return 0;
         if (!r && domain->sandbox != DOMAIN_SANDBOX_NONE && domain->start)
@@ -110,7 +108,7 @@ static int plan_service_path(const Paths *paths, const Inventory *inventory, con
 
 static int plan_add(Plan *plan, const Paths *paths, const Inventory *inventory, const InventoryDomain *domain) {
         PlanDomain *planned = &plan->domains[plan->n_domains++];
-        bool is_dom0 = domain_name_is_dom0(&domain->name);
+        bool is_dom0 = domain_name_is_dom0(&domain->name), is_local = domain->link == DOMAIN_LINK_LOCAL;
         bool has_account =
                 !paths->is_user && domain->user.text[0] != '\0' && domain->account_fault == ACCOUNT_FAULT_NONE;
         int r;
@@ -122,8 +120,10 @@ static int plan_add(Plan *plan, const Paths *paths, const Inventory *inventory, 
                        : is_dom0 && paths->is_user ? getuid()
                                                    : (uid_t)-1,
                 .is_folder = !is_dom0 && domain->user.text[0] == '\0',
-                .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP && !domain->start && domain->vchan_id == 0,
-                .vchan = domain->vchan_id,
+                .is_sandboxed = domain->sandbox == DOMAIN_SANDBOX_BWRAP && !domain->start && is_local,
+                /* Over vsock a number is only a name: of sockets that are in a folder of the domain's own. */
+                .vchan = domain->link == DOMAIN_LINK_VSOCK ? DOMAIN_VCHAN_ID_DEFAULT : domain->vchan_id,
+                .cid = domain->vsock_cid,
                 .uuid = domain->uuid,
                 .inside = domain->default_user,
                 .autostart = domain->autostart,
@@ -131,7 +131,7 @@ static int plan_add(Plan *plan, const Paths *paths, const Inventory *inventory, 
                 .shell = domain->shell,
         };
         planned->has_agent = has_account || (paths->is_user && (is_dom0 || planned->is_sandboxed));
-        r = domain->vchan_id ? 0 : plan_copy(domain->start, &planned->start);
+        r = is_local ? plan_copy(domain->start, &planned->start) : 0;
         r = r ?: plan_copy(domain->stop, &planned->stop);
         r = r ?: plan_service_path(paths, inventory, domain, &planned->service_path);
         return error_trace(r);

@@ -20,15 +20,15 @@ typedef struct PlanDomain {
         DomainName name;
         AccountName account; /* "": none; dom0's agent's, and of every domain that is an account */
         uid_t uid;
-        bool is_folder;    /* it has no account, and is whoever can reach its run directory: a container */
-        bool is_sandboxed; /* its agent runs in a sandbox */
-        bool has_agent;    /* we start its agent: as its account, or as ourselves in a sandbox */
-        bool autostart;    /* start it with the host */
-        unsigned stop_sec; /* how long its calls may run on when it is stopped; 0: as long as they like */
-        bool shell;        /* its agent may run shell commands of the host */
-        uint32_t
-                vchan; /* its number over vchan, where its link is a qrexec-daemon in its agent's place; 0: it is not */
-        Uuid uuid;     /* for that */
+        bool is_folder;     /* it has no account, and is whoever can reach its run directory: a container */
+        bool is_sandboxed;  /* its agent runs in a sandbox */
+        bool has_agent;     /* we start its agent: as its account, or as ourselves in a sandbox */
+        bool autostart;     /* start it with the host */
+        unsigned stop_sec;  /* how long its calls may run on when it is stopped; 0: as long as they like */
+        bool shell;         /* its agent may run shell commands of the host */
+        uint32_t vchan;     /* its number for qrexec-daemon, where one is its link in an agent's place; 0: none is */
+        uint32_t cid;       /* likewise: its context id, of a virtual machine over vsock; 0: over vchan */
+        Uuid uuid;          /* for that */
         AccountName inside; /* likewise: the account inside that services run as; "": not said */
         char *start, *stop; /* commands that do it (base/words.h); NULL: none */
         char *service_path; /* where its agent looks for services */

@@ -69,7 +69,8 @@ static int rundir_path(char ret_path[static RUNDIR_PATH_MAX], const char *run_di
         return 0;
 }
 
-static int rundir_bind(const char *path, int type, int *ret_fd) {
+/* @owner: who can connect; (uid_t)-1: everybody */
+static int rundir_bind_for(const char *path, int type, uid_t owner, int *ret_fd) {
         _cleanup_fd_ int fd = -1;
         struct sockaddr_un address;
         socklen_t n_address;
@@ -87,13 +88,17 @@ static int rundir_bind(const char *path, int type, int *ret_fd) {
                 log_error("cannot remove the stale %s: %m", path);
                 return -errno;
         }
-        if (bind(fd, (struct sockaddr *)&address, n_address) < 0 || chmod(path, 0666) < 0 ||
-            listen(fd, RUNDIR_BACKLOG) < 0) {
+        if (bind(fd, (struct sockaddr *)&address, n_address) < 0 || chown(path, owner, (gid_t)-1) < 0 ||
+            chmod(path, owner == (uid_t)-1 ? 0666 : 0600) < 0 || listen(fd, RUNDIR_BACKLOG) < 0) {
                 log_error("cannot listen on %s: %m", path);
                 return -errno;
         }
         *ret_fd = fd_steal(&fd);
         return 0;
+}
+
+static int rundir_bind(const char *path, int type, int *ret_fd) {
+        return rundir_bind_for(path, type, (uid_t)-1, ret_fd);
 }
 
 int rundir_prepare(const char *run_dir) {
@@ -198,6 +203,17 @@ int rundir_make_vchan(const char *run_dir, const DomainName *domain, uid_t uid) 
         return 0;
 }
 
+void rundir_vsock(const char *run_dir, const DomainName *domain, char *ret_path, size_t n_path) {
+        (void)snprintf(ret_path, n_path, "%s/domains/%s/vsock", run_dir, domain->text);
+}
+
+int rundir_bind_vsock(const char *run_dir, const DomainName *domain, uid_t uid, int *ret_fd) {
+        char path[RUNDIR_PATH_MAX];
+
+        rundir_vsock(run_dir, domain, path, sizeof(path));
+        return rundir_bind_for(path, SOCK_SEQPACKET, uid, ret_fd);
+}
+
 void rundir_remove_domain(const char *run_dir, const DomainName *domain, bool is_folder, RundirSockets *sockets) {
         RundirPaths paths;
 
@@ -215,8 +231,10 @@ void rundir_remove_domain(const char *run_dir, const DomainName *domain, bool is
         (void)unlink(paths.store);
         (void)unlink(paths.host_store);
         if (!is_folder) {
-                char vchan[RUNDIR_PATH_MAX];
+                char vchan[RUNDIR_PATH_MAX], vsock[RUNDIR_PATH_MAX];
 
+                rundir_vsock(run_dir, domain, vsock, sizeof(vsock));
+                (void)unlink(vsock);
                 /* What a domain left there of its own stays, and its folder with it. */
                 rundir_vchan(run_dir, domain, vchan, sizeof(vchan));
                 (void)rmdir(vchan);

@@ -11,7 +11,9 @@
  *   /run/qubes/qubesdb.NAME.sock            QubesDB of each domain, for the host
  *   /run/qubes/domains/NAME/qubesdb.sock    QubesDB of each domain, for itself
  *   /run/qubes/containers/NAME/…            the same three of a domain without account, in a folder that is root's alone
- *   /run/qubes/domains/NAME/vchan/          all vchan sockets of a domain behind vchan: its account's alone
+ *   /run/qubes/domains/NAME/vchan/          all vchan sockets of a domain behind vchan, or those of a virtual machine's
+ *                                           qrexec-daemon: its account's alone
+ *   /run/qubes/domains/NAME/vsock           where that one is given its connections (supervisor/guests.h)
  *   /run/qubes/policy.d                     policy until the next boot: has to exist (policy specification, 1.2)
  *
  * The supervisor binds them and keeps them: a broker that is started anew finds its callers waiting in the backlog.
@@ -67,6 +69,17 @@ int rundir_make_vchan(const char *run_dir, const DomainName *domain, uid_t uid);
 
 /** rundir_vchan() - its path */
 void rundir_vchan(const char *run_dir, const DomainName *domain, char *ret_path, size_t n_path);
+
+/**
+ * rundir_bind_vsock() - where the link of a domain over vsock is given its connections
+ * @uid: its account, which alone can connect
+ *
+ * Return: 0 or a negative error, explained in the log.
+ */
+int rundir_bind_vsock(const char *run_dir, const DomainName *domain, uid_t uid, int *ret_fd);
+
+/** rundir_vsock() - its path */
+void rundir_vsock(const char *run_dir, const DomainName *domain, char *ret_path, size_t n_path);
 
 /**
  * rundir_remove_domain() - close the sockets and remove their names; errors are of no consequence

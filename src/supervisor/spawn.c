@@ -192,7 +192,7 @@ static void spawn_add_sandbox(SpawnArguments *arguments, const SpawnPaths *paths
 /* What is an agent to the broker is a daemon to the domain. */
 static void spawn_add_daemon(SpawnArguments *arguments, const SpawnPaths *paths, const PlanDomain *domain,
                              const char *folder) {
-        char vchan[PATH_MAX];
+        char vchan[PATH_MAX], vsock[PATH_MAX];
 
         rundir_vchan(paths->where->run_dir, &domain->name, vchan, sizeof(vchan));
         spawn_add(arguments, paths->daemon);
@@ -200,6 +200,10 @@ static void spawn_add_daemon(SpawnArguments *arguments, const SpawnPaths *paths,
         spawn_add_format(arguments, "--uuid=%s", domain->uuid.text);
         spawn_add_format(arguments, "--socket-dir=%s", vchan);
         spawn_add_format(arguments, "--broker=%s/qrexec-agent", folder);
+        if (domain->cid == 0)
+                return;
+        rundir_vsock(paths->where->run_dir, &domain->name, vsock, sizeof(vsock));
+        spawn_add_format(arguments, "--vsock=%s", vsock);
 }
 
 void spawn_become_agents_monitor(const SpawnPaths *paths, const PlanDomain *domain, int report_fd) {

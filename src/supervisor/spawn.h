@@ -22,7 +22,7 @@ typedef struct SpawnPaths {
         const char *broker;   /* /usr/lib/qubes/qrexecd */
         const char *monitor;  /* /usr/lib/qubes/qair-monitor */
         const char *agent;    /* /usr/lib/qubes/qrexec-agent */
-        const char *daemon;   /* /usr/sbin/qrexec-daemon: in an agent's place, for a domain over vchan */
+        const char *daemon;   /* /usr/sbin/qrexec-daemon: in an agent's place, over vchan or vsock */
         const char *launcher; /* a socket: who starts domains for us (supervisor/launch.h); NULL: we ourselves */
 } SpawnPaths;
 

@@ -517,6 +517,9 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
         if (r < 0)
                 return error_origin(r);
         supervisor->host.event = supervisor->event;
+        r = guests_new(supervisor->event, where->run_dir, &supervisor->host.guests);
+        if (r)
+                return error_trace(r);
         r = supervisor_watch_signals(supervisor);
         r = r ?: supervisor_find_account(supervisor);
         r = r ?: rundir_prepare(where->run_dir);
@@ -564,6 +567,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         for (size_t i = 0; i < supervisor->n_units; ++i)
                 unit_free(supervisor->units[i]);
         free(supervisor->units);
+        guests_free(supervisor->host.guests);
         supervisor->shared_fd = fd_close(supervisor->shared_fd);
         supervisor->stores_fd = fd_close(supervisor->stores_fd);
         call_ids_deinit(&supervisor->call_ids);

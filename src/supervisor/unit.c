@@ -296,7 +296,7 @@ int unit_announce(Unit *unit) {
 
 bool unit_matches(const Unit *unit, const PlanDomain *domain) {
         return unit->uid == domain->uid && unit->is_folder == domain->is_folder &&
-               unit->is_vchan == (domain->vchan != 0);
+               unit->is_vchan == (domain->vchan != 0) && unit->cid == domain->cid;
 }
 
 int unit_new(const UnitHost *host, const PlanDomain *domain, Unit **ret_unit) {
@@ -312,11 +312,14 @@ int unit_new(const UnitHost *host, const PlanDomain *domain, Unit **ret_unit) {
                 .uid = domain->uid,
                 .is_folder = domain->is_folder,
                 .is_vchan = domain->vchan != 0,
+                .cid = domain->cid,
                 .sockets = RUNDIR_SOCKETS_INIT,
         };
         r = rundir_bind_domain(host->paths.where->run_dir, &domain->name, domain->is_folder, &unit->sockets);
         if (!r && unit->is_vchan)
                 r = rundir_make_vchan(host->paths.where->run_dir, &domain->name, domain->uid);
+        if (!r && unit->cid != 0)
+                r = guest_new(host->guests, domain, &unit->guest);
         r = r ?: unit_announce(unit);
         if (r)
                 return r;
@@ -353,6 +356,7 @@ Unit *unit_free(Unit *unit) {
                 if (pid > 0)
                         (void)sd_event_add_child(unit->host->event, NULL, pid, WEXITED, unit_on_orphan_exit, NULL);
         }
+        guest_free(unit->guest);
         rundir_remove_domain(unit->host->paths.where->run_dir, &unit->name, unit->is_folder, &unit->sockets);
         free(unit);
         return NULL;

@@ -17,6 +17,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/cleanup.h"
+#include "supervisor/guests.h"
 #include "supervisor/plan.h"
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
@@ -26,6 +27,7 @@
 typedef struct UnitHost {
         sd_event *event;
         SpawnPaths paths;
+        Guests *guests;
         Plan *plan; /* as it is in force; the supervisor's */
         /** tell the broker; the descriptors stay the unit's. Return: 0 or a negative error */
         int (*tell)(void *userdata, const Supervise *message, const int *fds, size_t n_fds);
@@ -46,6 +48,8 @@ typedef struct Unit {
         uid_t uid;
         bool is_folder;
         bool is_vchan;
+        uint32_t cid;
+        Guest *guest; /* of a virtual machine; otherwise NULL */
         RundirSockets sockets;
         UnitRun *runs;    /* all processes that are waited for */
         UnitRun *agent;   /* of these, the live agent's monitor, or NULL */

@@ -195,17 +195,6 @@ def test_the_broker_cannot_start_what_is_not_configured(host):
     assert result.returncode == 126 and "service unavailable" in result.stderr
 
 
-def test_what_is_not_supported_yet_is_said_and_not_half_done(host):
-    """A domain that is reached in a way that nobody knows yet is not started in another."""
-    host.add_domain("boxed", link="vsock:7")
-    host.start()
-    host.wait_log(r"boxed\.conf:3: domain boxed: vsock links are not supported yet: the domain is not started")
-    assert "domain work: " not in host.log() and "domain vault: " not in host.log()
-    result = host.call("work", "boxed", "my.S")
-    assert result.returncode == 126 and "service unavailable" in result.stderr, result
-    host.assert_service_never_started("my.S")
-
-
 def test_a_home_that_is_not_there(host):
     vault = pwd.getpwnam("vault")
     os.rename(vault.pw_dir, vault.pw_dir + ".away")
