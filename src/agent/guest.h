@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An agent that starts nothing itself: the domain is behind vchan, and qrexec-daemon(8), which has its control connection,
- * gave us our place at the broker (doc/architecture.md, "Domains over vchan"). The program of every call is then
+ * gave us our place at the broker (doc/architecture.md, "Domains over vchan and vsock"). The program of every call is then
  * qrexec-client, which has the daemon start the service over there, and carries its data. What exists there, and as whom it
  * runs, the agent over there decides.
  */
