@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/watchdog.h"
 #include "broker/audit.h"
 #include "broker/book.h"
 #include "broker/config.h"
@@ -25,7 +26,6 @@
 #include "broker/parent.h"
 #include "broker/prompt.h"
 #include "broker/served.h"
-#include "broker/watchdog.h"
 
 /* Turns of the loop before records are written although there is more to do. */
 #define BROKER_TURNS_MAX 16

@@ -10,9 +10,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/socket.h"
+#include "base/watchdog.h"
 #include "broker/broker.h"
 #include "broker/config.h"
-#include "broker/watchdog.h"
 #include "qubesdb/session.h"
 #include "qubesdb/store.h"
 

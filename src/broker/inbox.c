@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "broker/watchdog.h"
+#include "base/watchdog.h"
 
 /* What is dropped at a time: most requests at once, without a large buffer for the others. */
 #define INBOX_DROP_SIZE 4096

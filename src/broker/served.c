@@ -15,11 +15,11 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/socket.h"
+#include "base/watchdog.h"
 #include "broker/audit.h"
 #include "broker/broker.h"
 #include "broker/timing.h"
 #include "broker/watch.h"
-#include "broker/watchdog.h"
 #include "wire/data.h"
 #include "wire/hello.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/watchdog.h"
+#include "base/watchdog.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guards a receive against descriptors that a peer sent unasked. The kernel drops them before recvmsg() returns, and
- * dropping some kinds blocks: a TCP socket with SO_LINGER and unsent data waits for its peer, seconds or minutes. One
- * domain could so stop everybody's calls.
+ * Guards a receive, or a close, against descriptors that a peer sent unasked. The kernel drops them before recvmsg() or
+ * close() returns, and dropping some kinds blocks: a TCP socket with SO_LINGER and unsent data waits for its peer, seconds or
+ * minutes. One domain could so stop everybody's calls.
  *
  * Linux 6.16 can refuse such descriptors at the sender (socket_refuse_rights()), and then no watchdog is made. On
  * older kernels a timer's signal interrupts the wait, again and again until all is dropped, and the peer is found out.
@@ -15,7 +15,7 @@
 
 typedef struct Watchdog Watchdog;
 
-/** How long a receive may take: nothing in it waits, so this is far too long for an honest one. */
+/** How long it may take: nothing in it waits, so this is far too long for an honest one. */
 #define WATCHDOG_USEC 20000
 
 /** watchdog_new() - installs a handler for SIGALRM that does nothing. Return: 0 or a negative error */
@@ -24,7 +24,7 @@ int watchdog_new(Watchdog **ret_watchdog);
 Watchdog *watchdog_free(Watchdog *watchdog);
 DEFINE_CLEANUP(Watchdog *, watchdog_free)
 
-/** watchdog_arm() - before the receive; NULL: nothing happens */
+/** watchdog_arm() - before it; NULL: nothing happens */
 void watchdog_arm(Watchdog *watchdog);
 /** watchdog_disarm() - after it. Return: true if it had to bark: drop that peer */
 bool watchdog_disarm(Watchdog *watchdog);

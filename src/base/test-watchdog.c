@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/socket.h"
-#include "broker/watchdog.h"
+#include "base/watchdog.h"
 
 #define LINGER_SECONDS 3
 
