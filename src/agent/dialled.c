@@ -17,7 +17,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "vchan/endpoint.h"
 
 static void dialled_call_free(DialledCall *call) {
         fd_close(call->pidfd);
@@ -96,19 +95,17 @@ __attribute__((noreturn)) static void dialled_call_run(const DialledCalls *calls
         HandlerChannel channel = { -1, -1, -1 };
         Order order = dialled_call_order(call, WIRE_DOMAIN_FRAMED);
         DataOutcome outcome;
-        int dialled, error = 0;
+        int error = 0;
         sigset_t none;
 
         /* The agent's descriptors are not the call's; and SIGTERM finds its default action again. */
         sigemptyset(&none);
         if (close_range(3, ~0U, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
                 _exit(1);
-        dialled = vchan_dial_until(calls->place, call->params.connect_domain, call->params.connect_port,
-                                   clock_now() + DIAL_LIMIT_USEC, &error, &channel.stream_fd);
-        if (dialled) {
+        if (medium_dial_wait(calls->medium, &call->params, clock_now() + DIAL_LIMIT_USEC, &error, &channel.stream_fd)) {
                 log_warning("call %u: cannot reach its caller, domain %u, at port %u: %s", call->id,
                             call->params.connect_domain, call->params.connect_port,
-                            dialled == VCHAN_E_TIMEOUT ? "it was not there in time" : strerror(error));
+                            error == ETIMEDOUT ? "it was not there in time" : strerror(error));
                 _exit(1);
         }
         if (r) {

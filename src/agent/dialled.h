@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calls of an agent on a `vchan` link (protocol specification, 3.11): for each a handler, a process that dials the
+ * The calls of an agent whose daemon is one of upstream's kind (protocol specification, 3.11): for each a handler, a process that dials the
  * caller and carries the data. Every order gets one, also one that cannot be carried out: so that the caller is told
  * instead of waiting for nobody.
  *
@@ -12,10 +12,10 @@
 
 #include "agent/daemonorder.h"
 #include "agent/handover.h"
+#include "agent/medium.h"
 #include "agent/service.h"
 #include "agent/session.h"
 #include "agent/vchanwatch.h"
-#include "vchan/place.h"
 
 enum {
         _DIALLED_E_SUCCESS,
@@ -37,18 +37,18 @@ typedef struct DialledCall {
 } DialledCall;
 
 typedef struct DialledCalls {
-        const ServiceSettings *settings; /* not owned, as @place */
-        const VchanPlace *place;
+        const ServiceSettings *settings; /* not owned, as @medium */
+        const Medium *medium;
         int epoll_fd; /* not owned */
         Handover handover;
         DialledCall *first;
         uint32_t last_id;
 } DialledCalls;
 
-#define DIALLED_CALLS_INIT(_settings, _place, _epoll_fd)                          \
+#define DIALLED_CALLS_INIT(_settings, _medium, _epoll_fd)                         \
         ((DialledCalls){                                                          \
                 .settings = (_settings),                                          \
-                .place = (_place),                                                \
+                .medium = (_medium),                                              \
                 .epoll_fd = (_epoll_fd),                                          \
                 .handover = { .path = (_settings)->fork_server, .spare_fd = -1 }, \
         })

@@ -21,10 +21,11 @@
 
 #define LOCAL_CLIENTS_BACKLOG 128
 
-void local_clients_init(LocalClients *clients, int epoll_fd, const char *path) {
+void local_clients_init(LocalClients *clients, int epoll_fd, const char *path, const Medium *medium) {
         *clients = (LocalClients){
                 .epoll_fd = epoll_fd,
                 .path = path,
+                .medium = medium,
                 .fd = -1,
                 .watch = { VCHAN_WATCH_KIND_LISTENER },
         };
@@ -77,7 +78,7 @@ int local_clients_open(LocalClients *clients) {
 
 void local_clients_close(LocalClients *clients) {
         while (clients->unanswered.first)
-                local_clients_remove(clients, clients->unanswered.first);
+                local_clients_refuse(clients, clients->unanswered.first, REPLY_REASON_UNAVAILABLE);
         while (clients->connected.first)
                 local_clients_remove(clients, clients->connected.first);
         if (clients->fd >= 0)
@@ -113,13 +114,41 @@ static void local_clients_unlink(LocalClients *clients, LocalClient *client) {
         clients->n_unanswered -= !connected;
 }
 
+/* Before the descriptor is closed, for the reason below. */
+static void local_client_unwatch_dial(const LocalClients *clients, const LocalClient *client) {
+        if (client->dial.fd >= 0)
+                (void)epoll_ctl(clients->epoll_fd, EPOLL_CTL_DEL, client->dial.fd, NULL);
+}
+
 void local_clients_remove(LocalClients *clients, LocalClient *client) {
         local_clients_unlink(clients, client);
         /* A handler that was just forked may hold a copy for a moment: closing alone would not end the events. */
         (void)epoll_ctl(clients->epoll_fd, EPOLL_CTL_DEL, client->fd, NULL);
+        local_client_unwatch_dial(clients, client);
+        host_dial_deinit(&client->dial);
         fd_close(client->fd);
         free(client->request);
         free(client);
+}
+
+/* Nobody waits for one who does not read: the answer is short, and the first that it is sent. Return: as socket_send() */
+static int local_client_tell(const LocalClient *client, const Reply *reply, const int *fd) {
+        uint8_t data[REPLY_REFUSED_SIZE];
+
+        return socket_send(client->fd, data, reply_encode(reply, data), fd, fd ? 1 : 0, NULL);
+}
+
+/* Over vchan clients are upstream's: a bare close is their refusal. */
+static void local_client_tell_reason(const LocalClients *clients, const LocalClient *client, ReplyReason reason) {
+        Reply reply = { .connect_domain = WIRE_DOMAIN_REFUSED, .reason = reason };
+
+        if (clients->medium->kind == MEDIUM_KIND_VSOCK && client->state != LOCAL_CLIENT_STATE_READING)
+                (void)local_client_tell(client, &reply, NULL);
+}
+
+void local_clients_refuse(LocalClients *clients, LocalClient *client, ReplyReason reason) {
+        local_client_tell_reason(clients, client, reason);
+        local_clients_remove(clients, client);
 }
 
 /* Takes the descriptor. Where there is no memory for it the client is refused. */
@@ -134,6 +163,8 @@ static int local_clients_add(LocalClients *clients, int client_fd, uint64_t now_
         if (!client)
                 return 0;
         client->watch = (VchanWatch){ VCHAN_WATCH_KIND_CLIENT };
+        client->dial_watch = (VchanWatch){ VCHAN_WATCH_KIND_DIAL };
+        client->dial.fd = -1;
         r = local_clients_watch(clients, EPOLL_CTL_ADD, fd, EPOLLIN, &client->watch);
         if (r)
                 return r;
@@ -221,6 +252,23 @@ static int local_client_open_request(LocalClient *client, WireHeader *ret_header
         return 0;
 }
 
+/*
+ * Over vsock the agent dials, and hands the connection on; upstream's client would listen for one who never comes.
+ * Return: 0 or LOCAL_CLIENTS_E_GONE
+ */
+static int local_client_check_ident(const LocalClient *client) {
+        Ident ident = {};
+
+        if (trigger_ident(client->request + WIRE_HEADER_SIZE, client->n - WIRE_HEADER_SIZE, &ident) == 0 &&
+            (strcmp(ident.text, IDENT_QAIR) == 0 || strcmp(ident.text, IDENT_QAIR_MORE) == 0))
+                return 0;
+        log_warning("a local client calls itself \"%s\", which over vsock cannot be served: closed; is VCHAN_DOMAIN "
+                    "set, or is it "
+                    "Qubes' own qrexec-client-vm?",
+                    ident.text);
+        return LOCAL_CLIENTS_E_GONE;
+}
+
 int local_clients_read(LocalClients *clients, LocalClient *client) {
         WireHeader header;
         int r;
@@ -230,6 +278,8 @@ int local_clients_read(LocalClients *clients, LocalClient *client) {
                 r = local_client_open_request(client, &header);
         if (!r)
                 r = local_client_fill(client, client->request, WIRE_HEADER_SIZE + header.length);
+        if (!r && clients->medium->kind == MEDIUM_KIND_VSOCK)
+                r = local_client_check_ident(client);
         if (r)
                 return r;
         client->state = LOCAL_CLIENT_STATE_READY;
@@ -271,7 +321,7 @@ LocalClient *local_clients_find(const LocalClients *clients, const char *ident) 
         return NULL;
 }
 
-int local_clients_connect(LocalClients *clients, LocalClient *client, const ExecParams *params) {
+static int local_clients_tell_port(LocalClients *clients, LocalClient *client, const ExecParams *params) {
         uint8_t data[EXEC_PARAMS_SIZE];
         int r;
 
@@ -293,6 +343,57 @@ int local_clients_connect(LocalClients *clients, LocalClient *client, const Exec
         return local_clients_watch(clients, EPOLL_CTL_ADD, client->fd, EPOLLIN | EPOLLRDHUP, &client->watch);
 }
 
+int local_clients_connect(LocalClients *clients, LocalClient *client, const ExecParams *params, uint64_t now_usec) {
+        switch (clients->medium->kind) {
+        case MEDIUM_KIND_VCHAN:
+                return local_clients_tell_port(clients, client, params);
+        case MEDIUM_KIND_VSOCK:
+                client->state = LOCAL_CLIENT_STATE_DIALLING;
+                client->params = *params;
+                client->dial = HOST_DIAL_INIT(params->connect_port, params->connect_domain,
+                                              now_usec + LOCAL_CLIENTS_DIAL_USEC);
+                return 0;
+        }
+        return LOCAL_CLIENTS_E_GONE;
+}
+
+/* --- connections that are handed over --------------------------------------------------------------------------- */
+
+int local_clients_dial(LocalClients *clients, LocalClient *client, uint64_t now_usec, int *ret_fd) {
+        int error = 0, r;
+
+        local_client_unwatch_dial(clients, client);
+        r = host_dial_run(&client->dial, now_usec, &error, ret_fd);
+        switch (r) {
+        case 0:
+                return 0;
+        case HOST_DIAL_E_PROGRESS:
+                r = client->dial.fd < 0 ? 0
+                                        : local_clients_watch(clients, EPOLL_CTL_ADD, client->dial.fd, EPOLLOUT,
+                                                              &client->dial_watch);
+                return r ? r : LOCAL_CLIENTS_E_AGAIN;
+        case HOST_DIAL_E_FAILED:
+                log_warning("a local client's call: cannot reach its callee, at port %u of the host, from port %u: %s",
+                            client->params.connect_domain, client->params.connect_port, strerror(error));
+                local_client_tell_reason(clients, client, REPLY_REASON_UNAVAILABLE);
+                return LOCAL_CLIENTS_E_GONE;
+        default:
+                return error_fold(r);
+        }
+}
+
+int local_clients_give(const LocalClients *clients, const LocalClient *client, int fd) {
+        Reply reply = { .connect_domain = WIRE_DOMAIN_FRAMED, .connect_port = client->params.connect_port };
+        int r;
+
+        /* A client that is gone takes it no more: closed here, it is closed for its callee, too. */
+        r = local_client_tell(client, &reply, &fd);
+        fd_close(fd);
+        if (r == SOCKET_E_LIMIT)
+                local_client_tell_reason(clients, client, REPLY_REASON_UNAVAILABLE);
+        return r < 0 ? r : LOCAL_CLIENTS_E_GONE;
+}
+
 /* --- time ------------------------------------------------------------------------------------------------------- */
 
 static LocalClient *local_clients_first_reading(const LocalClients *clients) {
@@ -309,7 +410,18 @@ uint64_t local_clients_deadline(const LocalClients *clients) {
 
         if (clients->pause_usec > 0 && clients->pause_usec < deadline_usec)
                 deadline_usec = clients->pause_usec;
+        for (client = clients->unanswered.first; client; client = client->next)
+                if (client->state == LOCAL_CLIENT_STATE_DIALLING && host_dial_due(&client->dial) < deadline_usec)
+                        deadline_usec = host_dial_due(&client->dial);
         return deadline_usec;
+}
+
+LocalClient *local_clients_due(const LocalClients *clients, uint64_t now_usec) {
+        LocalClient *client = clients->unanswered.first;
+
+        while (client && (client->state != LOCAL_CLIENT_STATE_DIALLING || host_dial_due(&client->dial) > now_usec))
+                client = client->next;
+        return client;
 }
 
 int local_clients_on_deadline(LocalClients *clients, uint64_t now_usec) {

@@ -1,30 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The trigger socket of an agent on a `vchan` link, and those who call through it (protocol specification, 3.12, 4.1).
+ * The trigger socket of an agent whose daemon is one of upstream's kind, and those who call through it (protocol
+ * specification, 3.12, 4.1; doc/protocol.md, 4 and 5.5).
  *
- *   READING -- request complete --> READY -- sent to the daemon --> WAITING -- allowed, told --> CONNECTED --> freed
+ *   READING -- request complete --> READY -- sent to the daemon --> WAITING
+ *
+ *      vchan:  WAITING -- allowed, told where its callee will dial --> CONNECTED -- its end --> freed
+ *      vsock:  WAITING -- allowed --> DIALLING -- connected, handed over; or failed, told so --> freed
  *
  *   READING    the client owes its request, within LOCAL_CLIENTS_REQUEST_USEC
  *   READY      the daemon owes room for it
  *   WAITING    the daemon owes its answer, which names the client by an ident of ours; nobody looks at the client
  *   CONNECTED  the client owes its end, by which the daemon gets its port back
+ *   DIALLING   the host owes a connection, within LOCAL_CLIENTS_DIAL_USEC; nobody looks at the client: if it is gone, the
+ *              connection is closed, which its callee understands
  *
  * Whoever breaks off, says too much or too little, is closed, and nobody else notices. The socket is there only while
- * there is a daemon. What a client asks for is the daemon's to judge: here it is bytes.
+ * there is a daemon. What a client asks for is the daemon's to judge: here it is bytes. Over vsock a client must be one that takes
+ * a connection, and says so (IDENT_QAIR); it is also told why it does not get one. An ident that promises another request on
+ * the same connection is no promise of ours: each is closed after its answer.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/hostdial.h"
+#include "agent/medium.h"
 #include "agent/vchanwatch.h"
 #include "base/socket.h"
 #include "wire/exec.h"
 #include "wire/header.h"
 #include "wire/refusal.h"
+#include "wire/reply.h"
 
 /** Clients that are not connected; one more is closed at once. A request in full size is 64 KiB. */
 #define LOCAL_CLIENTS_MAX 256
+/** Time for a connection to the host: as long as its other end is waited for there (protocol.md, 5.5). */
+#define LOCAL_CLIENTS_DIAL_USEC UINT64_C(5000000)
 /** Time for a request to arrive. */
 #define LOCAL_CLIENTS_REQUEST_USEC UINT64_C(10000000)
 /** After descriptors ran out, how long nobody is accepted. */
@@ -33,7 +46,7 @@
 enum {
         _LOCAL_CLIENTS_E_SUCCESS,
         LOCAL_CLIENTS_E_FAILED, /* there can be no socket; it has been logged */
-        LOCAL_CLIENTS_E_AGAIN,  /* nothing there, or not complete */
+        LOCAL_CLIENTS_E_AGAIN,  /* nothing there, or not complete; not connected yet */
         LOCAL_CLIENTS_E_GONE,   /* this client is at its end: local_clients_remove() */
 };
 
@@ -42,6 +55,7 @@ typedef enum LocalClientState {
         LOCAL_CLIENT_STATE_READY,
         LOCAL_CLIENT_STATE_WAITING,
         LOCAL_CLIENT_STATE_CONNECTED,
+        LOCAL_CLIENT_STATE_DIALLING,
 } LocalClientState;
 
 typedef struct LocalClient {
@@ -53,7 +67,9 @@ typedef struct LocalClient {
         uint8_t *request;                      /* READING, once its size is known and checked; READY; header included */
         uint8_t header_data[WIRE_HEADER_SIZE]; /* READING, before that */
         Ident ident;                           /* WAITING */
-        ExecParams params;                     /* CONNECTED */
+        ExecParams params;                     /* CONNECTED, DIALLING: what the daemon must be told at the end */
+        VchanWatch dial_watch;
+        HostDial dial; /* DIALLING */
         struct LocalClient *previous, *next;
 } LocalClient;
 
@@ -62,8 +78,9 @@ typedef struct LocalClientList {
 } LocalClientList;
 
 typedef struct LocalClients {
-        int epoll_fd; /* not owned */
+        int epoll_fd; /* not owned, as @path and @medium */
         const char *path;
+        const Medium *medium;
         int fd; /* -1: there is no daemon */
         VchanWatch watch;
         LocalClientList unanswered; /* in the order of their coming */
@@ -73,13 +90,13 @@ typedef struct LocalClients {
         uint32_t next_ident;
 } LocalClients;
 
-/** local_clients_init() - no socket yet. @path must fit a socket's address, and outlive it */
-void local_clients_init(LocalClients *clients, int epoll_fd, const char *path);
+/** local_clients_init() - no socket yet. @path must fit a socket's address, and outlive it, as @medium */
+void local_clients_init(LocalClients *clients, int epoll_fd, const char *path, const Medium *medium);
 
 /** local_clients_open() - make the socket, for everybody (mode 0777). Return: 0 or LOCAL_CLIENTS_E_FAILED */
 int local_clients_open(LocalClients *clients);
 
-/** local_clients_close() - remove the socket, close every client; harmless when repeated */
+/** local_clients_close() - remove the socket, refuse every client that waits, close all; harmless when repeated */
 void local_clients_close(LocalClients *clients);
 
 /** local_clients_accept() - take those who came. Return: 0 or a negative error */
@@ -104,16 +121,39 @@ int local_clients_forward(LocalClients *clients, LocalClient *client, uint32_t v
 LocalClient *local_clients_find(const LocalClients *clients, const char *ident);
 
 /**
- * local_clients_connect() - WAITING to CONNECTED: tell it where its callee will dial
+ * local_clients_connect() - WAITING to CONNECTED: tell it where its callee will dial; to DIALLING: local_clients_dial() is due
+ * @params: medium_has() them
  *
  * Return: 0, LOCAL_CLIENTS_E_GONE if it did not wait for that, or a negative error.
  */
-int local_clients_connect(LocalClients *clients, LocalClient *client, const ExecParams *params);
+int local_clients_connect(LocalClients *clients, LocalClient *client, const ExecParams *params, uint64_t now_usec);
 
-/** local_clients_remove() - close and free one; a WAITING one learns by it that it is refused */
+/** local_clients_due() - one that is DIALLING, and for which local_clients_dial() is due though nothing has happened, or NULL */
+LocalClient *local_clients_due(const LocalClients *clients, uint64_t now_usec);
+
+/**
+ * local_clients_dial() - DIALLING: go on, as far as it goes without waiting; an event of dial_watch says when
+ * @ret_fd: the connection, for local_clients_give()
+ *
+ * Return: 0, LOCAL_CLIENTS_E_AGAIN, LOCAL_CLIENTS_E_GONE if it failed (the client has been told), or a negative error.
+ */
+int local_clients_dial(LocalClients *clients, LocalClient *client, uint64_t now_usec, int *ret_fd);
+
+/**
+ * local_clients_give() - DIALLING: hand it the connection to its callee
+ * @fd: taken
+ *
+ * Return: LOCAL_CLIENTS_E_GONE, or a negative error.
+ */
+int local_clients_give(const LocalClients *clients, const LocalClient *client, int fd);
+
+/** local_clients_refuse() - READY, WAITING: tell it why it is not served, if it understands that, and remove it */
+void local_clients_refuse(LocalClients *clients, LocalClient *client, ReplyReason reason);
+
+/** local_clients_remove() - close and free one; one that waits for an answer learns by it that it is refused */
 void local_clients_remove(LocalClients *clients, LocalClient *client);
 
-/** local_clients_deadline() - when local_clients_on_deadline() is due; UINT64_MAX: never */
+/** local_clients_deadline() - when local_clients_on_deadline() is due, or local_clients_due() finds one; UINT64_MAX: never */
 uint64_t local_clients_deadline(const LocalClients *clients);
 
 /** local_clients_on_deadline() - close who did not say its request in time. Return: 0 or a negative error */

@@ -16,13 +16,13 @@ static int run(Startup *startup) {
         struct sockaddr_un address;
         VchanAgent *agent = NULL;
         socklen_t n_address;
-        VchanPlace place;
+        Medium medium = {};
         int r;
 
         r = startup_init(startup);
         if (r)
                 return r;
-        if (vchan_place_init(getenv("VCHAN_SOCKET_DIR"), getenv("VCHAN_DOMAIN"), &place)) {
+        if (vchan_place_init(getenv("VCHAN_SOCKET_DIR"), getenv("VCHAN_DOMAIN"), &medium.place)) {
                 log_error("VCHAN_DOMAIN is no domain's id: a decimal number is wanted");
                 return EXIT_FAILURE;
         }
@@ -32,7 +32,7 @@ static int run(Startup *startup) {
         }
         startup->settings.shell = true;
         startup->settings.home = NULL;
-        r = vchan_agent_new(&startup->settings, &place, socket_path, startup->notify, &agent);
+        r = vchan_agent_new(&startup->settings, &medium, socket_path, startup->notify, &agent);
         if (!r)
                 r = vchan_agent_run(agent);
         agent = vchan_agent_free(agent);

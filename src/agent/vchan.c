@@ -31,19 +31,18 @@
 
 struct VchanAgent {
         const ServiceSettings *settings;
-        VchanPlace place;
+        Medium medium;
         Control control;
         uint64_t n_controls; /* which control connection this is */
         LocalClients clients;
         DialledCalls calls;
         Session session;
         int epoll_fd, signal_fd;
-        VchanWatch control_watch, signal_watch, session_watch;
+        VchanWatch signal_watch, session_watch;
         const char *notify; /* NULL once READY=1 was sent */
         bool stopping;
-        bool has_orders;         /* there may be some that came with others: no event tells of them */
-        unsigned n_put_off;      /* events that went before them */
-        uint32_t control_events; /* what the control connection is watched for */
+        bool has_orders;    /* there may be some that came with others: no event tells of them */
+        unsigned n_put_off; /* events that went before them */
         uint8_t trigger[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX]; /* the request in hand */
 };
 
@@ -67,12 +66,6 @@ static int vchan_agent_watch(VchanAgent *agent, int operation, int fd, uint32_t 
         return epoll_ctl(agent->epoll_fd, operation, fd, &event) < 0 ? error_origin(-errno) : 0;
 }
 
-static int vchan_agent_add_control(VchanAgent *agent) {
-        agent->control_events = EPOLLIN;
-        return vchan_agent_watch(agent, EPOLL_CTL_ADD, control_poll_fd(&agent->control), EPOLLIN,
-                                 &agent->control_watch);
-}
-
 static int vchan_agent_open_signals(VchanAgent *agent) {
         struct sigaction by_default = { .sa_handler = SIG_DFL }, ignore = { .sa_handler = SIG_IGN };
         sigset_t set;
@@ -91,8 +84,8 @@ static int vchan_agent_open_signals(VchanAgent *agent) {
         return vchan_agent_watch(agent, EPOLL_CTL_ADD, agent->signal_fd, EPOLLIN, &agent->signal_watch);
 }
 
-int vchan_agent_new(const ServiceSettings *settings, const VchanPlace *place, const char *socket_path,
-                    const char *notify, VchanAgent **ret_agent) {
+int vchan_agent_new(const ServiceSettings *settings, const Medium *medium, const char *socket_path, const char *notify,
+                    VchanAgent **ret_agent) {
         _cleanup_(vchan_agent_freep) VchanAgent *agent = NULL;
         int r;
 
@@ -100,20 +93,19 @@ int vchan_agent_new(const ServiceSettings *settings, const VchanPlace *place, co
         if (!agent)
                 return error_origin(-ENOMEM);
         agent->settings = settings;
-        agent->place = *place;
+        agent->medium = *medium;
         agent->n_controls = 0;
         agent->has_orders = false;
         agent->n_put_off = 0;
         agent->signal_fd = -1;
-        agent->control_watch = (VchanWatch){ VCHAN_WATCH_KIND_CONTROL };
         agent->signal_watch = (VchanWatch){ VCHAN_WATCH_KIND_SIGNALS };
         agent->session_watch = (VchanWatch){ VCHAN_WATCH_KIND_SESSION };
         agent->notify = notify;
         agent->stopping = false;
         agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        control_init(&agent->control, &agent->place);
-        local_clients_init(&agent->clients, agent->epoll_fd, socket_path);
-        agent->calls = DIALLED_CALLS_INIT(settings, &agent->place, agent->epoll_fd);
+        control_init(&agent->control, &agent->medium, agent->epoll_fd);
+        local_clients_init(&agent->clients, agent->epoll_fd, socket_path, &agent->medium);
+        agent->calls = DIALLED_CALLS_INIT(settings, &agent->medium, agent->epoll_fd);
         session_init(&agent->session, settings);
 
         if (agent->epoll_fd < 0)
@@ -127,20 +119,18 @@ int vchan_agent_new(const ServiceSettings *settings, const VchanPlace *place, co
 
 /* --- the control connection ------------------------------------------------------------------------------------- */
 
-static int vchan_agent_listen(VchanAgent *agent) {
-        if (control_listen(&agent->control))
-                return VCHAN_AGENT_E_BROKEN;
-        return vchan_agent_add_control(agent);
+static int vchan_agent_open(VchanAgent *agent) {
+        return control_open(&agent->control) ? VCHAN_AGENT_E_BROKEN : 0;
 }
 
-static int vchan_agent_on_dialled(VchanAgent *agent) {
+static int vchan_agent_establish(VchanAgent *agent, uint64_t now_usec) {
         int r;
 
-        r = control_accept(&agent->control);
+        r = control_establish(&agent->control, now_usec);
         if (r)
                 return r == CONTROL_E_AGAIN ? 0 : error_trace(r);
         ++agent->n_controls;
-        return vchan_agent_add_control(agent);
+        return 0;
 }
 
 static int vchan_agent_on_hello(VchanAgent *agent) {
@@ -155,20 +145,8 @@ static int vchan_agent_on_hello(VchanAgent *agent) {
 
 /* Who waits for an answer gets none any more: refused. What runs goes on, and is not the next daemon's. */
 static int vchan_agent_on_lost(VchanAgent *agent) {
-        log_warning("the daemon went away");
         local_clients_close(&agent->clients);
-        (void)epoll_ctl(agent->epoll_fd, EPOLL_CTL_DEL, control_poll_fd(&agent->control), NULL);
-        return vchan_agent_listen(agent);
-}
-
-/* While the daemon does not take what we tell it, nothing more is taken from it. */
-static int vchan_agent_watch_control(VchanAgent *agent) {
-        uint32_t events = control_is_flushed(&agent->control) ? EPOLLIN : EPOLLOUT;
-
-        if (events == agent->control_events)
-                return 0;
-        agent->control_events = events;
-        return vchan_agent_watch(agent, EPOLL_CTL_MOD, control_poll_fd(&agent->control), events, &agent->control_watch);
+        return vchan_agent_open(agent);
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
@@ -196,11 +174,21 @@ static int vchan_agent_wait_for_session(VchanAgent *agent, DialledCall *call, co
         return vchan_agent_watch(agent, EPOLL_CTL_ADD, agent->session.pidfd, EPOLLIN, &agent->session_watch);
 }
 
+static void vchan_agent_complain(const DaemonOrder *order) {
+        log_warning("the daemon says that a call is at port %u of the host, from our port %u: it cannot be there",
+                    order->params.connect_domain, order->params.connect_port);
+}
+
 static int vchan_agent_on_exec(VchanAgent *agent, const DaemonOrder *order) {
         DialledCall *call;
         Service service;
         int r, resolved;
 
+        /* As where the caller cannot be reached: nothing is started. */
+        if (!medium_has(&agent->medium, &order->params)) {
+                vchan_agent_complain(order);
+                return control_terminated(&agent->control, &order->params);
+        }
         r = dialled_calls_add(&agent->calls, order, agent->n_controls, &call);
         if (r)
                 return r;
@@ -254,13 +242,22 @@ static int vchan_agent_forward(VchanAgent *agent) {
                 r = local_clients_forward(&agent->clients, client, agent->control.version, agent->trigger,
                                           sizeof(agent->trigger), &n);
                 if (r == LOCAL_CLIENTS_E_GONE)
-                        local_clients_remove(&agent->clients, client);
+                        local_clients_refuse(&agent->clients, client, REPLY_REASON_REFUSED);
                 else if (!r)
                         r = control_send(&agent->control, agent->trigger, n);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+/* The daemon gets its port back, if the client had one. */
+static int vchan_agent_end_client(VchanAgent *agent, LocalClient *client) {
+        bool had_port = client->state == LOCAL_CLIENT_STATE_CONNECTED || client->state == LOCAL_CLIENT_STATE_DIALLING;
+        ExecParams params = client->params;
+
+        local_clients_remove(&agent->clients, client);
+        return had_port ? control_terminated(&agent->control, &params) : 0;
 }
 
 static int vchan_agent_on_client(VchanAgent *agent, LocalClient *client) {
@@ -270,26 +267,45 @@ static int vchan_agent_on_client(VchanAgent *agent, LocalClient *client) {
                 r = local_clients_read(&agent->clients, client);
         if (r != LOCAL_CLIENTS_E_GONE)
                 return r == LOCAL_CLIENTS_E_AGAIN ? 0 : error_trace(r);
-
         /* It ended, or said more than it may, which is taken for the same (4.1). */
-        r = client->state == LOCAL_CLIENT_STATE_CONNECTED ? control_terminated(&agent->control, &client->params) : 0;
-        local_clients_remove(&agent->clients, client);
-        return r;
+        return vchan_agent_end_client(agent, client);
+}
+
+/* As soon as it is handed over, the connection is no more ours: the daemon knows by its own end when the call is over. */
+static int vchan_agent_dial(VchanAgent *agent, LocalClient *client, uint64_t now_usec) {
+        int fd, r;
+
+        r = local_clients_dial(&agent->clients, client, now_usec, &fd);
+        if (!r)
+                r = local_clients_give(&agent->clients, client, fd);
+        switch (r) {
+        case LOCAL_CLIENTS_E_AGAIN:
+                return 0;
+        case LOCAL_CLIENTS_E_GONE:
+                return vchan_agent_end_client(agent, client);
+        default:
+                return error_fold(r);
+        }
 }
 
 static int vchan_agent_on_connect(VchanAgent *agent, const DaemonOrder *order) {
         LocalClient *client = local_clients_find(&agent->clients, order->text);
+        uint64_t now_usec = clock_now();
         int r = LOCAL_CLIENTS_E_GONE;
 
-        if (client)
-                r = local_clients_connect(&agent->clients, client, &order->params);
-        else
+        if (!client)
                 log_warning("the daemon allowed a request that nobody waits for: \"%s\"",
                             ESCAPED(order->text, strlen(order->text)));
+        else if (!medium_has(&agent->medium, &order->params))
+                vchan_agent_complain(order);
+        else
+                r = local_clients_connect(&agent->clients, client, &order->params, now_usec);
+        if (!r && client->state == LOCAL_CLIENT_STATE_DIALLING)
+                return vchan_agent_dial(agent, client, now_usec);
         if (r != LOCAL_CLIENTS_E_GONE)
                 return error_trace(r);
         if (client)
-                local_clients_remove(&agent->clients, client);
+                local_clients_refuse(&agent->clients, client, REPLY_REASON_UNAVAILABLE);
         /* Nobody will use the port: the daemon has it back at once. */
         return control_terminated(&agent->control, &order->params);
 }
@@ -298,7 +314,7 @@ static void vchan_agent_on_refuse(VchanAgent *agent, const DaemonOrder *order) {
         LocalClient *client = local_clients_find(&agent->clients, order->text);
 
         if (client)
-                local_clients_remove(&agent->clients, client);
+                local_clients_refuse(&agent->clients, client, REPLY_REASON_REFUSED);
         else
                 log_warning("the daemon refused a request that nobody waits for: \"%s\"",
                             ESCAPED(order->text, strlen(order->text)));
@@ -322,8 +338,8 @@ static int vchan_agent_on_order(VchanAgent *agent, const DaemonOrder *order) {
 static int vchan_agent_on_control(VchanAgent *agent) {
         int r;
 
-        if (agent->control.state == CONTROL_STATE_LISTENING)
-                return vchan_agent_on_dialled(agent);
+        if (!control_is_open(&agent->control))
+                return vchan_agent_establish(agent, clock_now());
         r = control_flush(&agent->control);
         for (unsigned i = 0; !r && control_is_flushed(&agent->control); ++i) {
                 DaemonOrder order;
@@ -331,7 +347,7 @@ static int vchan_agent_on_control(VchanAgent *agent) {
                 agent->has_orders = i >= VCHAN_AGENT_ORDERS_MAX;
                 if (agent->has_orders)
                         return 0;
-                r = control_receive(&agent->control, &order);
+                r = control_receive(&agent->control, clock_now(), &order);
                 switch (r) {
                 case 0:
                         r = vchan_agent_on_order(agent, &order);
@@ -366,6 +382,8 @@ static int vchan_agent_on_event(VchanAgent *agent, VchanWatch *watch) {
                 return local_clients_accept(&agent->clients, clock_now());
         case VCHAN_WATCH_KIND_CLIENT:
                 return vchan_agent_on_client(agent, container_of(watch, LocalClient, watch));
+        case VCHAN_WATCH_KIND_DIAL:
+                return vchan_agent_dial(agent, container_of(watch, LocalClient, dial_watch), clock_now());
         case VCHAN_WATCH_KIND_HANDLER:
                 return vchan_agent_on_handler(agent, container_of(watch, DialledCall, watch));
         case VCHAN_WATCH_KIND_SESSION:
@@ -378,20 +396,40 @@ static bool vchan_agent_has_orders(const VchanAgent *agent) {
         return agent->has_orders && agent->control.state == CONTROL_STATE_UP && control_is_flushed(&agent->control);
 }
 
+/* What is due at a time, not because of an event. */
+static int vchan_agent_on_deadline(VchanAgent *agent, uint64_t now_usec) {
+        LocalClient *client;
+        int r;
+
+        r = local_clients_on_deadline(&agent->clients, now_usec);
+        while (!r && (client = local_clients_due(&agent->clients, now_usec)))
+                r = vchan_agent_dial(agent, client, now_usec);
+        if (!r && control_deadline(&agent->control) <= now_usec)
+                r = vchan_agent_establish(agent, now_usec);
+        return r;
+}
+
+static uint64_t vchan_agent_deadline(const VchanAgent *agent) {
+        uint64_t clients_usec = local_clients_deadline(&agent->clients),
+                 control_usec = control_deadline(&agent->control);
+
+        return clients_usec < control_usec ? clients_usec : control_usec;
+}
+
 /* One event at a time: what it frees cannot have another one behind it. */
 static int vchan_agent_turn(VchanAgent *agent) {
         struct epoll_event event;
         int n, r, timeout = 0;
 
-        r = local_clients_on_deadline(&agent->clients, clock_now());
+        r = vchan_agent_on_deadline(agent, clock_now());
         if (!r)
                 r = vchan_agent_forward(agent);
         if (!r)
-                r = vchan_agent_watch_control(agent);
+                r = control_watch(&agent->control);
         if (r)
                 return r;
         if (!vchan_agent_has_orders(agent))
-                timeout = clock_timeout(local_clients_deadline(&agent->clients), clock_now());
+                timeout = clock_timeout(vchan_agent_deadline(agent), clock_now());
         n = epoll_wait(agent->epoll_fd, &event, 1, timeout);
         if (n < 0 && errno != EINTR)
                 return error_origin(-errno);
@@ -407,7 +445,7 @@ static int vchan_agent_turn(VchanAgent *agent) {
 int vchan_agent_run(VchanAgent *agent) {
         int r;
 
-        r = vchan_agent_listen(agent);
+        r = vchan_agent_open(agent);
         while (!r && !agent->stopping)
                 r = vchan_agent_turn(agent);
         return r;

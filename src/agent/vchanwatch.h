@@ -9,6 +9,7 @@ typedef enum VchanWatchKind {
         VCHAN_WATCH_KIND_CONTROL,
         VCHAN_WATCH_KIND_LISTENER, /* LocalClients.watch */
         VCHAN_WATCH_KIND_CLIENT,   /* LocalClient.watch */
+        VCHAN_WATCH_KIND_DIAL,     /* LocalClient.dial_watch */
         VCHAN_WATCH_KIND_HANDLER,  /* DialledCall.watch */
         VCHAN_WATCH_KIND_SESSION,  /* the program that waits for the session */
 } VchanWatchKind;

@@ -2,6 +2,7 @@
 /*
  * The agent's end of a control connection, with its trigger socket, as a state machine. The input is what the daemon and eight
  * local clients do, step by step, and how much time goes by. Commands are not executed: each ends at once.
+ * The first byte says over what: with vsock a socket pair stands for what was dialled, and every second dial for data fails.
  *
  * Whatever they do: the daemon hears whole messages of an agent of the version that was agreed upon; a client hears one answer
  * or nothing; nothing happens behind a broken protocol; and what is held for all of them stays within its limits.
@@ -39,12 +40,13 @@ enum {
 
 typedef struct World {
         Script script;
-        VchanPlace place;
+        Medium medium;
         Control control;
         LocalClients clients;
         int epoll_fd;
         uint64_t now_usec;
         bool broken;
+        unsigned n_dials;
         Peer daemon, peers[CLIENTS_N];
 } World;
 
@@ -54,6 +56,17 @@ static char trigger_path[64];
  * The agent: agent/vchan.c without what needs processes
  */
 
+static int agent_dial(World *world, LocalClient *client) {
+        int fds[2];
+
+        if (world->n_dials++ % 2)
+                return LOCAL_CLIENTS_E_GONE;
+        fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        fuzz_check(local_clients_give(&world->clients, client, fds[0]) == LOCAL_CLIENTS_E_GONE);
+        fd_close(fds[1]);
+        return LOCAL_CLIENTS_E_GONE;
+}
+
 static void agent_on_order(World *world, const DaemonOrder *order) {
         LocalClient *client = NULL;
         int r = LOCAL_CLIENTS_E_GONE;
@@ -62,11 +75,13 @@ static void agent_on_order(World *world, const DaemonOrder *order) {
                 client = local_clients_find(&world->clients, order->text);
         if (order->type == DAEMON_ORDER_TYPE_REFUSE) {
                 if (client)
-                        local_clients_remove(&world->clients, client);
+                        local_clients_refuse(&world->clients, client, REPLY_REASON_REFUSED);
                 return;
         }
         if (client)
-                r = local_clients_connect(&world->clients, client, &order->params);
+                r = local_clients_connect(&world->clients, client, &order->params, world->now_usec);
+        if (client && client->state == LOCAL_CLIENT_STATE_DIALLING)
+                r = agent_dial(world, client);
         fuzz_check(r == 0 || r == LOCAL_CLIENTS_E_GONE);
         if (r == 0)
                 return;
@@ -78,8 +93,10 @@ static void agent_on_order(World *world, const DaemonOrder *order) {
 static void agent_on_control(World *world) {
         int r;
 
+        if (world->control.state == CONTROL_STATE_DIALLING)
+                return;
         if (world->control.state == CONTROL_STATE_LISTENING) {
-                r = control_accept(&world->control);
+                r = control_establish(&world->control, world->now_usec);
                 fuzz_check(r == 0 || r == CONTROL_E_AGAIN);
                 return;
         }
@@ -87,7 +104,7 @@ static void agent_on_control(World *world) {
         while (control_is_flushed(&world->control)) {
                 DaemonOrder order;
 
-                r = control_receive(&world->control, &order);
+                r = control_receive(&world->control, world->now_usec, &order);
                 switch (r) {
                 case 0:
                         fuzz_check(world->control.state == CONTROL_STATE_UP && memchr(order.text, 0, 65544) != NULL);
@@ -101,7 +118,7 @@ static void agent_on_control(World *world) {
                         return;
                 case CONTROL_E_LOST:
                         local_clients_close(&world->clients);
-                        fuzz_check(control_listen(&world->control) == 0);
+                        fuzz_check(control_open(&world->control) == 0);
                         return;
                 default:
                         fuzz_check(r == CONTROL_E_BROKEN);
@@ -198,14 +215,22 @@ static void check_daemon(void *userdata, const Peer *daemon) {
 }
 
 static void check_client(void *userdata, const Peer *client) {
-        fuzz_check(client->received.n == 0 || client->received.n == EXEC_PARAMS_SIZE);
+        fuzz_check(client->received.n == 0 || client->received.n == EXEC_PARAMS_SIZE ||
+                   client->received.n == REPLY_REFUSED_SIZE);
 }
 
 static void daemon_dial(World *world) {
-        int error, fd;
+        int error, fd, fds[2];
 
-        if (world->daemon.fd < 0 &&
-            vchan_dial(&(VchanPlace){ folder(), VCHAN_DOMAIN_HOST }, OWN, VCHAN_PORT_CONTROL, &error, &fd) == 0)
+        if (world->daemon.fd >= 0)
+                return;
+        if (world->medium.kind == MEDIUM_KIND_VSOCK) {
+                if (world->control.state != CONTROL_STATE_DIALLING)
+                        return;
+                fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+                fuzz_check(control_begin(&world->control, fds[0]) == 0);
+                world->daemon.fd = fds[1];
+        } else if (vchan_dial(&(VchanPlace){ folder(), VCHAN_DOMAIN_HOST }, OWN, VCHAN_PORT_CONTROL, &error, &fd) == 0)
                 world->daemon.fd = fd;
 }
 
@@ -232,6 +257,8 @@ static void client_request(World *world, unsigned choice) {
         memset(message + WIRE_HEADER_SIZE, 0, n);
         memset(message + WIRE_HEADER_SIZE + TRIGGER4_SIZE_MIN - 1, 's', n - TRIGGER4_SIZE_MIN);
         memcpy(message + WIRE_HEADER_SIZE + 64, "work", 4);
+        if (world->medium.kind == MEDIUM_KIND_VSOCK)
+                memcpy(message + WIRE_HEADER_SIZE + 128, IDENT_QAIR, strlen(IDENT_QAIR));
         wire_header_encode((WireHeader){ WIRE_TYPE_TRIGGER_SERVICE4, (uint32_t)n }, message);
         (void)peer_say(client, message, WIRE_HEADER_SIZE + n_sent);
 }
@@ -301,7 +328,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         log_set_max_level(0);
         (void)snprintf(trigger_path, sizeof(trigger_path), "%s/agent", folder());
         world.script = (Script){ data, n, 0 };
-        world.place = (VchanPlace){ folder(), OWN };
+        world.medium =
+                (Medium){ script_byte(&world.script) % 2 ? MEDIUM_KIND_VSOCK : MEDIUM_KIND_VCHAN, { folder(), OWN } };
+        world.n_dials = 0;
         world.now_usec = 1;
         world.broken = false;
         world.daemon.fd = -1;
@@ -309,9 +338,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
                 world.peers[i].fd = -1;
         world.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         fuzz_check(world.epoll_fd >= 0);
-        control_init(&world.control, &world.place);
-        local_clients_init(&world.clients, world.epoll_fd, trigger_path);
-        fuzz_check(control_listen(&world.control) == 0);
+        control_init(&world.control, &world.medium, world.epoll_fd);
+        local_clients_init(&world.clients, world.epoll_fd, trigger_path, &world.medium);
+        fuzz_check(control_open(&world.control) == 0);
 
         while (!script_is_over(&world.script)) {
                 world_step(&world);
