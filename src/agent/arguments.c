@@ -24,8 +24,7 @@ static void usage(void) {
                         "      --link=PATH       the broker's socket (default without a domain:\n"
                         "                        " LOCATION_LINK_INSIDE ")\n"
                         "      --shell           allow shell commands, not only services\n"
-                        "      --stop-timeout=SEC\n"
-                        "                        when told to stop, end calls that still run after that\n"
+                        "      --stop-timeout=SEC  when told to stop, end what still runs after that\n"
                         "      --guest=ID        start nothing here: calls are for the domain with this number,\n"
                         "                        behind the qrexec-daemon that has started us\n"
                         "      --debug           log more\n"
@@ -34,22 +33,32 @@ static void usage(void) {
                         "  -S, --no-fork-server  start every program ourselves\n"
                         "  -h, --help            show this text\n"
                         "\n"
-                        "With $VCHAN_DOMAIN (a number) or -a, for a daemon that dials over vchan:\n"
+                        "For a daemon of Qubes' kind, over vchan (with $VCHAN_DOMAIN, a number, or -a),\n"
+                        "or over vsock, as root in a virtual machine:\n"
+                        "      --vsock           dial the host, where the domain has `link = vsock:CID`\n"
                         "  -a, --agent-socket=PATH\n"
-                        "                        the socket of local clients (default:\n"
-                        "                        " VCHAN_AGENT_SOCKET ")\n"
+                        "                        where local clients ask (" VCHAN_AGENT_SOCKET ")\n"
                         "\n"
                         "See qrexec-agent(8).\n");
 }
 
 int agent_arguments_parse(int argc, char **argv, AgentArguments *ret_arguments) {
-        enum { OPTION_DOMAIN = 256, OPTION_LINK, OPTION_SHELL, OPTION_STOP_TIMEOUT, OPTION_GUEST, OPTION_DEBUG };
+        enum {
+                OPTION_DOMAIN = 256,
+                OPTION_LINK,
+                OPTION_SHELL,
+                OPTION_STOP_TIMEOUT,
+                OPTION_GUEST,
+                OPTION_VSOCK,
+                OPTION_DEBUG
+        };
         static const struct option options[] = {
                 { "domain", required_argument, NULL, OPTION_DOMAIN },
                 { "link", required_argument, NULL, OPTION_LINK },
                 { "shell", no_argument, NULL, OPTION_SHELL },
                 { "stop-timeout", required_argument, NULL, OPTION_STOP_TIMEOUT },
                 { "guest", required_argument, NULL, OPTION_GUEST },
+                { "vsock", no_argument, NULL, OPTION_VSOCK },
                 { "debug", no_argument, NULL, OPTION_DEBUG },
                 { "agent-socket", required_argument, NULL, 'a' },
                 { "fork-server-socket", required_argument, NULL, 's' },
@@ -83,6 +92,9 @@ int agent_arguments_parse(int argc, char **argv, AgentArguments *ret_arguments) 
                                 return AGENT_EXIT_USAGE;
                         }
                         break;
+                case OPTION_VSOCK:
+                        arguments.vsock = true;
+                        break;
                 case OPTION_DEBUG:
                         arguments.debug = true;
                         break;
@@ -104,11 +116,15 @@ int agent_arguments_parse(int argc, char **argv, AgentArguments *ret_arguments) 
                 usage();
                 return AGENT_EXIT_USAGE;
         }
+        if (arguments.vsock && (arguments.domain || arguments.link || arguments.guest > 0)) {
+                fprintf(stderr, "qrexec-agent: --vsock has a link of its own: not with --domain, --link or --guest\n");
+                return AGENT_EXIT_USAGE;
+        }
         *ret_arguments = arguments;
         return 0;
 }
 
 bool agent_arguments_are_vchan(const AgentArguments *arguments) {
-        return arguments->guest == 0 && !arguments->link && !arguments->domain && !getenv("QREXEC_DOMAIN") &&
-               (arguments->agent_socket || getenv("VCHAN_DOMAIN"));
+        return arguments->vsock || (arguments->guest == 0 && !arguments->link && !arguments->domain &&
+                                    !getenv("QREXEC_DOMAIN") && (arguments->agent_socket || getenv("VCHAN_DOMAIN")));
 }

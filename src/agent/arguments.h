@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line of qrexec-agent(8), which is one program to whoever starts it and two to the machine: what serves a vchan
- * link is a file of its own, so that an agent on a local link, of which there is one in each domain, does not carry it.
+ * The command line of qrexec-agent(8), which is one program to whoever starts it and two to the machine: what serves a vchan or
+ * vsock link is a file of its own, so that an agent on a local link, of which there is one in each domain, does not carry it.
  */
 #pragma once
 
@@ -14,6 +14,7 @@ typedef struct AgentArguments {
         const char *fork_server;   /* a pattern; NULL: the usual one; "": none */
         uint64_t stop_sec;         /* 0: no limit */
         uint64_t guest;            /* the domain that calls are for (agent/guest.h); 0: services are here */
+        bool vsock;                /* the link is one to the host of a virtual machine */
         bool shell, debug;
 } AgentArguments;
 

@@ -3,6 +3,7 @@
  * qrexec-agent-vchan: what qrexec-agent(8) becomes where it is told of a daemon of upstream's kind. Its arguments are the same.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/location.h"
 #include "agent/startup.h"
@@ -10,22 +11,43 @@
 #include "base/log.h"
 #include "base/socket.h"
 
+/* Return: 0, or what main() returns; it has been said why */
+static int find_medium(const AgentArguments *arguments, Medium *ret_medium) {
+        Medium medium = { .kind = arguments->vsock ? MEDIUM_KIND_VSOCK : MEDIUM_KIND_VCHAN };
+
+        switch (medium.kind) {
+        case MEDIUM_KIND_VCHAN:
+                if (vchan_place_init(getenv("VCHAN_SOCKET_DIR"), getenv("VCHAN_DOMAIN"), &medium.place)) {
+                        log_error("VCHAN_DOMAIN is no domain's id: a decimal number is wanted");
+                        return EXIT_FAILURE;
+                }
+                break;
+        case MEDIUM_KIND_VSOCK:
+                /* The host knows us by a port that only root may have. */
+                if (geteuid() != 0) {
+                        log_error("--vsock: only root of a virtual machine can speak for it: run this as root");
+                        return EXIT_FAILURE;
+                }
+                break;
+        }
+        *ret_medium = medium;
+        return 0;
+}
+
 /* The other end is a host that may have anything done here; where programs begin is as upstream has it. */
 static int run(Startup *startup) {
         const char *socket_path = startup->arguments.agent_socket ?: VCHAN_AGENT_SOCKET;
         struct sockaddr_un address;
         VchanAgent *agent = NULL;
         socklen_t n_address;
-        Medium medium = {};
+        Medium medium;
         int r;
 
-        r = startup_init(startup);
+        r = find_medium(&startup->arguments, &medium);
+        if (!r)
+                r = startup_init(startup);
         if (r)
                 return r;
-        if (vchan_place_init(getenv("VCHAN_SOCKET_DIR"), getenv("VCHAN_DOMAIN"), &medium.place)) {
-                log_error("VCHAN_DOMAIN is no domain's id: a decimal number is wanted");
-                return EXIT_FAILURE;
-        }
         if (socket_address(socket_path, &address, &n_address)) {
                 log_error("%s: too long for a socket's path", socket_path);
                 return EXIT_FAILURE;

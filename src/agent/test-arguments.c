@@ -43,6 +43,13 @@ static void test_parse(void **state) {
                 { "a fork server", { "-s", "/run/%s" }, 0, { .fork_server = "/run/%s" } },
                 { "no fork server", { "-S" }, 0, { .fork_server = "" } },
                 { "a domain over vchan", { "--guest=2147483647" }, 0, { .guest = 2147483647 } },
+                { "a host over vsock",
+                  { "--vsock", "-a", "/s", "--debug" },
+                  0,
+                  { .vsock = true, .agent_socket = "/s", .debug = true } },
+                { "and a link of another kind", { "--vsock", "--link=/l" }, 2, {} },
+                { "and a domain of this host", { "--domain=work", "--vsock" }, 2, {} },
+                { "and one over vchan", { "--vsock", "--guest=7" }, 2, {} },
                 { "the host is none", { "--guest=0" }, 2, {} },
                 { "a number too large", { "--guest=2147483648" }, 2, {} },
                 { "longer than a year", { "--stop-timeout=31536001" }, 2, {} },
@@ -63,7 +70,8 @@ static void test_parse(void **state) {
                     strcmp(got.link ?: "-", want->link ?: "-") != 0 ||
                     strcmp(got.agent_socket ?: "-", want->agent_socket ?: "-") != 0 ||
                     strcmp(got.fork_server ?: "-", want->fork_server ?: "-") != 0 || got.stop_sec != want->stop_sec ||
-                    got.guest != want->guest || got.shell != want->shell || got.debug != want->debug)
+                    got.guest != want->guest || got.vsock != want->vsock || got.shell != want->shell ||
+                    got.debug != want->debug)
                         fail_msg("%s: other arguments", cases[i].name);
         }
 }
@@ -79,6 +87,8 @@ static void test_vchan(void **state) {
                 { "nothing", {}, NULL, NULL, false },
                 { "upstream's environment", {}, NULL, "0", true },
                 { "upstream's option", { .agent_socket = "/s" }, NULL, NULL, true },
+                { "a virtual machine", { .vsock = true }, NULL, NULL, true },
+                { "one that is a domain of its own host, too", { .vsock = true }, "work", NULL, true },
                 { "ours in the environment", {}, "work", "0", false },
                 { "our domain", { .domain = "work", .agent_socket = "/s" }, NULL, "0", false },
                 { "our link", { .link = "/l" }, NULL, "0", false },
