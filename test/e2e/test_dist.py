@@ -98,15 +98,15 @@ def test_tmpfiles_makes_the_directories(world):
 
 
 @needs_systemd
-@pytest.mark.parametrize("kind", ["system", "user"])
-def test_unit_is_sound(world, kind, tmp_path):
+@pytest.mark.parametrize("kind, unit", [("system", "qair"), ("system", "qrexec-agent-vsock"), ("user", "qair")])
+def test_unit_is_sound(world, kind, unit, tmp_path):
     result = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", "--" + kind, "/usr/lib/systemd/%s/qair.service" % kind],
+        ["systemd-analyze", "verify", "--man=no", "--" + kind, "/usr/lib/systemd/%s/%s.service" % (kind, unit)],
         capture_output=True,
         text=True,
         env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
     )
-    ours = [line for line in result.stderr.splitlines() if "qair" in line]
+    ours = [line for line in result.stderr.splitlines() if "qair" in line or unit in line]
     assert (result.returncode, ours) == (0, []), result.stderr
 
 

@@ -180,8 +180,9 @@ first() {
         check 'the package installs' dpkg -i qair.deb
         check 'the service is active' systemctl is-active qair
         check 'the service is enabled' systemctl is-enabled qair
+        check 'the agent for a host is not enabled' same disabled "$(systemctl is-enabled qrexec-agent-vsock)"
         check 'the units are sound' is_silent systemd-analyze verify --man=no qair.service qair-domain.socket \
-                "$(systemctl show --property=FragmentPath --value qair-domain@1.service)"
+                qrexec-agent-vsock.service "$(systemctl show --property=FragmentPath --value qair-domain@1.service)"
         check 'supervisor and broker are hardly exposed' is_hardly_exposed qair.service
         check 'the accounts cannot log in' same "$(printf 'L\nL')" "$(passwd -S qrexec | cut -d' ' -f2; passwd -S qrexec-dom0 | cut -d' ' -f2)"
         check 'dom0 is in group qubes, alone' same qrexec-dom0 "$(getent group qubes | cut -d: -f4)"
