@@ -148,6 +148,30 @@ int ask_all(const char *service, const char *list, const char *last, struct json
         return 0;
 }
 
+int ask_each(const char *service, char **arguments, int n_arguments, bool json,
+             int (*tell)(const char *argument, struct json_object *answer, int status)) {
+        int result = COMMAND_STATUS_DONE;
+
+        for (int i = 0; i < n_arguments; ++i) {
+                _cleanup_json_ answer = NULL;
+                char asked[64];
+                int status, r;
+
+                snprintf(asked, sizeof(asked), "%s+%s", service, arguments[i]);
+                r = ask(asked, &answer, &status);
+                if (r > 0)
+                        r = COMMAND_STATUS_FAILED;
+                else if (!r && json)
+                        r = ask_print_json(answer) ?: status == 0 ? COMMAND_STATUS_DONE : COMMAND_STATUS_FAILED;
+                else if (!r)
+                        r = tell(arguments[i], answer, status);
+                if (r < 0)
+                        return error_trace(r);
+                result = result ?: r;
+        }
+        return result;
+}
+
 /* Wait for the first byte, or the end; a client that takes too long is ended. */
 static void ask_limit(pid_t pid, int fd, int limit_msec) {
         struct pollfd poll_fd = { .fd = fd, .events = POLLIN };

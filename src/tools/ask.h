@@ -41,12 +41,24 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status);
  * Return: as ask().
  */
 int ask_all(const char *service, const char *list, const char *last, struct json_object **ret_answer);
+
 /**
  * ask_agent() - is the agent of a domain that runs well enough to say that it has no such service?
  *
  * An ordinary call, which is recorded as one. Return: 0, ASK_E_REFUSED, or a negative error.
  */
 int ask_agent(const char *domain, bool *ret_answers);
+
+/**
+ * ask_each() - ask() about each of several things
+ * @service:   is asked with one of @arguments at a time
+ * @json:      print the answers, for programs
+ * @tell:      else: says what was answered about @argument, and returns an exit status
+ *
+ * Return: the first exit status that is not COMMAND_STATUS_DONE, or a negative error.
+ */
+int ask_each(const char *service, char **arguments, int n_arguments, bool json,
+             int (*tell)(const char *argument, struct json_object *answer, int status));
 
 /** How long to wait for what is known at once. */
 #define ASK_QUIETLY_MSEC 2000

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/command.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,36 @@ void command_complain_unknown(const Command *commands, const char *prefix, const
         else
                 command_complain("there is no '%s %s': '%s --help' lists what there is", prefix,
                                  ESCAPED(name, strlen(name)), prefix);
+}
+
+int command_complain_option(int option, char **argv, const char *name) {
+        const char *given = argv[optind - 1];
+
+        if (option == ':')
+                command_complain("%s needs a value: see 'qair %s --help'", ESCAPED(given, strlen(given)), name);
+        else
+                command_complain("unknown option '%s': see 'qair %s --help'", ESCAPED(given, strlen(given)), name);
+        return COMMAND_STATUS_USAGE;
+}
+
+int command_parse_verb(const Command *verbs, int argc, char **argv, int (*help)(void), const char **ret_verb) {
+        const char *name = argv[0];
+        char prefix[64];
+
+        if (argc < 2) {
+                command_complain("%s: what shall be done? 'qair %s --help' lists the verbs", name, name);
+                return COMMAND_STATUS_USAGE;
+        }
+        *ret_verb = NULL;
+        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+                return help();
+        if (!command_find(verbs, argv[1])) {
+                (void)snprintf(prefix, sizeof(prefix), "qair %s", name);
+                command_complain_unknown(verbs, prefix, argv[1]);
+                return COMMAND_STATUS_USAGE;
+        }
+        *ret_verb = argv[1];
+        return COMMAND_STATUS_DONE;
 }
 
 void command_list(const Command *commands) {

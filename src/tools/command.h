@@ -36,6 +36,25 @@ void command_complain(const char *format, ...) _printf_(1, 2);
 /** command_complain_unknown() - @name is none of @commands; with "did you mean" */
 void command_complain_unknown(const Command *commands, const char *prefix, const char *name);
 
+/**
+ * command_complain_option() - after getopt_long() (with `:` first, so that a missing value is told apart)
+ * @option: what it returned: ':' or '?'
+ * @name:   of the command, whose --help lists the options
+ *
+ * Return: COMMAND_STATUS_USAGE, to leave with.
+ */
+int command_complain_option(int option, char **argv, const char *name);
+
+/**
+ * command_parse_verb() - the verb of `qair NAME VERB`, or --help
+ * @verbs:    what there is
+ * @help:     prints what --help asks for
+ * @ret_verb: its name; NULL: help was given, and nothing is left to do
+ *
+ * Return: COMMAND_STATUS_DONE, or COMMAND_STATUS_USAGE after a complaint.
+ */
+int command_parse_verb(const Command *verbs, int argc, char **argv, int (*help)(void), const char **ret_verb);
+
 /** command_list() - names, arguments and summaries, aligned, on standard output */
 void command_list(const Command *commands);
 

@@ -58,9 +58,7 @@ static int parse_options(int argc, char **argv, bool *ret_json, bool *ret_help) 
                         *ret_help = true;
                         break;
                 default:
-                        command_complain("unknown option '%s': see 'qair doctor --help'",
-                                         ESCAPED(argv[optind - 1], strlen(argv[optind - 1])));
-                        return COMMAND_STATUS_USAGE;
+                        return command_complain_option(option, argv, "doctor");
                 }
         if (optind < argc) {
                 command_complain("doctor: '%s' is one argument too many", ESCAPED(argv[optind], strlen(argv[optind])));

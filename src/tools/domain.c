@@ -100,13 +100,8 @@ static int parse_options(int argc, char **argv, DomainOptions *options, bool *re
                 case 'h':
                         *ret_help = true;
                         break;
-                case ':':
-                        command_complain("%s needs a value", argv[optind - 1]);
-                        return COMMAND_STATUS_USAGE;
                 default:
-                        command_complain("unknown option '%s': see 'qair domain --help'",
-                                         ESCAPED(argv[optind - 1], strlen(argv[optind - 1])));
-                        return COMMAND_STATUS_USAGE;
+                        return command_complain_option(option, argv, "domain");
                 }
         return COMMAND_STATUS_DONE;
 }
@@ -126,21 +121,15 @@ static int check_name(const char *untrusted_name) {
 
 int command_domain(int argc, char **argv) {
         DomainOptions options = { .dir = command_paths()->domains_dir, .no_accounts = command_paths()->is_user };
-        const Verb *verb;
         bool wants_help = false;
+        const char *name;
+        const Verb *verb;
         int status;
 
-        if (argc < 2) {
-                command_complain("domain: what shall be done? 'qair domain --help' lists the verbs");
-                return COMMAND_STATUS_USAGE;
-        }
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-                return help();
-        verb = find_verb(argv[1]);
-        if (!verb) {
-                command_complain_unknown(descriptions, "qair domain", argv[1]);
-                return COMMAND_STATUS_USAGE;
-        }
+        status = command_parse_verb(descriptions, argc, argv, help, &name);
+        if (status != COMMAND_STATUS_DONE || !name)
+                return status;
+        verb = find_verb(name);
 
         argc -= 1;
         argv += 1;

@@ -37,19 +37,7 @@ static int list_grants(bool json) {
         return COMMAND_STATUS_DONE;
 }
 
-static int revoke_one(const char *id, bool json) {
-        _cleanup_json_ answer = NULL;
-        char service[64];
-        int status, r;
-
-        snprintf(service, sizeof(service), "qair.Revoke+%s", id);
-        r = ask(service, &answer, &status);
-        if (r)
-                return r > 0 ? COMMAND_STATUS_FAILED : error_trace(r);
-        if (json) {
-                r = ask_print_json(answer);
-                return r ?: status == 0 ? COMMAND_STATUS_DONE : COMMAND_STATUS_FAILED;
-        }
+static int tell_revoked(const char *id, struct json_object *answer, int status) {
         if (status != 0) {
                 command_complain("grant %s: there is none: 'qair grants' lists them", id);
                 return COMMAND_STATUS_FAILED;
@@ -59,8 +47,6 @@ static int revoke_one(const char *id, bool json) {
 }
 
 static int revoke(char **ids, int n_ids, bool json) {
-        int result = COMMAND_STATUS_DONE;
-
         if (n_ids == 0) {
                 command_complain("grants: revoke which? 'qair grants revoke all', or their numbers");
                 return COMMAND_STATUS_USAGE;
@@ -73,14 +59,7 @@ static int revoke(char **ids, int n_ids, bool json) {
                         return COMMAND_STATUS_USAGE;
                 }
         }
-        for (int i = 0; i < n_ids; ++i) {
-                int r = revoke_one(ids[i], json);
-
-                if (r < 0)
-                        return r;
-                result = result ?: r;
-        }
-        return result;
+        return error_trace(ask_each("qair.Revoke", ids, n_ids, json, tell_revoked));
 }
 
 int command_grants(int argc, char **argv) {
@@ -106,9 +85,7 @@ int command_grants(int argc, char **argv) {
                                "end.\n");
                         return COMMAND_STATUS_DONE;
                 default:
-                        command_complain("unknown option '%s': see 'qair grants --help'",
-                                         ESCAPED(argv[optind - 1], strlen(argv[optind - 1])));
-                        return COMMAND_STATUS_USAGE;
+                        return command_complain_option(option, argv, "grants");
                 }
         if (optind == argc)
                 return list_grants(json);

@@ -53,7 +53,7 @@ static int parse_time(const char *option, const char *text, char ret_time[static
         return complain_value(option, text, "a time such as '2026-11-22 14:00', or how long ago, such as 5min");
 }
 
-static int parse_option(int option, LogOptions *options) {
+static int parse_option(int option, char **argv, LogOptions *options) {
         uint64_t number;
 
         switch (option) {
@@ -88,12 +88,8 @@ static int parse_option(int option, LogOptions *options) {
         case 'h':
                 options->help = true;
                 return COMMAND_STATUS_DONE;
-        case ':':
-                command_complain("log: an option needs a value: see 'qair log --help'");
-                return COMMAND_STATUS_USAGE;
         default:
-                command_complain("log: unknown option: see 'qair log --help'");
-                return COMMAND_STATUS_USAGE;
+                return command_complain_option(option, argv, "log");
         }
 }
 
@@ -116,7 +112,7 @@ static int parse_options(int argc, char **argv, LogOptions *options) {
         opterr = 0;
         optind = 1;
         while ((option = getopt_long(argc, argv, ":fh", known, NULL)) >= 0) {
-                int r = parse_option(option, options);
+                int r = parse_option(option, argv, options);
 
                 if (r)
                         return r;

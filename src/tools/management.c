@@ -39,9 +39,7 @@ static int parse_options(int argc, char **argv, bool has_timing, ManagementOptio
                         options.help = true;
                         break;
                 default:
-                        command_complain("unknown option '%s': see 'qair %s --help'",
-                                         ESCAPED(argv[optind - 1], strlen(argv[optind - 1])), argv[0]);
-                        return COMMAND_STATUS_USAGE;
+                        return command_complain_option(option, argv, argv[0]);
                 }
         *ret_options = options;
         return COMMAND_STATUS_DONE;
@@ -165,19 +163,7 @@ int command_calls(int argc, char **argv) {
         return COMMAND_STATUS_DONE;
 }
 
-static int kill_one(const char *id, bool json) {
-        _cleanup_json_ answer = NULL;
-        char service[64];
-        int status, r;
-
-        snprintf(service, sizeof(service), "qair.Kill+%s", id);
-        r = ask(service, &answer, &status);
-        if (r)
-                return r > 0 ? COMMAND_STATUS_FAILED : error_trace(r);
-        if (json) {
-                r = ask_print_json(answer);
-                return r ?: status == 0 ? COMMAND_STATUS_DONE : COMMAND_STATUS_FAILED;
-        }
+static int tell_killed(const char *id, struct json_object *answer, int status) {
         if (status != 0) {
                 command_complain("call %s: %s", id, ask_text(answer, "result"));
                 return COMMAND_STATUS_FAILED;
@@ -191,7 +177,7 @@ static int kill_one(const char *id, bool json) {
 
 int command_kill(int argc, char **argv) {
         ManagementOptions options;
-        int r, result = COMMAND_STATUS_DONE;
+        int r;
 
         r = parse_options(argc, argv, false, &options);
         if (r)
@@ -213,11 +199,5 @@ int command_kill(int argc, char **argv) {
                         return COMMAND_STATUS_USAGE;
                 }
         }
-        for (int i = optind; i < argc; ++i) {
-                r = kill_one(argv[i], options.json);
-                if (r < 0)
-                        return r;
-                result = result ?: r;
-        }
-        return result;
+        return error_trace(ask_each("qair.Kill", argv + optind, argc - optind, options.json, tell_killed));
 }

@@ -114,13 +114,8 @@ static int parse_options(int argc, char **argv, PolicyOptions *options, bool *re
                 case 'h':
                         *ret_help = true;
                         break;
-                case ':':
-                        command_complain("%s needs a value", argv[optind - 1]);
-                        return COMMAND_STATUS_USAGE;
                 default:
-                        command_complain("unknown option '%s': see 'qair policy --help'",
-                                         ESCAPED(argv[optind - 1], strlen(argv[optind - 1])));
-                        return COMMAND_STATUS_USAGE;
+                        return command_complain_option(option, argv, "policy");
                 }
         return COMMAND_STATUS_DONE;
 }
@@ -159,21 +154,15 @@ int policy_options_load_system(const PolicyOptions *options, PolicySystem **ret_
 
 int command_policy(int argc, char **argv) {
         PolicyOptions options = { .inventory = command_paths()->domains_dir };
-        const Verb *verb;
         bool wants_help = false;
+        const char *name;
+        const Verb *verb;
         int status;
 
-        if (argc < 2) {
-                command_complain("policy: what shall be done? 'qair policy --help' lists the verbs");
-                return COMMAND_STATUS_USAGE;
-        }
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-                return help();
-        verb = find_verb(argv[1]);
-        if (!verb) {
-                command_complain_unknown(descriptions, "qair policy", argv[1]);
-                return COMMAND_STATUS_USAGE;
-        }
+        status = command_parse_verb(descriptions, argc, argv, help, &name);
+        if (status != COMMAND_STATUS_DONE || !name)
+                return status;
+        verb = find_verb(name);
         status = parse_options(argc - 1, argv + 1, &options, &wants_help);
         if (status != COMMAND_STATUS_DONE)
                 return status;

@@ -84,7 +84,7 @@ static int take_source(const char *untrusted_value, RelaySource *ret_source) {
         return COMMAND_STATUS_DONE;
 }
 
-static int take_option(RelayOptions *options, int option) {
+static int take_option(RelayOptions *options, int option, char **argv) {
         switch (option) {
         case OPTION_RELAY:
                 return take_name("relay", optarg, &options->relay);
@@ -103,12 +103,8 @@ static int take_option(RelayOptions *options, int option) {
                         return COMMAND_STATUS_USAGE;
                 }
                 return take_source(optarg, &options->sources[options->n_sources++]);
-        case ':':
-                command_complain("an option needs a value: see 'qair relay --help'");
-                return COMMAND_STATUS_USAGE;
         default:
-                command_complain("unknown option: see 'qair relay --help'");
-                return COMMAND_STATUS_USAGE;
+                return command_complain_option(option, argv, "relay");
         }
 }
 
@@ -152,29 +148,19 @@ int command_relay(int argc, char **argv) {
         };
         RelayOptions options = {};
         const char *verb;
-        int option;
+        int option, status;
 
-        if (argc < 2) {
-                command_complain("relay: what shall be done? 'qair relay --help' lists the verbs");
-                return COMMAND_STATUS_USAGE;
-        }
-        verb = argv[1];
-        if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0)
-                return help();
-        if (!command_find(descriptions, verb)) {
-                command_complain_unknown(descriptions, "qair relay", verb);
-                return COMMAND_STATUS_USAGE;
-        }
+        status = command_parse_verb(descriptions, argc, argv, help, &verb);
+        if (status != COMMAND_STATUS_DONE || !verb)
+                return status;
         opterr = 0;
         optind = 1;
         argc -= 1;
         argv += 1;
         while ((option = getopt_long(argc, argv, ":h", known, NULL)) >= 0) {
-                int status;
-
                 if (option == 'h')
                         return help();
-                status = take_option(&options, option);
+                status = take_option(&options, option, argv);
                 if (status)
                         return status;
         }
