@@ -784,6 +784,22 @@ def test_A45_a_client_that_left_before_the_answer(agent):
     agent.assert_terminated()
 
 
+def test_more_clients_than_may_wait(agent):
+    """Counted are those who have no answer, whether they have asked or not."""
+    connected, ident = agent.request(trigger4(b"work", b"test.Service\0"))
+    agent.daemon.send(SERVICE_CONNECT, params(OTHER, PORT, ident + b"\0"))
+    assert connected.read_raw(8) == params(OTHER, PORT)
+    waiting, ident = agent.request(trigger4(b"work", b"test.Service\0"))
+    silent = [agent.client() for _ in range(255)]
+    agent.client().assert_closed()
+    agent.daemon.send(SERVICE_REFUSED, ident.ljust(32, b"\0"))
+    waiting.assert_closed()
+    agent.request(trigger4(b"work", b"test.Service\0"))
+    agent.client().assert_closed()
+    for client in silent:
+        client.close()
+
+
 def test_A46_limits_of_a_request(agent):
     for n in 1, 65000:
         client, ident = agent.request(trigger4(b"work", b"s" * (n - 1) + b"\0"))
