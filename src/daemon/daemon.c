@@ -37,8 +37,8 @@
 #define DAEMON_MESSAGES_MAX 64
 
 /**
- * What may wait for an agent that goes on asking and does not read. One that does is owed less than a refusal for each of
- * its requests, and a command.
+ * Refusals that may wait for an agent that goes on asking and does not read. Beside them waits at most a command of each
+ * client.
  */
 #define DAEMON_UNREAD_MAX (1024 * 1024)
 
@@ -74,6 +74,7 @@ struct Daemon {
         uint64_t retry_usec, retry_at_usec;
         bool clients_are_watched; /* while the agent takes what it is told */
         uint32_t agent_events;    /* what the agent is watched for */
+        size_t n_refusals;        /* bytes of them, since there was nothing that the agent had not taken */
         bool stopping;
         uint8_t message[DAEMON_MESSAGE_MAX];
 };
@@ -363,7 +364,10 @@ static int daemon_refuse(Daemon *daemon, const uint8_t field[static IDENT_SIZE])
         uint8_t message[WIRE_HEADER_SIZE + IDENT_SIZE];
 
         refusal_encode(field, message);
-        if (messages_waiting(&daemon->agent) > DAEMON_UNREAD_MAX) {
+        if (messages_is_flushed(&daemon->agent))
+                daemon->n_refusals = 0;
+        daemon->n_refusals += sizeof(message);
+        if (daemon->n_refusals > DAEMON_UNREAD_MAX && messages_waiting(&daemon->agent) > DAEMON_UNREAD_MAX) {
                 log_error("the agent goes on asking and does not read what it is told");
                 return DAEMON_E_BROKEN;
         }

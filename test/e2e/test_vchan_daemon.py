@@ -563,6 +563,24 @@ def test_much_that_the_agent_does_not_read(daemon):
     assert [kind for kind, _ in seen].count(SERVICE_REFUSED) == 3
 
 
+def test_much_that_is_not_read_and_a_worker_ends(daemon):
+    """Whoever said something before the worker ended is heard before it (A35): that is not the agent's fault."""
+    go = daemon.path / "go"
+    daemon.decide("result=deny\n", before="while [ ! -e %s ]; do sleep 0.05; done" % go)
+    daemon.trigger(ident=b"FIRST")
+    wait_for(daemon.asked, "the policy to be asked")
+    clients = [daemon.client() for _ in range(40)]
+    for i, client in enumerate(clients):
+        client.send(EXEC_CMDLINE, params(HOST, 600 + i, b"x" * 60000 + b"\0"))
+    go.touch()
+    children = "/proc/%d/task/%d/children" % (daemon.process.pid, daemon.process.pid)
+    wait_for(lambda: not open(children).read(), "the end of the worker")
+    seen = [daemon.agent.next() for _ in range(41)]
+    assert [kind for kind, _ in seen].count(EXEC_CMDLINE) == 40
+    assert (SERVICE_REFUSED, b"FIRST".ljust(32, b"\0")) in seen
+    daemon.assert_alive()
+
+
 def test_A34_an_ident_is_connected_once(daemon):
     go = daemon.path / "go"
     daemon.decide("result=deny\n", before="while [ ! -e %s ]; do sleep 0.05; done" % go)
