@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <systemd/sd-event.h>
 
@@ -12,6 +13,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "broker/book.h"
 #include "broker/broker.h"
 #include "broker/parent.h"
 #include "broker/watch.h"
@@ -25,6 +27,8 @@ typedef struct AuditItem AuditItem;
 struct AuditItem {
         AuditItem *next;
         Domain *payer;
+        SuperviseAudit kind; /* what it was made for */
+        bool is_spooled;
         size_t n, n_written;
         char data[];
 };
@@ -33,6 +37,7 @@ struct Audit {
         Broker *broker;
         SuperviseAudit kind; /* what records are made for; SUPERVISE_AUDIT_FILE while there is nowhere */
         int fd;              /* -1: nowhere yet */
+        Spool *spool;        /* NULL: none */
         AuditItem *queue, **queue_end;
         size_t n_queue;
         bool is_blocked;       /* the journal is busy: it has not gone wrong, it takes its time */
@@ -51,14 +56,31 @@ static AuditItem *audit_item_free(AuditItem *item) {
         return NULL;
 }
 
-static void audit_pop(Audit *audit) {
+/* Return: how many there are of it in the spool, to be dropped there */
+static size_t audit_pop(Audit *audit) {
         AuditItem *item = audit->queue;
+        size_t n_spooled = item->is_spooled;
 
         audit->queue = item->next;
         if (!audit->queue)
                 audit->queue_end = &audit->queue;
         --audit->n_queue;
         audit_item_free(item);
+        return n_spooled;
+}
+
+static int audit_push(Audit *audit, Domain *payer, SuperviseAudit kind, const char *data, size_t n, bool is_spooled) {
+        AuditItem *item = malloc(sizeof(*item) + n);
+
+        if (!item)
+                return error_origin(-ENOMEM);
+        *item = (AuditItem){ .payer = domain_ref(payer), .kind = kind, .is_spooled = is_spooled, .n = n };
+        memcpy(item->data, data, n);
+        payer->n_audit_bytes += n;
+        *audit->queue_end = item;
+        audit->queue_end = &item->next;
+        ++audit->n_queue;
+        return 0;
 }
 
 /* Said once, however often it is tried again. */
@@ -92,17 +114,60 @@ static int audit_send_one(Audit *audit) {
                 audit_fail(audit, strerror(errno));
                 return AUDIT_E_FAILED;
         }
-        audit_pop(audit);
+        if (audit_pop(audit) > 0)
+                spool_drop(audit->spool, 1);
         return 0;
+}
+
+/* For the broker that comes after us, if we die before we have forgotten what was written. @n: of the queue */
+static void audit_note_place(Audit *audit, int n) {
+        const AuditItem *item = audit->queue;
+        struct stat status;
+        bool is_known;
+
+        if (!audit->spool)
+                return;
+        /* The bytes of a record that is not in the spool would be counted for another. */
+        for (is_known = true; n > 0; --n, item = item->next)
+                is_known &= item->is_spooled;
+        if (is_known && fstat(audit->fd, &status) == 0)
+                spool_set_place(audit->spool, &status, (uint64_t)status.st_size - audit->queue->n_written);
+        else
+                spool_set_place(audit->spool, NULL, 0);
+}
+
+/*
+ * Go on behind what an earlier broker, or we ourselves before the file was opened anew, have written of it. A line of which
+ * there is a part is completed, unless the supervisor has ended it, so that it swallows no other: then it is written whole.
+ */
+static void audit_find_place(Audit *audit) {
+        size_t n_dropped = 0;
+        struct stat status;
+        uint64_t n_written;
+        bool is_exact;
+
+        if (!audit->queue || !audit->queue->is_spooled || fstat(audit->fd, &status) < 0)
+                return;
+        n_written = spool_written(audit->spool, &status, &is_exact);
+        while (audit->queue && audit->queue->is_spooled && n_written >= audit->queue->n) {
+                n_written -= audit->queue->n;
+                n_dropped += audit_pop(audit);
+        }
+        if (audit->queue && audit->queue->is_spooled && is_exact)
+                audit->queue->n_written = n_written;
+        if (n_dropped > 0)
+                spool_drop(audit->spool, n_dropped);
 }
 
 static int audit_append_batch(Audit *audit) {
         struct iovec iov[AUDIT_BATCH_MAX];
+        size_t n_dropped = 0;
         int n_iov = 0;
         ssize_t n;
 
         for (AuditItem *item = audit->queue; item && n_iov < AUDIT_BATCH_MAX; item = item->next)
                 iov[n_iov++] = (struct iovec){ item->data + item->n_written, item->n - item->n_written };
+        audit_note_place(audit, n_iov);
         do
                 n = writev(audit->fd, iov, n_iov);
         while (n < 0 && errno == EINTR);
@@ -120,8 +185,12 @@ static int audit_append_batch(Audit *audit) {
                         break;
                 }
                 n -= (ssize_t)left;
-                audit_pop(audit);
+                n_dropped += audit_pop(audit);
         }
+        if (n_dropped > 0)
+                spool_drop(audit->spool, n_dropped);
+        if (audit->queue && audit->queue->n_written > 0)
+                audit_note_place(audit, 1);
         return 0;
 }
 
@@ -242,19 +311,27 @@ Audit *audit_free(Audit *audit) {
         return NULL;
 }
 
-/* What waits was made for the other kind of place. */
+/* What waits and was made for the other kind of place. */
 static int audit_convert_queue(Audit *audit) {
         _cleanup_free_ char *buffer = malloc(RECORD_CONVERTED_MAX);
 
         if (!buffer)
                 return error_origin(-ENOMEM);
         for (AuditItem **place = &audit->queue; *place; place = &(*place)->next) {
-                size_t n = record_convert(audit->kind == SUPERVISE_AUDIT_FILE, (*place)->data, (*place)->n, buffer);
-                AuditItem *item = malloc(sizeof(*item) + n);
+                AuditItem *item;
+                size_t n;
 
+                if ((*place)->kind == audit->kind)
+                        continue;
+                n = record_convert((*place)->kind == SUPERVISE_AUDIT_FILE, (*place)->data, (*place)->n, buffer);
+                item = malloc(sizeof(*item) + n);
                 if (!item)
                         return error_origin(-ENOMEM);
-                *item = (AuditItem){ .next = (*place)->next, .payer = domain_ref((*place)->payer), .n = n };
+                *item = (AuditItem){ .next = (*place)->next,
+                                     .payer = domain_ref((*place)->payer),
+                                     .kind = audit->kind,
+                                     .is_spooled = (*place)->is_spooled,
+                                     .n = n };
                 memcpy(item->data, buffer, n);
                 item->payer->n_audit_bytes += n;
                 if (audit->queue_end == &(*place)->next)
@@ -265,23 +342,48 @@ static int audit_convert_queue(Audit *audit) {
         return 0;
 }
 
+int audit_set_book(Audit *audit, Book *book) {
+        SpoolRecord record;
+        uint32_t at = 0;
+
+        audit->spool = book_spool(book);
+        while (spool_read(audit->spool, &at, &record)) {
+                int r;
+
+                /* Nonsense that a broken broker left: what is behind it cannot be told from it. */
+                if ((record.kind != SUPERVISE_AUDIT_JOURNAL && record.kind != SUPERVISE_AUDIT_FILE) ||
+                    record.n > RECORD_SIZE_MAX) {
+                        log_warning("what an earlier broker left unrecorded cannot be read");
+                        spool_drop(audit->spool, SIZE_MAX);
+                        return 0;
+                }
+                r = audit_push(audit, audit->broker->strangers, (SuperviseAudit)record.kind, record.data, record.n,
+                               true);
+                if (r)
+                        return r;
+                if (record.ends != 0)
+                        book_forget(book, record.ends);
+        }
+        if (audit->n_queue > 0)
+                log_notice("%zu records of an earlier broker were not written: they are now", audit->n_queue);
+        return 0;
+}
+
 int audit_set_sink(Audit *audit, SuperviseAudit kind, int fd) {
         int r;
 
-        /* A line that is half written belongs to the old file: there it stays torn, here it is written whole. */
+        /* A line that is half written belongs to the old file; if the new one is another, it is written whole there. */
         if (audit->queue)
                 audit->queue->n_written = 0;
-        if (audit->kind != kind) {
-                r = audit_convert_queue(audit);
-                if (r) {
-                        fd_close(fd);
-                        return r;
-                }
-        }
         audit->room = sd_event_source_disable_unref(audit->room);
         fd_close(audit->fd);
         audit->fd = fd;
         audit->kind = kind;
+        if (kind == SUPERVISE_AUDIT_FILE)
+                audit_find_place(audit);
+        r = audit->queue ? audit_convert_queue(audit) : 0;
+        if (r)
+                return r;
         if (kind == SUPERVISE_AUDIT_JOURNAL) {
                 r = watch_io(audit->broker->event, fd, EPOLLOUT, audit_on_room, audit, &audit->room);
                 r = r ?: watch_enable(audit->room, SD_EVENT_OFF);
@@ -305,8 +407,9 @@ void audit_count_lost(Audit *audit, Domain *source) {
 }
 
 int audit_write(Audit *audit, Domain *payer, Record *record) {
-        AuditItem *item;
+        bool is_spooled;
         size_t n;
+        int r;
 
         record->realtime_usec = clock_realtime();
         if (audit->kind == SUPERVISE_AUDIT_JOURNAL)
@@ -316,15 +419,15 @@ int audit_write(Audit *audit, Domain *payer, Record *record) {
         if (record->message && audit->kind != SUPERVISE_AUDIT_JOURNAL)
                 log_write((LogLevel)record->priority, "%s", record->message);
 
-        item = malloc(sizeof(*item) + n);
-        if (!item)
-                return error_origin(-ENOMEM);
-        *item = (AuditItem){ .payer = domain_ref(payer), .n = n };
-        memcpy(item->data, audit->buffer, n);
-        payer->n_audit_bytes += n;
-        *audit->queue_end = item;
-        audit->queue_end = &item->next;
-        ++audit->n_queue;
+        is_spooled =
+                audit->spool &&
+                spool_put(audit->spool, &(SpoolRecord){ .kind = audit->kind,
+                                                        .ends = record->event == RECORD_EVENT_END ? record->call : 0,
+                                                        .data = audit->buffer,
+                                                        .n = n });
+        r = audit_push(audit, payer, audit->kind, audit->buffer, n, is_spooled);
+        if (r)
+                return r;
         /* While it is blocked or broken, its own events say when to go on. */
         if (!audit->is_blocked && audit->problem[0] == '\0')
                 audit->is_unsettled = true;

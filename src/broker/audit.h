@@ -12,6 +12,8 @@
  * (a full disk, no journal), new calls are refused until that is over, and then one record says how many there were. (Root's questions to the broker, which change
  * nothing but by ending calls, are answered meanwhile, and counted likewise.)
  * The ends of calls that run are always queued: they are as many as the calls.
+ *
+ * What is queued outlives a broker that dies (broker/spool.h), as far as there is room, and is the first that the next one writes.
  */
 #pragma once
 
@@ -23,6 +25,7 @@
 #include "wire/supervise.h"
 
 typedef struct Audit Audit;
+typedef struct Book Book;
 typedef struct Broker Broker;
 typedef struct Domain Domain;
 
@@ -34,6 +37,13 @@ int audit_new(Broker *broker, Audit **ret_audit);
 /** audit_free() - writes what can be written at once; accepts NULL. Return: NULL */
 Audit *audit_free(Audit *audit);
 DEFINE_CLEANUP(Audit *, audit_free)
+
+/**
+ * audit_set_book() - keep there what is not written yet, and go on with what an earlier broker left
+ *
+ * Before anything else is recorded, and before a sink is set. Return: 0 or a negative error.
+ */
+int audit_set_book(Audit *audit, Book *book);
 
 /** audit_set_sink() - write there from now on; @fd is owned from here on, also on failure. Return: 0 or -errno */
 int audit_set_sink(Audit *audit, SuperviseAudit kind, int fd);

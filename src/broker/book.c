@@ -33,12 +33,13 @@ typedef struct BookPlace {
         char reserved[4];
 } BookPlace;
 
-#define BOOK_PLACES_N ((uint32_t)(SUPERVISE_BOOK_SIZE / sizeof(BookPlace)))
+#define BOOK_PLACES_N ((uint32_t)((SUPERVISE_BOOK_SIZE - SPOOL_SIZE) / sizeof(BookPlace)))
 
 struct Book {
-        BookPlace *places; /* SUPERVISE_BOOK_SIZE bytes, shared */
-        uint32_t n_begun;  /* places from here on were never used by this broker */
-        uint32_t *freed;   /* places below that are free again */
+        BookPlace *places; /* SUPERVISE_BOOK_SIZE bytes, shared; the last are the spool */
+        Spool spool;
+        uint32_t n_begun; /* places from here on were never used by this broker */
+        uint32_t *freed;  /* places below that are free again */
         uint32_t n_freed, n_freed_max;
 };
 
@@ -50,6 +51,10 @@ Book *book_free(Book *book) {
         free(book->freed);
         free(book);
         return NULL;
+}
+
+Spool *book_spool(Book *book) {
+        return &book->spool;
 }
 
 uint32_t book_n_places(const Book *book) {
@@ -129,6 +134,7 @@ int book_new(int fd, Book **ret_book) {
         if (memory == MAP_FAILED)
                 return error_origin(-errno);
         book->places = memory;
+        spool_open(&book->spool, (char *)memory + SUPERVISE_BOOK_SIZE - SPOOL_SIZE);
         /* Up to the first place that was never used: places are taken from the lowest up, so none is behind it. */
         while (book->n_begun < BOOK_PLACES_N && book->places[book->n_begun].magic == BOOK_MAGIC)
                 ++book->n_begun;
@@ -180,4 +186,13 @@ void book_remove(Book *book, uint32_t place) {
                 return;
         __atomic_store_n(&book->places[place].state, BOOK_STATE_FREE, __ATOMIC_RELEASE);
         book_free_place(book, place);
+}
+
+void book_forget(Book *book, uint32_t call) {
+        for (uint32_t place = 0; place < book->n_begun; ++place) {
+                BookEntry entry;
+
+                if (book_read(book, place, &entry) && entry.call == call)
+                        book_remove(book, place);
+        }
 }

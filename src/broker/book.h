@@ -4,6 +4,8 @@
  * that it starts. So the broker that comes after one that died knows what was open, and every start has its end in the
  * audit. It is read once, when a broker begins; the call table (broker/call.h) is the truth while one runs.
  *
+ * At its end are the records that are not written yet (broker/spool.h).
+ *
  * What is in it came from our own account, but perhaps from a broker that was broken or stopped in the middle of a
  * write: each entry is checked like any other foreign bytes, and what makes no sense is dropped.
  */
@@ -14,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/name.h"
+#include "broker/spool.h"
 
 typedef struct Book Book;
 
@@ -44,6 +47,9 @@ int book_new(int fd, Book **ret_book);
 Book *book_free(Book *book);
 DEFINE_CLEANUP(Book *, book_free)
 
+/** book_spool() - the records that are not written yet are in the same memory. Return: borrowed */
+Spool *book_spool(Book *book);
+
 /** book_n_places() - places are 0 to one less than this */
 uint32_t book_n_places(const Book *book);
 /** book_read() - Return: whether there is an entry at @place that makes sense */
@@ -55,3 +61,5 @@ uint32_t book_put(Book *book, const BookEntry *entry);
 void book_set_sent(Book *book, uint32_t place);
 /** book_remove() - likewise */
 void book_remove(Book *book, uint32_t place);
+/** book_forget() - the call of an earlier broker whose end is recorded; harmless if there is none */
+void book_forget(Book *book, uint32_t call);

@@ -11,7 +11,7 @@
  *   lifecycle  … how it is started and stopped
  *   dbpeer     one connection that asks QubesDB
  *   call       one call from request to end, and the table of all
- *   book       the open calls, written where they outlive this process
+ *   book       the open calls, written where they outlive this process; spool the records that are not written yet
  *   config     inventory and policy, as they are in force
  *   parent     the socket pair to the supervisor
  *   audit      one record at the start of a call, one at its end; record and callrecord say what is in it

@@ -210,7 +210,9 @@ static int parent_handle(Parent *parent, const Supervise *message, int fds[stati
                 if (parent->broker->book)
                         break;
                 r = book_new(fd_steal(&fds[0]), &parent->broker->book);
-                return r == BOOK_E_INVALID ? error_origin(-EBADMSG) : error_trace(r);
+                if (r)
+                        return r == BOOK_E_INVALID ? error_origin(-EBADMSG) : error_trace(r);
+                return error_trace(audit_set_book(parent->broker->audit, parent->broker->book));
         case SUPERVISE_TYPE_IDS:
                 if (call_ids_add(&parent->broker->calls.ids, message->number))
                         break;

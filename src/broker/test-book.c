@@ -52,11 +52,13 @@ static void test_successor(void **state) {
         entry = make_entry(3);
         third = book_put(book, &entry);
         book_set_sent(book, third);
+        entry = make_entry(5);
+        assert_int_equal(book_put(book, &entry), 3);
         book_remove(book, second);
         book_free(book); /* as when it dies: nothing else is written */
 
         assert_int_equal(book_new(fd, &book), 0);
-        assert_int_equal(book_n_places(book), 3);
+        assert_int_equal(book_n_places(book), 4);
         assert_true(book_read(book, first, &read));
         assert_int_equal(read.call, 1);
         assert_false(read.is_sent);
@@ -71,7 +73,15 @@ static void test_successor(void **state) {
         assert_true(book_read(book, third, &read));
         assert_true(read.is_sent);
         assert_int_equal(book_put(book, &entry), second); /* what was free is free again */
-        assert_int_equal(book_put(book, &entry), 3);
+        assert_int_equal(book_put(book, &entry), 4);
+
+        /* Of whose end there is a record already. */
+        assert_true(book_read(book, 4, &read));
+        book_forget(book, 5);
+        assert_false(book_read(book, 3, &read));
+        assert_false(book_read(book, 4, &read));
+        book_forget(book, 5);
+        assert_true(book_read(book, first, &read));
         book_free(book);
 }
 

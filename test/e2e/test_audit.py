@@ -2,6 +2,7 @@
 """The audit: every call has one record at its start and one at its end, whatever becomes of it; and where records cannot
 be written, calls are refused rather than forgotten."""
 
+import contextlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import processes
 import pytest
 import wire
 from logfile import Folder
-from world import AGENT, AUDIT, NO_SERVICE, QAIR, REFUSED
+from world import AGENT, AUDIT, BROKER, NO_SERVICE, QAIR, REFUSED
 
 POLICY = """
 my.Away   *  work  vault  allow user=work
@@ -27,6 +28,7 @@ my.Loop   *  work  *      allow target=work
 """
 RULES = "/etc/qubes/policy.d/30-user.policy"
 JOURNALD = "/lib/systemd/systemd-journald"
+STRACE = shutil.which("strace")
 
 
 @pytest.fixture
@@ -291,17 +293,22 @@ def small_disk(world):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+def fill(folder):
+    path = folder + "/filler"
+    with open(path, "wb", 0) as file:
+        with pytest.raises(OSError):
+            while True:
+                file.write(bytes(4096))
+    return path
+
+
 def test_a_full_disk(host, small_disk):
     """Nobody's call is served while it could not be recorded; afterwards nothing is missing, and what was refused
     without a record is counted."""
     host.start()
     assert host.call("work", "vault", "my.Echo").returncode == 0
     host.wait_audit(event="end", call_id=1)
-    filler = small_disk + "/filler"
-    with open(filler, "wb", 0) as file:
-        with pytest.raises(OSError):
-            while True:
-                file.write(bytes(4096))
+    filler = fill(small_disk)
     while "cannot be written" not in host.log():  # the page that the file has already may take some records
         host.call("work", "vault", "my.Echo+" + "x" * 1000)
     for source in ("work", "other", "dom0"):
@@ -316,6 +323,80 @@ def test_a_full_disk(host, small_disk):
     lost = host.wait_audit(3, event="lost")
     assert {record["source"]: record["count"] for record in lost}["other"] == 1
     host.wait_audit(len(host.audit(event="start")), event="end")
+    assert_complete(host.audit())
+
+
+def test_a_broker_that_dies_while_the_disk_is_full(host, small_disk):
+    """What it had not written is written by the next one; a line that was half written is completed, not torn."""
+    host.start()
+    call = host.start_call("work", "vault", "my.Wait")
+    assert call.stdout.readline() == b"started\n"
+    filler = fill(small_disk)
+    while "cannot be written" not in host.log():
+        host.call("work", "vault", "my.Echo+" + "x" * 1000)
+    assert call.communicate(b"x", timeout=wire.TIMEOUT_SEC)[0] == b"x"
+    host.wait_log("my.Wait: work -> vault: ended: exited")  # in its queue
+    for _ in range(2):  # the next one cannot write it either
+        mark = host.logfile.mark()
+        host.restart_broker()
+        host.wait_log("records of an earlier broker", mark=mark)
+    os.unlink(filler)
+    (start,) = host.wait_audit(event="start", service="my.Wait")
+    (end,) = host.wait_audit(event="end", call_id=start["call_id"])
+    assert (end["how"], end["status"], "reason" in end) == ("exited", 0, False)
+    assert host.call("work", "vault", "my.Echo").returncode == 0
+    host.wait_audit(len(host.audit(event="start")), event="end")
+    assert_complete(host.audit())
+
+
+@contextlib.contextmanager
+def broker_stops_at(injection):
+    """… a system call on the audit's file."""
+    (broker,) = processes.running(BROKER)
+    command = [STRACE, "-o", "/run/test/trace", "-P", AUDIT, "-e", "inject=" + injection, "-p", str(broker.pid)]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in tracer.stderr.readline()
+        yield tracer
+    finally:
+        tracer.kill()
+        tracer.communicate(timeout=wire.TIMEOUT_SEC)
+
+
+@pytest.mark.skipif(not STRACE, reason="strace is not installed")
+@pytest.mark.parametrize("when", ["delay_enter", "delay_exit"])
+def test_a_broker_that_dies_at_a_record(host, when):
+    """Just before it is written, or just afterwards: it is there once. So is the call, whose caller had its answer before."""
+    host.start()
+    assert host.call("work", "vault", "my.Echo").returncode == 0
+    host.wait_audit(event="end", service="my.Echo")
+    with broker_stops_at("writev:%s=60s" % when) as tracer:
+        call = host.start_call("work", "vault", "my.Wait")
+        assert call.stdout.readline() == b"started\n"
+        if when == "delay_exit":
+            host.wait_audit(event="start", service="my.Wait")
+        host.restart_broker(tracer=tracer)
+    assert call.communicate(b"x", timeout=wire.TIMEOUT_SEC)[0] == b"x"
+    (end,) = host.wait_audit(event="end", service="my.Wait")
+    assert (end["how"], end["status"]) == ("exited", 0)
+    (start,) = host.audit(event="start", service="my.Wait")
+    assert start["rule"] == RULES + ":5"
+    assert_complete(host.audit())
+
+
+@pytest.mark.skipif(not STRACE, reason="strace is not installed")
+def test_a_broker_that_dies_when_it_has_written_an_end(host):
+    """The call was forgotten before: it does not end again."""
+    host.start()
+    call = host.start_call("work", "vault", "my.Wait")
+    assert call.stdout.readline() == b"started\n"
+    host.wait_audit(event="start", service="my.Wait")
+    with broker_stops_at("writev:delay_exit=60s") as tracer:
+        assert call.communicate(b"x", timeout=wire.TIMEOUT_SEC)[0] == b"x"
+        host.wait_audit(event="end", service="my.Wait")
+        host.restart_broker(tracer=tracer)
+    assert host.call("work", "vault", "my.Echo").returncode == 0
+    host.wait_audit(event="end", service="my.Echo")
     assert_complete(host.audit())
 
 

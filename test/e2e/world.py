@@ -178,12 +178,14 @@ class World:
         """Tell the supervisor that accounts or domains have changed; what shows that it has noticed is in the log."""
         self.supervisor.send_signal(signal.SIGHUP)
 
-    def restart_broker(self, number=signal.SIGKILL):
+    def restart_broker(self, number=signal.SIGKILL, tracer=None):
         """Kill the broker and wait until it is dead. The supervisor starts another; until then callers wait in the
-        backlog of the sockets, so a call may follow at once."""
+        backlog of the sockets, so a call may follow at once. A TRACER that holds it, a Popen, ends with it."""
         (broker,) = processes.running(BROKER)
         self._n_killed_brokers += 1
         broker.kill(number)
+        if tracer:
+            tracer.kill()
         assert broker.wait(GONE_TIMEOUT_SEC), "the broker outlived signal %d" % number
 
     def close(self, patience=GONE_TIMEOUT_SEC):
