@@ -19,6 +19,7 @@ enum {
         BOOK_STATE_FREE = 0,
         BOOK_STATE_OPEN = 1,
         BOOK_STATE_SENT = 2,
+        BOOK_STATE_SERVED = 3,
 };
 
 typedef struct BookPlace {
@@ -86,12 +87,13 @@ bool book_read(const Book *book, uint32_t place, BookEntry *ret_entry) {
         BookEntry entry = {
                 .call = untrusted->call,
                 .is_sent = untrusted->state == BOOK_STATE_SENT,
+                .is_served = untrusted->state == BOOK_STATE_SERVED,
                 .start_usec = untrusted->start_usec,
                 .n_argument = untrusted->n_argument,
         };
 
         if (untrusted->magic != BOOK_MAGIC ||
-            (untrusted->state != BOOK_STATE_OPEN && untrusted->state != BOOK_STATE_SENT) || entry.call == 0 ||
+            (untrusted->state != BOOK_STATE_OPEN && !entry.is_sent && !entry.is_served) || entry.call == 0 ||
             entry.call > SUPERVISE_IDS_MAX || entry.n_argument > SERVICE_DESCRIPTOR_MAX)
                 return false;
         if (!book_read_name(untrusted->source, false, &entry.source) ||
@@ -172,7 +174,11 @@ uint32_t book_put(Book *book, const BookEntry *entry) {
         memcpy(place->target_name, entry->target_name.text, sizeof(place->target_name));
         memcpy(place->service, entry->service, sizeof(place->service));
         place->magic = BOOK_MAGIC;
-        __atomic_store_n(&place->state, entry->is_sent ? BOOK_STATE_SENT : BOOK_STATE_OPEN, __ATOMIC_RELEASE);
+        __atomic_store_n(&place->state,
+                         entry->is_served ? BOOK_STATE_SERVED
+                         : entry->is_sent ? BOOK_STATE_SENT
+                                          : BOOK_STATE_OPEN,
+                         __ATOMIC_RELEASE);
         return number;
 }
 

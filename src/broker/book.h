@@ -24,8 +24,9 @@ typedef struct Book Book;
 #define BOOK_SERVICE_SIZE 516
 
 typedef struct BookEntry {
-        uint32_t call; /* its id */
-        bool is_sent;  /* its agent may have been told of it; else it never ran */
+        uint32_t call;  /* its id */
+        bool is_sent;   /* its agent may have been told of it; else it never ran */
+        bool is_served; /* the broker itself answers it (broker/served.h); nobody else will know of its end */
         DomainName source, relay, target;
         RequestName target_name; /* as in Call */
         uint64_t start_usec;     /* CLOCK_MONOTONIC, which brokers of one boot share */

@@ -37,6 +37,12 @@ static const char *const call_state_names[_CALL_STATE_N] = {
         [CALL_STATE_CONNECTING] = "connecting", [CALL_STATE_RUNNING] = "running",
 };
 
+size_t call_service_length(const char *service) {
+        const char *plus = strchr(service, '+');
+
+        return plus ? (size_t)(plus + 1 - service) + strnlen(plus + 1, CALL_ARGUMENT_MAX) : strlen(service);
+}
+
 const char *call_state_text(CallState state) {
         return call_state_names[state];
 }
@@ -117,7 +123,7 @@ static void call_set_target(Call *call, Domain *target) {
 int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target, const char *service, uint64_t asked_usec,
              Call **ret_call) {
         const char *plus = strchr(service, '+');
-        size_t n_service = plus ? (size_t)(plus + 1 - service) + strnlen(plus + 1, CALL_ARGUMENT_MAX) : strlen(service);
+        size_t n_service = call_service_length(service);
         _cleanup_(call_freep) Call *call = NULL;
         int r;
 
@@ -136,7 +142,7 @@ int call_new(Broker *broker, uint32_t id, Domain *source, Domain *target, const 
                 call_set_target(call, target);
         memcpy(call->service, service, n_service);
         call->service[n_service] = '\0';
-        if (plus && plus[1 + strnlen(plus + 1, CALL_ARGUMENT_MAX)] != '\0')
+        if (plus && service[n_service] != '\0')
                 call->n_argument = strlen(plus + 1);
         if (source) {
                 call->source_name = source->name;

@@ -126,6 +126,8 @@ enum {
         CALL_KILL_E_AWAY, /* nobody can be told: the target's agent has no link */
 };
 
+/** call_service_length() - how much of @service, NAME or NAME+ARGUMENT, a call remembers */
+size_t call_service_length(const char *service);
 /** call_state_text() - "running", … */
 const char *call_state_text(CallState state);
 /** call_target_text() - the target, as the policy resolved it */

@@ -235,6 +235,8 @@ static int call_restore(Broker *broker, uint32_t place, const BookEntry *entry, 
         if (target == broker->strangers)
                 call_end(call, "unknown", "its target is no longer there, and neither is the broker that began it", -1,
                          0);
+        else if (entry->is_served)
+                call_end(call, "unknown", "the broker that answered it died", -1, 0);
         else if (!entry->is_sent)
                 call_end(call, "not connected", "the broker that began it was gone before its agent was told", 125, 0);
         return 0;

@@ -17,6 +17,7 @@
 #include "base/socket.h"
 #include "base/watchdog.h"
 #include "broker/audit.h"
+#include "broker/book.h"
 #include "broker/broker.h"
 #include "broker/timing.h"
 #include "broker/watch.h"
@@ -33,6 +34,7 @@ struct Served {
         Broker *broker;
         Domain *source;
         uint32_t id;
+        uint32_t in_book;
         bool is_recorded;
         int fd;
         sd_event_source *io, *deadline;
@@ -71,6 +73,7 @@ static Served *served_free(Served *served) {
                 record.message = message;
                 record.stage_usec[STAGE_RUN] = run_usec;
                 r = served->is_recorded ? audit_write(served->broker->audit, served->source, &record) : 0;
+                book_remove(served->broker->book, served->in_book);
                 r = r ?: timing_add(&served->broker->timing, served->service, STAGE_RUN, run_usec);
                 if (r < 0)
                         (void)sd_event_exit(served->broker->event, r);
@@ -85,6 +88,23 @@ static Served *served_free(Served *served) {
         return NULL;
 }
 DEFINE_CLEANUP(Served *, served_free)
+
+/* Its end is owed: by us, or by the broker that comes after us. */
+static void served_book(Served *served) {
+        BookEntry entry = {
+                .call = served->id,
+                .is_served = true,
+                .source = served->source->name,
+                .target = { .text = DOM0_NAME },
+                .start_usec = served->began_usec,
+        };
+        size_t n = call_service_length(served->service);
+
+        memcpy(entry.service, served->service, n);
+        if (served->service[n] != '\0')
+                entry.n_argument = strlen(strchr(served->service, '+') + 1);
+        served->in_book = book_put(served->broker->book, &entry);
+}
 
 enum {
         _SERVED_CLOSE_SUCCESS,
@@ -186,6 +206,7 @@ int served_new(Broker *broker, uint32_t id, Domain *source, const char *service,
                 .broker = broker,
                 .source = domain_ref(source),
                 .id = id,
+                .in_book = BOOK_NONE,
                 .is_recorded = is_recorded,
                 .fd = -1,
                 .began_usec = clock_now(),
@@ -210,6 +231,8 @@ int served_new(Broker *broker, uint32_t id, Domain *source, const char *service,
         served->place_in_list = &broker->served;
         broker->served = served;
         ++source->n_connections;
+        if (is_recorded)
+                served_book(served);
         *ret_fd = fd_steal(&theirs);
         *ret_served = steal_ptr(&served);
         return 0;

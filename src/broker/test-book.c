@@ -41,7 +41,7 @@ static void test_successor(void **state) {
         int fd = good_memory();
         BookEntry entry, read;
         Book *book;
-        uint32_t first, second, third;
+        uint32_t first, second, third, fourth;
 
         assert_int_equal(book_new(dup(fd), &book), 0);
         assert_int_equal(book_n_places(book), 0);
@@ -52,13 +52,16 @@ static void test_successor(void **state) {
         entry = make_entry(3);
         third = book_put(book, &entry);
         book_set_sent(book, third);
+        entry = make_entry(4);
+        entry.is_served = true;
+        fourth = book_put(book, &entry);
         entry = make_entry(5);
-        assert_int_equal(book_put(book, &entry), 3);
+        assert_int_equal(book_put(book, &entry), 4);
         book_remove(book, second);
         book_free(book); /* as when it dies: nothing else is written */
 
         assert_int_equal(book_new(fd, &book), 0);
-        assert_int_equal(book_n_places(book), 4);
+        assert_int_equal(book_n_places(book), 5);
         assert_true(book_read(book, first, &read));
         assert_int_equal(read.call, 1);
         assert_false(read.is_sent);
@@ -71,15 +74,17 @@ static void test_successor(void **state) {
         assert_string_equal(read.service, "my.Svc+1");
         assert_false(book_read(book, second, &read));
         assert_true(book_read(book, third, &read));
-        assert_true(read.is_sent);
+        assert_true(read.is_sent && !read.is_served);
+        assert_true(book_read(book, fourth, &read));
+        assert_true(read.is_served && !read.is_sent);
         assert_int_equal(book_put(book, &entry), second); /* what was free is free again */
-        assert_int_equal(book_put(book, &entry), 4);
+        assert_int_equal(book_put(book, &entry), 5);
 
         /* Of whose end there is a record already. */
-        assert_true(book_read(book, 4, &read));
+        assert_true(book_read(book, 5, &read));
         book_forget(book, 5);
-        assert_false(book_read(book, 3, &read));
         assert_false(book_read(book, 4, &read));
+        assert_false(book_read(book, 5, &read));
         book_forget(book, 5);
         assert_true(book_read(book, first, &read));
         book_free(book);

@@ -254,6 +254,21 @@ def test_a_request_that_is_not_complete(host, victim):
         stop_orphans(host)
 
 
+def test_a_call_that_the_broker_itself_answers(host):
+    """Nobody else knows of its end: the next broker says so. One that had ended ends once."""
+    assert host.qair("status").returncode == 0
+    host.wait_audit(event="end", service="qair.Status")
+    with wire.connect_as("root", wire.DOM0) as connection:
+        connection.sendall(wire.trigger("dom0", "qair.Calls+1000"))
+        _, (stream,), _, _ = wire.socket.recv_fds(connection, 100, 3)
+    (start,) = host.wait_audit(event="start", service="qair.Calls")
+    host.restart_broker()
+    (end,) = host.wait_audit(event="end", call_id=start["call_id"])
+    assert (end["source"], end["target"], end["service"], end["how"]) == ("dom0", "dom0", "qair.Calls", "unknown")
+    os.close(stream)
+    assert_every_start_has_an_end(host)
+
+
 def ordered(host, service, n):
     """N calls whose agent was stopped before: it has their orders, and their callers the answers."""
     calls = [host.start_call("work", "vault", service) for _ in range(n)]
