@@ -95,7 +95,7 @@ def end(channel):
 
 
 def read_all(fd):
-    data = b""
+    data = bytearray()
     while piece := os.read(fd, 1 << 20):
         data += piece
     return data
