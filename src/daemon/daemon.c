@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,9 +17,9 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "daemon/acceptor.h"
 #include "daemon/clients.h"
 #include "daemon/deputy.h"
+#include "daemon/guest.h"
 #include "daemon/ports.h"
 #include "daemon/requests.h"
 #include "daemon/worker.h"
@@ -61,9 +60,7 @@ struct Daemon {
         void *userdata;
         DaemonState state;
         Messages agent; /* HELLO, UP */
-        Acceptor acceptor;
-        uint32_t
-                guest; /* over vsock: the context id of the agent, and while it is not there, of the last one; 0: none yet */
+        Guest guest;    /* where it is a virtual machine */
         uint32_t version;
         Ports ports;
         Requests requests;
@@ -85,7 +82,7 @@ Daemon *daemon_free(Daemon *daemon) {
         requests_deinit(&daemon->requests);
         clients_deinit(&daemon->clients);
         deputies_deinit(&daemon->deputies);
-        acceptor_deinit(&daemon->acceptor);
+        guest_deinit(&daemon->guest);
         messages_close(&daemon->agent);
         fd_close(daemon->signal_fd);
         fd_close(daemon->epoll_fd);
@@ -121,18 +118,6 @@ static int daemon_open_signals(Daemon *daemon) {
         return daemon_watch(daemon, EPOLL_CTL_ADD, daemon->signal_fd, EPOLLIN, &daemon->signal_fd);
 }
 
-/* At a port that nobody can tell before: what is under way to an earlier daemon's finds nobody there. */
-static int daemon_init_ports(Daemon *daemon) {
-        daemon->ports = PORTS_INIT(daemon->settings->domain);
-        if (!daemon->settings->vsock)
-                return 0;
-        daemon->ports.in_turn = true;
-        if (getrandom(&daemon->ports.next, sizeof(daemon->ports.next), 0) != sizeof(daemon->ports.next))
-                return error_origin(-errno);
-        daemon->ports.next %= PORTS_N;
-        return 0;
-}
-
 int daemon_new(const DaemonSettings *settings, void (*on_up)(void *userdata), void *userdata, Daemon **ret_daemon) {
         _cleanup_(daemon_freep) Daemon *daemon = NULL;
         int r;
@@ -144,19 +129,18 @@ int daemon_new(const DaemonSettings *settings, void (*on_up)(void *userdata), vo
         daemon->on_up = on_up;
         daemon->userdata = userdata;
         daemon->agent = MESSAGES_INIT;
-        daemon->acceptor = ACCEPTOR_INIT;
+        daemon->guest.acceptor = ACCEPTOR_INIT;
+        daemon->ports = PORTS_INIT(settings->domain);
         daemon->signal_fd = daemon->deputies.epoll_fd = -1;
         daemon->clients.fd = daemon->clients.epoll_fd = daemon->clients.spare_fd = -1;
         daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (daemon->epoll_fd < 0)
                 return error_origin(-errno);
-        r = daemon_init_ports(daemon);
+        r = clients_init(&daemon->clients, settings);
         if (!r)
-                r = clients_init(&daemon->clients, settings);
+                r = guest_init(&daemon->guest, settings, &daemon->ports, &daemon->clients);
         if (!r)
-                r = acceptor_init(&daemon->acceptor, settings);
-        if (!r)
-                r = daemon_watch(daemon, EPOLL_CTL_ADD, daemon->acceptor.epoll_fd, EPOLLIN, &daemon->acceptor);
+                r = daemon_watch(daemon, EPOLL_CTL_ADD, daemon->guest.acceptor.epoll_fd, EPOLLIN, &daemon->guest);
         if (!r)
                 r = deputies_init(&daemon->deputies, settings);
         if (!r)
@@ -256,88 +240,17 @@ static int daemon_on_lost(Daemon *daemon) {
         return 0;
 }
 
-/* --- over vsock --------------------------------------------------------------------------------------------------- */
+static int daemon_on_guest(Daemon *daemon) {
+        int fd, r;
 
-/* Takes the descriptor. */
-static int daemon_on_data(Daemon *daemon, const Arrival *arrival) {
-        _cleanup_fd_ int fd = arrival->fd;
-        Client *client = NULL;
-        int r;
-
-        if (acceptor_is_guests(&arrival->peer, daemon->guest))
-                client = clients_find(&daemon->clients, &(ExecParams){ VCHAN_DOMAIN_HOST, arrival->peer.port });
-        if (!client || client->state != CLIENT_STATE_WAITING) {
-                log_notice("closed a data connection from port %u of context id %u, for which nobody waits",
-                           arrival->peer.port, arrival->peer.cid);
-                return 0;
-        }
-        r = clients_hand_over(client, fd);
-        if (r != CLIENTS_E_GONE)
-                return r;
-        /* The guest sees the end of its connection, and gives the port back. */
-        clients_remove(&daemon->clients, client);
-        return 0;
-}
-
-/* Takes the descriptor. */
-static int daemon_on_control(Daemon *daemon, const Arrival *arrival) {
-        if (daemon->state != DAEMON_STATE_DIALLING) {
-                log_notice("a second agent of domain %s is turned away: the first one is still there",
-                           daemon->settings->name);
-                fd_close(arrival->fd);
-                return 0;
-        }
-        daemon->guest = arrival->peer.cid;
-        return daemon_open_agent(daemon, arrival->fd);
-}
-
-static int daemon_on_acceptor(Daemon *daemon) {
-        Arrival arrival;
-        int r;
-
-        r = acceptor_next(&daemon->acceptor, &arrival);
+        r = guest_next(&daemon->guest, &fd);
         if (r)
-                return r == ACCEPTOR_E_AGAIN ? 0 : r;
-        return arrival.purpose == VSOCK_PURPOSE_CONTROL ? daemon_on_control(daemon, &arrival)
-                                                        : daemon_on_data(daemon, &arrival);
-}
-
-/* What the agent has done before it said something is heard before it. */
-static int daemon_hear_data(Daemon *daemon) {
-        Arrival arrival;
-        int r = 0;
-
-        for (int i = 0; i < ACCEPTOR_DRAIN_MAX && !r; ++i) {
-                r = acceptor_next_data(&daemon->acceptor, &arrival);
-                if (!r)
-                        r = daemon_on_data(daemon, &arrival);
-        }
-        return r == ACCEPTOR_E_AGAIN ? 0 : r;
-}
-
-/* What a client asks for: the guest is to dial, and the answer waits for that. @params: receives what the guest is told */
-static int daemon_invite(Daemon *daemon, Client *client, ExecParams *params) {
-        if (params->connect_port != 0 ||
-            (params->connect_domain != WIRE_DOMAIN_FRAMED && params->connect_domain != WIRE_DOMAIN_DIRECT)) {
-                log_warning("a client wants to be dialled, which no virtual machine can do");
-                return CLIENTS_E_GONE;
-        }
-        client->params.connect_domain = VCHAN_DOMAIN_HOST;
-        if (ports_allocate(&daemon->ports, VCHAN_DOMAIN_HOST, &client->params.connect_port)) {
-                log_warning("no port is left for a call of domain %s", daemon->settings->name);
-                return CLIENTS_E_GONE;
-        }
-        client->state = CLIENT_STATE_WAITING;
-        *params = (ExecParams){ daemon->acceptor.data_port, client->params.connect_port };
+                return r == GUEST_E_AGAIN ? 0 : error_fold(r);
+        if (daemon->state == DAEMON_STATE_DIALLING)
+                return daemon_open_agent(daemon, fd);
+        log_notice("another agent of domain %s is turned away: the one before is still there", daemon->settings->name);
+        fd_close(fd);
         return 0;
-}
-
-/* Is a client not done with its call yet? Then it keeps the port until it is; the guest, which handed the connection on, is. */
-static bool daemon_is_kept(Client *client) {
-        if (!client || client->state < CLIENT_STATE_CONNECTED || client->type != WIRE_TYPE_SERVICE_CONNECT)
-                return false;
-        client->state = CLIENT_STATE_OVER;
-        return true;
 }
 
 static bool daemon_check(const void *userdata, WireHeader header) {
@@ -411,21 +324,16 @@ static int daemon_on_trigger(Daemon *daemon, WireHeader header, const uint8_t *u
 static int daemon_on_terminated(Daemon *daemon, const uint8_t *untrusted_payload) {
         ExecParams params;
         Client *client;
-        int r;
 
         if (exec_params_decode(untrusted_payload, EXEC_PARAMS_SIZE, &params) || !port_is_data(params.connect_port)) {
                 log_error("the agent says that a port is free which is none");
                 return DAEMON_E_BROKEN;
         }
-        if (daemon->settings->vsock) {
-                r = daemon_hear_data(daemon);
-                if (r || params.connect_domain != daemon->acceptor.data_port)
-                        return r;
-                params.connect_domain = VCHAN_DOMAIN_HOST;
-        }
-        client = clients_find(&daemon->clients, &params);
-        if (daemon_is_kept(client) || !ports_release(&daemon->ports, params.connect_domain, params.connect_port))
+        if (daemon->settings->vsock)
+                return error_trace(guest_terminate(&daemon->guest, &params));
+        if (!ports_release(&daemon->ports, params.connect_domain, params.connect_port))
                 return 0;
+        client = clients_find(&daemon->clients, &params);
         if (client)
                 clients_remove(&daemon->clients, client);
         return 0;
@@ -518,9 +426,8 @@ static int daemon_on_command(Daemon *daemon, Client *client, const ClientCommand
                 }
         }
         if (daemon->settings->vsock) {
-                r = daemon_invite(daemon, client, &params);
-                if (r)
-                        return r;
+                if (guest_invite(&daemon->guest, client, &params))
+                        return CLIENTS_E_GONE;
         } else if (params.connect_port == 0) {
                 if (ports_allocate(&daemon->ports, params.connect_domain, &params.connect_port)) {
                         log_warning("no port is left for domain %u", params.connect_domain);
@@ -551,9 +458,7 @@ static int daemon_on_client(Daemon *daemon, Client *client) {
         if (r == CLIENTS_E_AGAIN)
                 return 0;
         if (r == CLIENTS_E_GONE) {
-                if (client->state == CLIENT_STATE_OVER)
-                        (void)ports_release(&daemon->ports, client->params.connect_domain, client->params.connect_port);
-                clients_remove(&daemon->clients, client);
+                guest_remove_client(&daemon->guest, client);
                 return 0;
         }
         return error_trace(r);
@@ -628,7 +533,7 @@ static int daemon_on_signal(Daemon *daemon) {
         daemon->stopping = daemon->state == DAEMON_STATE_LEFT || deputies_are_gone(&daemon->deputies);
         if (daemon_has_agent(daemon))
                 daemon_close_agent(daemon);
-        acceptor_deinit(&daemon->acceptor);
+        guest_deinit(&daemon->guest);
         daemon->state = DAEMON_STATE_LEFT;
         return 0;
 }
@@ -649,8 +554,8 @@ static int daemon_on_event(Daemon *daemon, void *about) {
                 return daemon_on_deputies(daemon);
         if (about == &daemon->agent)
                 return daemon_on_agent(daemon);
-        if (about == &daemon->acceptor)
-                return daemon_on_acceptor(daemon);
+        if (about == &daemon->guest)
+                return daemon_on_guest(daemon);
         if (about == &daemon->clients)
                 return daemon_on_clients(daemon);
         return daemon_on_worker(daemon, about);

@@ -8,7 +8,8 @@
  *
  *                         SIGTERM, and calls of a broker's domain that run --> LEFT -- their end --> (done)
  *
- *   DIALLING   the agent owes its listener, at first within the limit of the settings; later without
+ *   DIALLING   the agent owes its listener, at first within the limit of the settings; later without. That of a virtual machine
+ *              owes its connection: it dials us (daemon/guest.h)
  *   HELLO      the agent owes its HELLO
  *   UP         requests and ends of calls come from the agent, commands from clients (daemon/clients.h)
  *

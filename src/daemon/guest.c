@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/guest.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "vchan/place.h"
+#include "wire/header.h"
+
+/* At a port that nobody can tell before: what is under way to an earlier daemon's finds nobody there. */
+static int guest_init_ports(Ports *ports) {
+        ports->in_turn = true;
+        if (getrandom(&ports->next, sizeof(ports->next), 0) != sizeof(ports->next))
+                return error_origin(-errno);
+        ports->next %= PORTS_N;
+        return 0;
+}
+
+int guest_init(Guest *guest, const DaemonSettings *settings, Ports *ports, Clients *clients) {
+        int r;
+
+        *guest = (Guest){ .acceptor = ACCEPTOR_INIT, .ports = ports, .clients = clients };
+        r = settings->vsock ? guest_init_ports(ports) : 0;
+        return r ?: acceptor_init(&guest->acceptor, settings);
+}
+
+void guest_deinit(Guest *guest) {
+        acceptor_deinit(&guest->acceptor);
+}
+
+/* Takes the descriptor. */
+static int guest_on_data(Guest *guest, const Arrival *arrival) {
+        _cleanup_fd_ int fd = arrival->fd;
+        Client *client = NULL;
+        int r;
+
+        if (acceptor_is_guests(&arrival->peer, guest->cid))
+                client = clients_find(guest->clients, &(ExecParams){ VCHAN_DOMAIN_HOST, arrival->peer.port });
+        if (!client || client->state != CLIENT_STATE_WAITING) {
+                log_notice("closed a data connection from port %u of context id %u, for which nobody waits",
+                           arrival->peer.port, arrival->peer.cid);
+                return 0;
+        }
+        r = clients_hand_over(client, fd);
+        if (r != CLIENTS_E_GONE)
+                return r;
+        /* The guest sees the end of its connection, and gives the port back. */
+        clients_remove(guest->clients, client);
+        return 0;
+}
+
+int guest_next(Guest *guest, int *ret_fd) {
+        Arrival arrival;
+        int r;
+
+        r = acceptor_next(&guest->acceptor, &arrival);
+        if (r)
+                return r == ACCEPTOR_E_AGAIN ? GUEST_E_AGAIN : error_fold(r);
+        if (arrival.purpose != VSOCK_PURPOSE_CONTROL)
+                return guest_on_data(guest, &arrival) ?: GUEST_E_AGAIN;
+        guest->cid = arrival.peer.cid;
+        *ret_fd = arrival.fd;
+        return 0;
+}
+
+int guest_invite(Guest *guest, Client *client, ExecParams *params) {
+        uint32_t port;
+
+        if (params->connect_port != 0 ||
+            (params->connect_domain != WIRE_DOMAIN_FRAMED && params->connect_domain != WIRE_DOMAIN_DIRECT)) {
+                log_warning("a client wants to be dialled, or to dial, and this domain is a virtual machine");
+                return GUEST_E_REFUSE;
+        }
+        if (ports_allocate(guest->ports, VCHAN_DOMAIN_HOST, &port)) {
+                log_warning("no port is left for a call");
+                return GUEST_E_REFUSE;
+        }
+        client->params = (ExecParams){ VCHAN_DOMAIN_HOST, port };
+        client->state = CLIENT_STATE_WAITING;
+        *params = (ExecParams){ guest->acceptor.data_port, port };
+        return 0;
+}
+
+/* What was dialled before something was said is heard before it. */
+static int guest_hear_data(Guest *guest) {
+        Arrival arrival;
+        int r = 0;
+
+        for (int i = 0; i < ACCEPTOR_DRAIN_MAX && !r; ++i) {
+                r = acceptor_next_data(&guest->acceptor, &arrival);
+                if (!r)
+                        r = guest_on_data(guest, &arrival);
+        }
+        return r == ACCEPTOR_E_AGAIN ? 0 : r;
+}
+
+int guest_terminate(Guest *guest, const ExecParams *params) {
+        ExecParams inside = { VCHAN_DOMAIN_HOST, params->connect_port };
+        Client *client;
+        int r;
+
+        r = guest_hear_data(guest);
+        if (r || params->connect_domain != guest->acceptor.data_port)
+                return r;
+        client = clients_find(guest->clients, &inside);
+        if (client && client->state >= CLIENT_STATE_CONNECTED && client->type == WIRE_TYPE_SERVICE_CONNECT) {
+                client->state = CLIENT_STATE_OVER;
+                return 0;
+        }
+        if (ports_release(guest->ports, VCHAN_DOMAIN_HOST, inside.connect_port) && client)
+                clients_remove(guest->clients, client);
+        return 0;
+}
+
+void guest_remove_client(Guest *guest, Client *client) {
+        if (client->state == CLIENT_STATE_OVER)
+                (void)ports_release(guest->ports, VCHAN_DOMAIN_HOST, client->params.connect_port);
+        clients_remove(guest->clients, client);
+}

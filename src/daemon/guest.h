@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A domain that is a virtual machine, over vsock: what is other than over vchan (doc/protocol.md, 5.5). It dials, also where its
+ * calls are answered: a client waits until it has, and is answered with the connection.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/acceptor.h"
+#include "daemon/clients.h"
+#include "daemon/ports.h"
+
+enum {
+        _GUEST_E_SUCCESS,
+        GUEST_E_AGAIN,  /* no agent has dialled */
+        GUEST_E_REFUSE, /* what a client asks for cannot be had; it has been logged */
+};
+
+typedef struct Guest {
+        Acceptor acceptor; /* its epoll is part of the daemon's own */
+        Ports *ports;      /* not owned; as of a peer that is VCHAN_DOMAIN_HOST */
+        Clients *clients;  /* not owned */
+        uint32_t cid;      /* of the agent that dialled last; 0: none has */
+} Guest;
+
+/**
+ * guest_init() - nobody has dialled
+ *
+ * Where the domain is over vchan nothing ever comes. Return: 0 or a negative error.
+ */
+int guest_init(Guest *guest, const DaemonSettings *settings, Ports *ports, Clients *clients);
+
+/** guest_deinit() - what was handed over goes on; harmless when repeated */
+void guest_deinit(Guest *guest);
+
+/**
+ * guest_next() - what the acceptor's epoll tells of
+ * @ret_fd: set for 0: an agent's control connection; the caller's
+ *
+ * Data connections go to the clients that wait for them. Return: 0, GUEST_E_AGAIN, or a negative error.
+ */
+int guest_next(Guest *guest, int *ret_fd);
+
+/**
+ * guest_invite() - a client's command: give it a port, at which it waits for the guest
+ * @params: what it said; becomes what the guest is told
+ *
+ * Return: 0 or GUEST_E_REFUSE.
+ */
+int guest_invite(Guest *guest, Client *client, ExecParams *params);
+
+/**
+ * guest_terminate() - the guest is done with a call
+ * @params: as it said
+ *
+ * What it dialled before that is handed over first. A caller's connection it has handed on, and the call may go on: the port
+ * stays taken as long as the client stays. Return: 0 or a negative error.
+ */
+int guest_terminate(Guest *guest, const ExecParams *params);
+
+/** guest_remove_client() - a client that is gone, with its port if the guest is done with it */
+void guest_remove_client(Guest *guest, Client *client);

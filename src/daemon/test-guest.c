@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules for ports of a virtual machine's calls; what it takes a real one to test is in test/vsock. */
+#include "daemon/guest.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "daemon/test-client.h"
+
+#define LISTENER 7
+
+typedef struct Fixture {
+        Ports ports;
+        Guest guest;
+        Client *client;
+        int fd; /* the client's end */
+        ExecParams told;
+} Fixture;
+
+static void fixture_init(Fixture *fixture, Clients *clients, uint32_t type) {
+        static const DaemonSettings over_vsock = { .vsock = "/nonexistent" };
+
+        *fixture = (Fixture){ .ports = PORTS_INIT(1), .told = { WIRE_DOMAIN_DIRECT, 0 } };
+        assert_int_equal(guest_init(&fixture->guest, &over_vsock, &fixture->ports, clients), 0);
+        assert_true(fixture->ports.next < PORTS_N);
+        fixture->guest.acceptor.data_port = LISTENER;
+        fixture->client = client_with(clients, type, &fixture->fd);
+        assert_int_equal(guest_invite(&fixture->guest, fixture->client, &fixture->told), 0);
+}
+
+static void fixture_deinit(Fixture *fixture) {
+        guest_deinit(&fixture->guest);
+        fd_close(fixture->fd);
+}
+
+static bool is_taken(const Fixture *fixture) {
+        return fixture->ports.is_taken[fixture->told.connect_port - VCHAN_PORT_DATA_MIN];
+}
+
+static bool is_closed(const Fixture *fixture) {
+        char byte;
+
+        return recv(fixture->fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void test_invite(void **state) {
+        static const struct {
+                const char *name;
+                ExecParams params;
+                int expect;
+        } cases[] = {
+                { "direct", { WIRE_DOMAIN_DIRECT, 0 }, 0 },
+                { "framed", { WIRE_DOMAIN_FRAMED, 0 }, 0 },
+                { "to be dialled", { 0, 0 }, GUEST_E_REFUSE },
+                { "to be dialled by another", { 42, 0 }, GUEST_E_REFUSE },
+                { "refused", { WIRE_DOMAIN_REFUSED, 0 }, GUEST_E_REFUSE },
+                { "a port that others gave", { WIRE_DOMAIN_FRAMED, 513 }, GUEST_E_REFUSE },
+                { "a port of another daemon", { 42, 513 }, GUEST_E_REFUSE },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                Ports ports = { .domain = 1, .in_turn = true, .next = 87 };
+                Guest guest = { .acceptor.data_port = LISTENER, .ports = &ports };
+                ExecParams params = cases[i].params;
+                Client client = { .state = CLIENT_STATE_RUNNING };
+                int r = guest_invite(&guest, &client, &params);
+
+                if (r != cases[i].expect || (r == 0) != (client.state == CLIENT_STATE_WAITING))
+                        fail_msg("%s: got %d", cases[i].name, r);
+                if (r == 0 && (params.connect_domain != LISTENER || params.connect_port != 600 ||
+                               client.params.connect_port != 600))
+                        fail_msg("%s: port %u of %u", cases[i].name, params.connect_port, params.connect_domain);
+        }
+}
+
+static void test_no_port_is_left(void **state) {
+        Ports ports = PORTS_INIT(1);
+        Guest guest = { .acceptor.data_port = LISTENER, .ports = &ports };
+        Client client = {};
+
+        for (int i = 0; i < PORTS_N; ++i)
+                assert_int_equal(guest_invite(&guest, &client, &(ExecParams){ WIRE_DOMAIN_FRAMED, 0 }), 0);
+        assert_int_equal(guest_invite(&guest, &client, &(ExecParams){ WIRE_DOMAIN_FRAMED, 0 }), GUEST_E_REFUSE);
+}
+
+/* Nobody has dialled, and nobody will. */
+static void test_terminated_unanswered(void **state) {
+        static const uint32_t types[] = { WIRE_TYPE_EXEC_CMDLINE, WIRE_TYPE_JUST_EXEC, WIRE_TYPE_SERVICE_CONNECT };
+
+        for (size_t i = 0; i < ARRAY_SIZE(types); ++i) {
+                Fixture fixture;
+
+                fixture_init(&fixture, *state, types[i]);
+                assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+                assert_false(is_taken(&fixture));
+                assert_true(is_closed(&fixture));
+                fixture_deinit(&fixture);
+        }
+}
+
+static void test_terminated_into_the_guest(void **state) {
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        assert_int_equal(clients_hand_over(fixture.client, STDIN_FILENO), 0);
+        assert_true(is_taken(&fixture));
+        assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+        assert_false(is_taken(&fixture));
+        fixture_deinit(&fixture);
+}
+
+/* The guest's agent has handed the connection on, and the call goes on: the port is the call's. */
+static void test_terminated_out_of_the_guest(void **state) {
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_SERVICE_CONNECT);
+        assert_int_equal(clients_hand_over(fixture.client, STDIN_FILENO), 0);
+        assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+        assert_true(is_taken(&fixture));
+        assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+        assert_true(is_taken(&fixture));
+        guest_remove_client(&fixture.guest, fixture.client);
+        assert_false(is_taken(&fixture));
+        fixture_deinit(&fixture);
+}
+
+/* The client is done first: then the guest has the last word. */
+static void test_the_client_goes_first(void **state) {
+        static const uint32_t types[] = { WIRE_TYPE_EXEC_CMDLINE, WIRE_TYPE_SERVICE_CONNECT };
+
+        for (size_t i = 0; i < ARRAY_SIZE(types); ++i) {
+                Fixture fixture;
+
+                fixture_init(&fixture, *state, types[i]);
+                assert_int_equal(clients_hand_over(fixture.client, STDIN_FILENO), 0);
+                guest_remove_client(&fixture.guest, fixture.client);
+                assert_true(is_taken(&fixture));
+                assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+                assert_false(is_taken(&fixture));
+                fixture_deinit(&fixture);
+        }
+}
+
+/* The agent goes away: nobody will say that a call is over, but its client. */
+static void test_the_agent_goes_away(void **state) {
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        assert_int_equal(clients_hand_over(fixture.client, STDIN_FILENO), 0);
+        clients_close(*state);
+        assert_true(is_taken(&fixture));
+        guest_remove_client(&fixture.guest, fixture.client);
+        assert_false(is_taken(&fixture));
+        fixture_deinit(&fixture);
+}
+
+static void test_what_was_not_given_out(void **state) {
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        assert_int_equal(guest_terminate(&fixture.guest, &(ExecParams){ LISTENER + 1, fixture.told.connect_port }), 0);
+        assert_int_equal(guest_terminate(&fixture.guest, &(ExecParams){ 0, fixture.told.connect_port }), 0);
+        assert_int_equal(guest_terminate(&fixture.guest,
+                                         &(ExecParams){ LISTENER, fixture.told.connect_port == 513 ? 514 : 513 }),
+                         0);
+        assert_true(is_taken(&fixture));
+        assert_false(is_closed(&fixture));
+        fixture_deinit(&fixture);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_invite),
+                cmocka_unit_test(test_no_port_is_left),
+                cmocka_unit_test_setup_teardown(test_terminated_unanswered, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_terminated_into_the_guest, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_terminated_out_of_the_guest, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_the_client_goes_first, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_the_agent_goes_away, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_what_was_not_given_out, clients_setup, clients_teardown),
+        };
+
+        log_set_max_level(0);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
