@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/watchdog.h"
 #include "supervisor/rundir.h"
 
 /* When descriptors run out, what waits to be accepted is left alone for so long. */
@@ -28,6 +29,7 @@ struct Guests {
         int control_error;
         sd_event_source *control_source;
         sd_event_source *pause_timer; /* runs while nothing is accepted */
+        Watchdog *watchdog;           /* over the end of connections that a domain's account has made */
         uint64_t complained_usec;
         unsigned n_not_complained;
 };
@@ -82,9 +84,18 @@ static int guests_pause(Guests *guests, const char *why) {
 
 /* --- control connections ---------------------------------------------------------------------------------------- */
 
+/* What waits there unread, descriptors of the account's choosing, is dropped with it. */
+static int guests_close_fd(Guests *guests, int fd) {
+        watchdog_arm(guests->watchdog);
+        (void)fd_close(fd);
+        if (watchdog_disarm(guests->watchdog))
+                log_warning("a descriptor that was sent to us unasked was slow to close");
+        return -1;
+}
+
 static void guest_drop_link(Guest *guest) {
         guest->link_source = sd_event_source_disable_unref(guest->link_source);
-        guest->link_fd = fd_close(guest->link_fd);
+        guest->link_fd = guests_close_fd(guest->guests, guest->link_fd);
 }
 
 /* One that does not take it loses this one, and the guest dials again. */
@@ -227,43 +238,57 @@ static int guest_take_link(Guest *guest, int link_fd) {
         return r ?: guest_give(guest, VSOCK_GIFT_DATA, guest->data_fd);
 }
 
-static int guest_on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        _cleanup_fd_ int connection_fd = -1;
-        Guest *guest = userdata;
+/* Return: 0 or a negative error */
+static int guest_check_link(Guest *guest, int link_fd, bool *ret_ok) {
         struct ucred peer;
         int r;
 
-        connection_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (connection_fd < 0)
-                return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED
-                               ? 0
-                               : guests_pause(guest->guests, strerror(errno));
-        r = socket_peer(connection_fd, &peer);
+        r = socket_peer(link_fd, &peer);
         if (r)
                 return r;
         if (peer.uid != guest->uid && peer.uid != 0) {
                 log_notice("domain %s: account %u is not its own, and gets no connection of its", guest->name.text,
                            (unsigned)peer.uid);
+                *ret_ok = false;
                 return 0;
         }
         r = guest_listen(guest);
-        if (r)
-                return r;
         /* It tries again, and then perhaps there are ports. */
-        return guest->data_fd < 0 || guest->guests->control_fd < 0 ? 0
-                                                                   : guest_take_link(guest, fd_steal(&connection_fd));
+        *ret_ok = guest->data_fd >= 0 && guest->guests->control_fd >= 0;
+        return r;
+}
+
+static int guest_on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Guest *guest = userdata;
+        bool ok = false;
+        int link_fd, r;
+
+        link_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (link_fd < 0)
+                return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED
+                               ? 0
+                               : guests_pause(guest->guests, strerror(errno));
+        r = guest_check_link(guest, link_fd, &ok);
+        if (!r && ok)
+                return guest_take_link(guest, link_fd);
+        (void)guests_close_fd(guest->guests, link_fd);
+        return r;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
 int guests_new(sd_event *event, const char *run_dir, Guests **ret_guests) {
-        Guests *guests;
+        _cleanup_(guests_freep) Guests *guests = NULL;
+        int r;
 
         guests = malloc(sizeof(*guests));
         if (!guests)
                 return error_origin(-ENOMEM);
         *guests = (Guests){ .event = event, .run_dir = run_dir, .control_fd = -1 };
-        *ret_guests = guests;
+        r = watchdog_new(&guests->watchdog);
+        if (r)
+                return r;
+        *ret_guests = steal_ptr(&guests);
         return 0;
 }
 
@@ -278,6 +303,7 @@ Guests *guests_free(Guests *guests) {
                 return NULL;
         guests_close(guests);
         sd_event_source_disable_unref(guests->pause_timer);
+        watchdog_free(guests->watchdog);
         free(guests);
         return NULL;
 }
@@ -322,7 +348,7 @@ Guest *guest_free(Guest *guest) {
         *place = guest->next;
         guest_drop_link(guest);
         sd_event_source_disable_unref(guest->socket_source);
-        fd_close(guest->socket_fd);
+        (void)guests_close_fd(guest->guests, guest->socket_fd);
         fd_close(guest->data_fd);
         if (!guest->guests->first)
                 guests_close(guest->guests);

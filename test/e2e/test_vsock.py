@@ -152,7 +152,7 @@ def test_a_domain_that_is_removed(host):
 @needs_vsock
 def test_another_context_id(host):
     """It is another machine: everything that it has is made anew."""
-    data_port(host)
+    assert daemon_port(host) == data_port(host)
     mark = host.logfile.mark()
     host.write("/etc/qubes/domains.d/machine.conf",
                "[domain]\nuser = machine\nlink = vsock:9\ndefault_user = user\nautostart = yes\n")
