@@ -214,8 +214,10 @@ static void guest_listen_data(Guest *guest) {
 
 /* Return: 0 or a negative error; whether it has its ports, its fields tell */
 static int guest_listen(Guest *guest) {
+        int r = guests_listen(guest->guests);
+
         guest_listen_data(guest);
-        return guests_listen(guest->guests);
+        return r;
 }
 
 /* --- the link's process ----------------------------------------------------------------------------------------- */
