@@ -25,6 +25,7 @@
 #include "daemon/worker.h"
 #include "vchan/endpoint.h"
 #include "vchan/messages.h"
+#include "vchan/vsock.h"
 #include "wire/hello.h"
 #include "wire/trigger.h"
 
@@ -248,6 +249,8 @@ static int daemon_on_guest(Daemon *daemon) {
                 return r == GUEST_E_AGAIN ? 0 : error_fold(r);
         if (daemon->state == DAEMON_STATE_DIALLING)
                 return daemon_open_agent(daemon, fd);
+        /* Or is it? If the machine was reset, we hear of it now, and this one dials again. */
+        vsock_probe(daemon->agent.fd);
         log_notice("another agent of domain %s is turned away: the one before is still there", daemon->settings->name);
         fd_close(fd);
         return 0;

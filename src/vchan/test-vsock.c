@@ -152,6 +152,21 @@ static void test_no_connection(void **state) {
         assert_int_equal(peer.cid, 7);
 }
 
+static void test_probe(void **state) {
+        _cleanup_fd_ int fd = -1;
+        uint64_t before = 0, after = 0;
+        socklen_t n = sizeof(before);
+
+        vsock_probe(-1);
+        skip_without_vsock();
+        fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &before, &n), 0);
+        for (int i = 0; i < 2; ++i)
+                vsock_probe(fd);
+        assert_int_equal(getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &after, &n), 0);
+        assert_int_equal(after, before + 2);
+}
+
 static void test_no_descriptor_left(void **state) {
         _cleanup_fd_ int fd = -1, accepted_fd = -1;
         struct rlimit before, none;
@@ -174,10 +189,15 @@ static void test_no_descriptor_left(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_peer_decode),      cmocka_unit_test(test_peer_purpose),
-                cmocka_unit_test(test_port_is_listener), cmocka_unit_test(test_listen),
-                cmocka_unit_test(test_listen_data),      cmocka_unit_test(test_no_listener),
-                cmocka_unit_test(test_no_connection),    cmocka_unit_test(test_no_descriptor_left),
+                cmocka_unit_test(test_peer_decode),
+                cmocka_unit_test(test_peer_purpose),
+                cmocka_unit_test(test_port_is_listener),
+                cmocka_unit_test(test_listen),
+                cmocka_unit_test(test_listen_data),
+                cmocka_unit_test(test_no_listener),
+                cmocka_unit_test(test_no_connection),
+                cmocka_unit_test(test_no_descriptor_left),
+                cmocka_unit_test(test_probe),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,18 @@ int vsock_connection_peer(int fd, VsockPeer *ret_peer) {
                        : 0;
 }
 
+void vsock_probe(int fd) {
+        uint64_t size;
+        socklen_t n = sizeof(size);
+
+        if (getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, &n) < 0)
+                return;
+        /* Never smaller: what is under way was let through by the size before. */
+        ++size;
+        (void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &size, sizeof(size));
+        (void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, sizeof(size));
+}
+
 int vsock_accept(int fd, VsockPeer *ret_peer, int *ret_fd) {
         _cleanup_fd_ int accepted = -1;
         struct sockaddr_storage address = {};

@@ -95,6 +95,14 @@ int vsock_listener_port(int fd, uint32_t *ret_port);
 int vsock_connection_peer(int fd, VsockPeer *ret_peer);
 
 /**
+ * vsock_probe() - have the kernel say something to the one at the other end
+ *
+ * It is the size of our buffer, which grows by a byte, and changes nothing. But a machine that was reset has forgotten the
+ * connection, and says so: then it ends here, too. By itself it would stand until somebody sends.
+ */
+void vsock_probe(int fd);
+
+/**
  * vsock_accept() - one who has dialled
  * @ret_fd: does not block; the caller's
  *
