@@ -161,42 +161,61 @@ static void test_no_supervisor(void **state) {
 }
 
 static void test_what_is_no_gift(void **state) {
-        _cleanup_fd_ int fd = -1, unix_fd = -1, high_fd = -1, bound_fd = -1;
+        static const struct {
+                const char *gift;
+                bool has_fd;
+        } cases[] = {
+                { "D", true }, { "D", false }, { "X", true }, { "DD", true }, { "C", true }, { "C", false },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                Fixture *fixture;
+
+                setup(state);
+                fixture = *state;
+                connects(fixture);
+                give(fixture, cases[i].gift, cases[i].has_fd ? STDIN_FILENO : -1);
+                assert_refused(fixture);
+                assert_int_equal(fixture->acceptor.data_fd, -1);
+                assert_int_equal(teardown(state), 0);
+        }
+}
+
+static void test_a_listener_of_anybodys(void **state) {
+        _cleanup_fd_ int fd = -1, low_fd = -1;
         Fixture *fixture = *state;
-        uint32_t port = 40000;
+        uint32_t port;
         int error, r;
 
-        unix_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        connects(fixture);
-        give(fixture, "D", unix_fd);
-        assert_refused(fixture);
-        give(fixture, "D", -1);
-        assert_refused(fixture);
-        give(fixture, "X", unix_fd);
-        assert_refused(fixture);
-        give(fixture, "DD", unix_fd);
-        assert_refused(fixture);
-        give(fixture, "C", -1);
-        assert_refused(fixture);
-        give(fixture, "C", unix_fd);
-        assert_refused(fixture);
-        assert_int_equal(fixture->acceptor.data_fd, -1);
-
-        /* Of vsock, and not at such a port. */
-        fd = listen_data(&port);
-        for (port = 40000; (r = vsock_listen(port, &error, &high_fd)) == VSOCK_E_TAKEN;)
+        low_fd = listen_data(&port);
+        for (port = 40000; (r = vsock_listen(port, &error, &fd)) == VSOCK_E_TAKEN;)
                 ++port;
         assert_int_equal(r, 0);
-        give(fixture, "D", high_fd);
+        connects(fixture);
+        give(fixture, "D", fd);
         assert_refused(fixture);
-        /* With a listener: a control connection that is none of vsock, or none. */
+        assert_int_equal(fixture->acceptor.data_fd, -1);
+}
+
+/* A connection of another kind, or none. */
+static void test_what_is_no_control_connection(void **state) {
+        _cleanup_fd_ int fd = -1, unix_fd = -1, alone_fd = -1;
+        Fixture *fixture = *state;
+        uint32_t port;
+        int pair[2];
+
+        fd = listen_data(&port);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        unix_fd = pair[0];
+        fd_close(pair[1]);
+        alone_fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        connects(fixture);
         give(fixture, "D", fd);
         nothing_comes(fixture);
         assert_true(fixture->acceptor.data_fd >= 0);
         give(fixture, "C", unix_fd);
         assert_refused(fixture);
-        bound_fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        give(fixture, "C", bound_fd);
+        give(fixture, "C", alone_fd);
         assert_refused(fixture);
 }
 
@@ -205,7 +224,9 @@ int main(void) {
                 cmocka_unit_test(test_is_guests),
                 cmocka_unit_test_setup_teardown(test_the_listener, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_supervisor, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_what_is_no_gift, setup, teardown),
+                cmocka_unit_test(test_what_is_no_gift),
+                cmocka_unit_test_setup_teardown(test_a_listener_of_anybodys, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_what_is_no_control_connection, setup, teardown),
         };
 
         log_set_max_level(0);
