@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,9 +18,12 @@ static void folder_remove(void) {
 
 /** folder() - one of this process's own, made when it is first asked for; it is removed at the end, if it is empty then */
 static inline const char *folder(void) {
-        if (folder_path[sizeof(folder_path) - 2] == 'X') {
+        static bool is_made;
+
+        if (!is_made) {
                 fuzz_check(mkdtemp(folder_path) != NULL);
                 (void)atexit(folder_remove);
         }
+        is_made = true;
         return folder_path;
 }
