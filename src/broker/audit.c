@@ -13,10 +13,10 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "broker/book.h"
 #include "broker/broker.h"
 #include "broker/parent.h"
-#include "broker/watch.h"
 
 /* Lines that go to the file with one system call. */
 #define AUDIT_BATCH_MAX 64

@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "broker/broker.h"
 #include "broker/inbox.h"
-#include "broker/watch.h"
 #include "wire/reply.h"
 #include "wire/trigger.h"
 

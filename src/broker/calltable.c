@@ -125,11 +125,12 @@ int call_table_on_domain_up(CallTable *table, Domain *target) {
         return 0;
 }
 
-int call_table_on_start_failed(CallTable *table, Domain *target) {
+/* The target of every call in @state is not there any more. */
+static int call_table_refuse(CallTable *table, Domain *target, CallState state, const char *why) {
         _cleanup_(call_table_end_walk) CallTable *walked = call_table_begin_walk(table);
 
-        call_table_foreach(walked, call, target, CALL_STATE_STARTING) {
-                int r = call_refuse(call, REPLY_REASON_UNAVAILABLE, "the target could not be started");
+        call_table_foreach(walked, call, target, state) {
+                int r = call_refuse(call, REPLY_REASON_UNAVAILABLE, why);
 
                 if (r)
                         return error_trace(r);
@@ -137,16 +138,12 @@ int call_table_on_start_failed(CallTable *table, Domain *target) {
         return 0;
 }
 
+int call_table_on_start_failed(CallTable *table, Domain *target) {
+        return error_trace(call_table_refuse(table, target, CALL_STATE_STARTING, "the target could not be started"));
+}
+
 int call_table_on_link_lost(CallTable *table, Domain *target) {
-        _cleanup_(call_table_end_walk) CallTable *walked = call_table_begin_walk(table);
-
-        call_table_foreach(walked, call, target, CALL_STATE_CONNECTING) {
-                int r = call_refuse(call, REPLY_REASON_UNAVAILABLE, "the agent went away");
-
-                if (r)
-                        return error_trace(r);
-        }
-        return 0;
+        return error_trace(call_table_refuse(table, target, CALL_STATE_CONNECTING, "the agent went away"));
 }
 
 static int call_compare_ids(const void *a, const void *b) {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "base/watchdog.h"
 #include "broker/broker.h"
 #include "broker/config.h"
@@ -255,11 +256,9 @@ int dbpeer_new(Domain *domain, bool may_write, int fd) {
         peer->place = &domain->dbpeers;
         domain->dbpeers = peer;
         ++domain->n_dbpeers;
-        r = sd_event_add_io(domain->broker->event, &peer->source, peer->fd, EPOLLIN, dbpeer_on_io, peer);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(peer->source, true);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_io(domain->broker->event, peer->fd, EPOLLIN, dbpeer_on_io, peer, &peer->source);
+        if (r)
+                return error_trace(r);
         steal_ptr(&peer);
         return 0;
 }

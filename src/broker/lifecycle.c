@@ -8,13 +8,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/domain.h"
 #include "broker/management.h"
 #include "broker/parent.h"
 #include "broker/served.h"
-#include "broker/watch.h"
 
 /* What qair-monitor(8) ends with when a command took too long, or could not be run. */
 #define LIFECYCLE_STATUS_LATE   124

@@ -11,9 +11,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "base/watchdog.h"
 #include "broker/broker.h"
-#include "broker/watch.h"
 #include "wire/call.h"
 #include "wire/header.h"
 #include "wire/hello.h"
@@ -273,6 +273,18 @@ static int link_handle_hello(Link *link, const uint8_t *payload, size_t n) {
         return 0;
 }
 
+/* Return: 0, LINK_CLOSE_VIOLATION, or a negative error */
+static int link_read_list(const uint8_t *payload, size_t n, uint32_t **ret_ids, size_t *ret_n_ids) {
+        _cleanup_free_ uint32_t *ids = malloc(CALL_LIST_MAX * sizeof(*ids));
+
+        if (!ids)
+                return error_origin(-ENOMEM);
+        if (call_list_decode(payload, n, ids, ret_n_ids))
+                return LINK_CLOSE_VIOLATION;
+        *ret_ids = steal_ptr(&ids);
+        return 0;
+}
+
 static int link_handle_list(Link *link, const uint8_t *payload, size_t n) {
         _cleanup_free_ uint32_t *ids = NULL;
         size_t n_ids;
@@ -281,11 +293,9 @@ static int link_handle_list(Link *link, const uint8_t *payload, size_t n) {
         /* Another agent of the same domain may have come first, or the domain may be gone since HELLO. */
         if (link->domain->link || link->domain->is_gone)
                 return LINK_CLOSE_EOF;
-        ids = malloc(CALL_LIST_MAX * sizeof(*ids));
-        if (!ids)
-                return error_origin(-ENOMEM);
-        if (call_list_decode(payload, n, ids, &n_ids))
-                return LINK_CLOSE_VIOLATION;
+        r = link_read_list(payload, n, &ids, &n_ids);
+        if (r)
+                return r;
         r = call_table_on_list(&link->broker->calls, link->domain, ids, n_ids);
         if (r)
                 return error_trace(r);
@@ -336,12 +346,8 @@ static int link_handle_drain_list(Link *link, const uint8_t *payload, size_t n) 
 
         if (link->domain->is_gone)
                 return LINK_CLOSE_EOF;
-        ids = malloc(CALL_LIST_MAX * sizeof(*ids));
-        if (!ids)
-                return error_origin(-ENOMEM);
-        if (call_list_decode(payload, n, ids, &n_ids))
-                return LINK_CLOSE_VIOLATION;
-        r = link_begin_draining(link);
+        r = link_read_list(payload, n, &ids, &n_ids);
+        r = r ?: link_begin_draining(link);
         return r ? r : error_trace(call_table_on_drain_list(&link->broker->calls, link->domain, link, ids, n_ids));
 }
 

@@ -15,12 +15,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "broker/broker.h"
 #include "broker/caller.h"
 #include "broker/client.h"
 #include "broker/dbpeer.h"
 #include "broker/link.h"
-#include "broker/watch.h"
 
 /* Connections taken in one turn: as many as a crowd has, since whose turn it is is decided among those that were taken. */
 #define LISTENER_ACCEPT_MAX 128

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/owncall.h"
@@ -124,14 +125,8 @@ static int notify_on_timer(sd_event_source *source, uint64_t usec, void *userdat
 }
 
 static int notify_arm(Notify *notify) {
-        int r;
-
         notify->timer = sd_event_source_disable_unref(notify->timer);
-        r = sd_event_add_time_relative(notify->broker->event, &notify->timer, CLOCK_MONOTONIC, NOTIFY_USEC, 0,
-                                       notify_on_timer, notify);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(notify->timer, true);
-        return r < 0 ? error_origin(r) : 0;
+        return error_trace(watch_time(notify->broker->event, NOTIFY_USEC, 0, notify_on_timer, notify, &notify->timer));
 }
 
 static Notify *notify_find(const Broker *broker, const NotifyEvent *event) {

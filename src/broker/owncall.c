@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "base/watchdog.h"
 #include "broker/broker.h"
 #include "broker/config.h"
@@ -79,17 +80,13 @@ static int own_call_on_refused(sd_event_source *source, void *userdata) {
         return error_trace(own_call_end(userdata));
 }
 
-static int own_call_set_source(OwnCall *own_call, int r) {
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(own_call->source, true);
-        return r < 0 ? error_origin(r) : 0;
-}
-
 /* Told in a turn of the loop of its own: whoever makes the call has not even got it yet. */
 static int own_call_fail_later(OwnCall *own_call, const char *problem) {
+        int r;
+
         snprintf(own_call->problem, sizeof(own_call->problem), "%s", problem);
-        return own_call_set_source(own_call, sd_event_add_defer(own_call->broker->event, &own_call->source,
-                                                                own_call_on_refused, own_call));
+        r = watch_defer(own_call->broker->event, own_call_on_refused, own_call, &own_call->source);
+        return r ? error_trace(r) : error_trace(watch_enable(own_call->source, SD_EVENT_ONESHOT));
 }
 
 static int own_call_refused(CallOrigin *origin, uint32_t id, ReplyReason reason) {
@@ -268,8 +265,8 @@ static int own_call_connected(CallOrigin *origin, uint32_t id, uint32_t mode, co
         r = own_call_queue(own_call, WIRE_TYPE_HELLO, hello, sizeof(hello));
         if (r)
                 return r;
-        return own_call_set_source(own_call, sd_event_add_io(own_call->broker->event, &own_call->source, own_call->fd,
-                                                             EPOLLIN | EPOLLOUT, own_call_on_io, own_call));
+        return error_trace(watch_io(own_call->broker->event, own_call->fd, EPOLLIN | EPOLLOUT, own_call_on_io, own_call,
+                                    &own_call->source));
 }
 
 int own_call_new(Broker *broker, const DomainName *target, const char *service, const char *input, size_t n_input,

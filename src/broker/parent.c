@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "broker/audit.h"
 #include "broker/book.h"
 #include "broker/broker.h"
@@ -18,7 +19,6 @@
 #include "broker/listener.h"
 #include "broker/management.h"
 #include "broker/served.h"
-#include "broker/watch.h"
 #include "wire/supervise.h"
 
 /* Reading takes milliseconds; a name service that has to be asked for accounts may be slow. */

@@ -14,6 +14,7 @@
 #include "base/escape.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/watch.h"
 #include "broker/broker.h"
 #include "broker/grant.h"
 #include "broker/owncall.h"
@@ -292,15 +293,6 @@ static int prompt_on_pause(sd_event_source *source, uint64_t usec, void *userdat
         return error_trace(prompt_tell_count(prompt));
 }
 
-static int prompt_pause(Prompt *prompt, uint64_t usec) {
-        int r = sd_event_add_time_relative(prompt->broker->event, &prompt->pause, CLOCK_MONOTONIC, usec, 0,
-                                           prompt_on_pause, prompt);
-
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(prompt->pause, true);
-        return r < 0 ? error_origin(r) : 0;
-}
-
 /* One message at a time: while it is under way others may come, who are in the next. */
 static int prompt_tell_count(Prompt *prompt) {
         uint64_t passed_usec = clock_now() - prompt->count_usec;
@@ -311,7 +303,8 @@ static int prompt_tell_count(Prompt *prompt) {
             (prompt->n_said == prompt->n_joined && prompt->n_calls_said == prompt->n_calls))
                 return 0;
         if (passed_usec < PROMPT_COUNT_USEC)
-                return error_trace(prompt_pause(prompt, PROMPT_COUNT_USEC - passed_usec));
+                return error_trace(watch_time(prompt->broker->event, PROMPT_COUNT_USEC - passed_usec, 0,
+                                              prompt_on_pause, prompt, &prompt->pause));
         prompt->count_usec = clock_now();
         n = snprintf(text, sizeof(text), "{\"prompt\": \"%s\", \"requests\": %zu}", prompt->name, prompt->n_calls);
         prompt->n_saying = prompt->n_joined;
@@ -335,12 +328,8 @@ static void prompt_make_name(char ret_name[static PROMPT_NAME_SIZE]) {
 }
 
 static int prompt_arm(Prompt *prompt) {
-        int r = sd_event_add_time_relative(prompt->broker->event, &prompt->deadline, CLOCK_MONOTONIC,
-                                           prompt->timeout_sec * USEC_PER_SEC, 0, prompt_on_deadline, prompt);
-
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(prompt->deadline, true);
-        return r < 0 ? error_origin(r) : 0;
+        return error_trace(watch_time(prompt->broker->event, prompt->timeout_sec * USEC_PER_SEC, 0, prompt_on_deadline,
+                                      prompt, &prompt->deadline));
 }
 
 /* The question as it is now: for requests that came late, policy may have changed. Return: 0, PROMPT_E_REFUSED … */

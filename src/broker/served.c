@@ -15,12 +15,12 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "base/watchdog.h"
 #include "broker/audit.h"
 #include "broker/book.h"
 #include "broker/broker.h"
 #include "broker/timing.h"
-#include "broker/watch.h"
 #include "wire/data.h"
 #include "wire/hello.h"
 

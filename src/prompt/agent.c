@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "prompt/front.h"
 #include "prompt/notice.h"
 #include "prompt/request.h"
@@ -84,11 +85,7 @@ static int agent_listen(Agent *agent, int fd, sd_event_io_handler_t handler) {
         sd_event_source *source = NULL;
         int r;
 
-        r = fd_set_nonblocking(fd, true);
-        if (r >= 0)
-                r = sd_event_add_io(agent->event, &source, fd, EPOLLIN, handler, agent);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(source, true);
+        r = fd_set_nonblocking(fd, true) ?: watch_io(agent->event, fd, EPOLLIN, handler, agent, &source);
         if (r >= 0)
                 r = sd_event_source_set_floating(source, true);
         sd_event_source_unref(source);

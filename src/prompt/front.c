@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "prompt/request.h"
 
 struct Front {
@@ -129,11 +130,9 @@ int front_new(Agent *agent, int fd, bool is_window) {
         front->agent = agent;
         front->lines = LINES_INIT(fd);
         front->is_window = is_window;
-        r = sd_event_add_io(agent->event, &front->source, fd, EPOLLIN, front_on_io, front);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(front->source, true);
-        if (r < 0)
-                return error_origin(r);
+        r = watch_io(agent->event, fd, EPOLLIN, front_on_io, front, &front->source);
+        if (r)
+                return error_trace(r);
         front->next = agent->fronts;
         if (front->next)
                 front->next->place = &front->next;

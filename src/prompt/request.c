@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/watch.h"
 #include "prompt/header.h"
 #include "prompt/notice.h"
 
@@ -236,15 +237,11 @@ static int request_on_deadline(sd_event_source *source, uint64_t usec, void *use
 static int request_watch(Request *request) {
         int r;
 
-        r = sd_event_add_io(request->agent->event, &request->source, request->fd, EPOLLIN, request_on_io, request);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(request->source, true);
-        if (r >= 0)
-                r = sd_event_add_time_relative(request->agent->event, &request->deadline, CLOCK_MONOTONIC,
-                                               AGENT_READ_USEC, 0, request_on_deadline, request);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(request->deadline, true);
-        return r < 0 ? error_origin(r) : 0;
+        r = watch_io(request->agent->event, request->fd, EPOLLIN, request_on_io, request, &request->source);
+        r = r
+                    ?: watch_time(request->agent->event, AGENT_READ_USEC, 0, request_on_deadline, request,
+                                  &request->deadline);
+        return error_trace(r);
 }
 
 int request_new(Agent *agent, int fd) {

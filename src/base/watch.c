@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/watch.h"
+#include "base/watch.h"
 
 #include <stdbool.h>
 #include <time.h>
