@@ -16,8 +16,9 @@
 #include "inventory/inventory.h"
 #include "inventory/remote.h"
 #include "policy/evaluate.h"
-#include "qubesdb/view.h"
+#include "policy-tools/domainfacts.h"
 #include "policy/question.h"
+#include "qubesdb/view.h"
 
 /* A completed write, a rename in or out, a removal, another mode or owner; and the folder itself going away. */
 #define CONFIG_EVENTS                                                                                        \
@@ -68,28 +69,6 @@ static int config_note_problem(char **problem, const Diagnostics *diagnostics) {
         return *problem ? 0 : error_origin(-ENOMEM);
 }
 
-static void config_fill_facts(const InventoryDomain *domain, char icon[static DOMAIN_ICON_SIZE], PolicyFact running,
-                              PolicyDomainInput *ret_input) {
-        domain_icon(domain, icon);
-        *ret_input = (PolicyDomainInput){
-                .name = domain->name.text,
-                .uuid = domain->uuid.text,
-                .type = domain_type_text(domain->type),
-                .tags = (const char *const *)domain->tags,
-                .n_tags = domain->n_tags,
-                .has_tags = true,
-                .template_for_dispvms = domain->template_for_dispvms ? POLICY_FACT_YES : POLICY_FACT_NO,
-                /* A remote domain is another host's business: it always counts as running (policy specification, 5.7). */
-                .running = domain->type == DOMAIN_TYPE_REMOTEVM ? POLICY_FACT_YES : running,
-                .internal = domain->internal,
-                .default_dispvm = domain->default_dispvm ? domain->default_dispvm->name.text : NULL,
-                .relayvm = domain->relayvm ? domain->relayvm->name.text : NULL,
-                .transport_rpc = domain->transport_rpc,
-                .guivm = domain->guivm ? domain->guivm->name.text : NULL,
-                .icon = icon,
-        };
-}
-
 static PolicyFact config_is_running(const PolicyFacts *facts, const char *name) {
         const PolicyDomain *domain = facts ? policy_facts_lookup(facts, policy_slice(name)) : NULL;
 
@@ -106,8 +85,8 @@ static int config_make_facts(const Inventory *inventory, const PolicyFacts *old_
         if (!inputs || !icons)
                 return error_origin(-ENOMEM);
         for (size_t i = 0; i < inventory->n_domains; ++i)
-                config_fill_facts(&inventory->domains[i], icons[i],
-                                  config_is_running(old_facts, inventory->domains[i].name.text), &inputs[i]);
+                domain_facts(&inventory->domains[i], config_is_running(old_facts, inventory->domains[i].name.text),
+                             icons[i], &inputs[i]);
         r = policy_facts_new(inputs, inventory->n_domains, ret_facts);
         return error_fold(r); /* names and UUIDs are valid and unique: the inventory saw to it */
 }

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/file.h"
+#include "policy-tools/domainfacts.h"
 #include "policy-tools/qubesd.h"
 
 /** `0xRRGGBB` and a NUL. */
@@ -317,27 +318,6 @@ int policy_system_load(const char *path, Diagnostics *reterr, PolicySystem **ret
  * The inventory
  */
 
-static void system_fill(const InventoryDomain *domain, char icon[static DOMAIN_ICON_SIZE],
-                        PolicyDomainInput *ret_input) {
-        domain_icon(domain, icon);
-        *ret_input = (PolicyDomainInput){
-                .name = domain->name.text,
-                .uuid = domain->uuid.text,
-                .type = domain_type_text(domain->type),
-                .tags = (const char *const *)domain->tags,
-                .n_tags = domain->n_tags,
-                .has_tags = true,
-                .template_for_dispvms = domain->template_for_dispvms ? POLICY_FACT_YES : POLICY_FACT_NO,
-                .running = domain_is_local(domain) ? POLICY_FACT_NO : POLICY_FACT_YES,
-                .internal = domain->internal,
-                .default_dispvm = domain->default_dispvm ? domain->default_dispvm->name.text : NULL,
-                .relayvm = domain->relayvm ? domain->relayvm->name.text : NULL,
-                .transport_rpc = domain->transport_rpc,
-                .guivm = domain->guivm ? domain->guivm->name.text : NULL,
-                .icon = icon,
-        };
-}
-
 int policy_system_from_inventory(const char *directory, Diagnostics *reterr, PolicySystem **ret_system) {
         _cleanup_(inventory_freep) Inventory *inventory = NULL;
         _cleanup_(system_builder_deinit) SystemBuilder builder = {};
@@ -354,11 +334,13 @@ int policy_system_from_inventory(const char *directory, Diagnostics *reterr, Pol
         if (!icons)
                 return error_origin(-ENOMEM);
         for (size_t i = 0; i < inventory->n_domains; ++i) {
+                const InventoryDomain *domain = &inventory->domains[i];
                 char label[LABEL_SIZE];
 
-                system_fill(&inventory->domains[i], icons[i], &builder.inputs[i]);
+                domain_facts(domain, domain_is_local(domain) ? POLICY_FACT_NO : POLICY_FACT_YES, icons[i],
+                             &builder.inputs[i]);
                 ++builder.n;
-                snprintf(label, sizeof(label), "0x%06x", domain_label_colour(inventory->domains[i].label) & 0xffffff);
+                snprintf(label, sizeof(label), "0x%06x", domain_label_colour(domain->label) & 0xffffff);
                 r = system_builder_add_label(&builder, label);
                 if (r < 0)
                         return r;
