@@ -17,6 +17,7 @@
 /** error_fold() - forward a negative error; a positive code nobody handled becomes -ENOTRECOVERABLE */
 #define error_fold(_r) error_note_fold((_r), __FILE__, __LINE__, __func__)
 
+/** error_note(), error_note_slow(), error_note_fold() - what the wrappers above are made of: not to be called */
 int error_note_slow(int r, const char *file, int line, const char *function, const char *what);
 
 static inline int error_note(int r, const char *file, int line, const char *function, const char *what) {

@@ -44,6 +44,7 @@ void log_flush(void);
 /** log_set_max_level() - drop records above @level (default LOG_LEVEL_INFO) */
 void log_set_max_level(LogLevel level);
 
+/** log_write() - one record, one line. Text of others is escaped by who calls (base/escape.h) */
 void log_write(LogLevel level, const char *format, ...) _printf_(2, 3);
 
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)

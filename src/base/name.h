@@ -51,6 +51,7 @@ typedef struct AccountName {
  */
 int domain_name_parse(const char *untrusted_text, size_t n, DomainName *ret_name);
 
+/** domain_name_is_dom0() - is it the host itself? */
 static inline bool domain_name_is_dom0(const DomainName *name) {
         return __builtin_strcmp(name->text, DOM0_NAME) == 0;
 }

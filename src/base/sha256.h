@@ -21,6 +21,7 @@ typedef struct Sha256 {
         uint8_t rest[SHA256_BLOCK_SIZE];
 } Sha256;
 
+/** sha256_init(), sha256_add() - begin; go on with the next @n bytes */
 void sha256_init(Sha256 *hash);
 void sha256_add(Sha256 *hash, const void *data, size_t n);
 /** sha256_finish() - the hash of all that was added; add nothing more */

@@ -37,6 +37,7 @@ typedef struct CallerTurns {
         sd_event_source *source;
 } CallerTurns;
 
+/** caller_turns_init() - nobody waits. Return: 0 or a negative error */
 int caller_turns_init(CallerTurns *turns, Broker *broker);
 /** caller_turns_deinit() - close what was not looked at; harmless on what is empty */
 void caller_turns_deinit(CallerTurns *turns);

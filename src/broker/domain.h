@@ -98,6 +98,7 @@ typedef struct DomainTable {
 /** domain_new() - a halted domain with one reference, in no table. Return: 0 or a negative error */
 int domain_new(Broker *broker, const DomainName *name, uid_t uid, Domain **ret_domain);
 
+/** domain_ref() - one more owner. Return: @domain */
 Domain *domain_ref(Domain *domain);
 /** domain_unref() - accepts NULL. Return: NULL */
 Domain *domain_unref(Domain *domain);
@@ -122,6 +123,7 @@ void domain_close_all(Broker *broker);
  */
 int domain_remove(Domain *domain);
 
+/** domain_is_dom0() - is it the host itself? */
 static inline bool domain_is_dom0(const Domain *domain) {
         return domain_name_is_dom0(&domain->name);
 }

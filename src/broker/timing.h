@@ -33,6 +33,7 @@ typedef struct Timing {
         size_t n_services;
 } Timing;
 
+/** histogram_add() - count a value, in µs */
 void histogram_add(Histogram *histogram, uint64_t usec);
 /**
  * histogram_quantile() - a value that at least @per_mille of 1000 values do not exceed

@@ -28,6 +28,7 @@ typedef struct DomainFile {
         PropertyValue values[_PROPERTY_N];
 } DomainFile;
 
+/** domain_file_deinit() - free the values; harmless on what is empty */
 void domain_file_deinit(DomainFile *file);
 
 /**

@@ -45,6 +45,7 @@ typedef enum DomainLink {
         _DOMAIN_LINK_N,
 } DomainLink;
 
+/** domain_…_text(), domain_label_colour() - as it is written in a file; borrowed, for ever */
 const char *domain_type_text(DomainType type);    /* "AppVM" */
 const char *domain_label_text(DomainLabel label); /* "red" */
 uint32_t domain_label_colour(DomainLabel label);  /* 0xRRGGBB */

@@ -46,6 +46,7 @@ int policy_atoms_intern(PolicyAtoms *atoms, PolicySlice text, const PolicyAtom *
 /** policy_atoms_lookup() - the atom of @text, whose policy_hash() is @hash, or NULL */
 const PolicyAtom *policy_atoms_lookup(const PolicyAtoms *atoms, PolicySlice text, uint64_t hash);
 
+/** policy_atom_slice() - its text; lives as long as the table */
 static inline PolicySlice policy_atom_slice(const PolicyAtom *atom) {
         return (PolicySlice){ atom->text, atom->n };
 }

@@ -57,6 +57,7 @@ typedef struct PolicyKey {
         uint64_t hash;
 } PolicyKey;
 
+/** policy_key() - to look up an atom; lives as long as its table */
 static inline PolicyKey policy_key(const PolicyAtom *atom) {
         return (PolicyKey){ policy_atom_slice(atom), atom->hash };
 }

@@ -38,6 +38,7 @@ typedef struct PolicyNames {
         size_t n;
 } PolicyNames;
 
+/** policy_names_deinit() - free the names; harmless on what is empty */
 void policy_names_deinit(PolicyNames *names);
 
 /**

@@ -22,10 +22,12 @@ static inline PolicySlice policy_slice(const char *text) {
         return (PolicySlice){ text ?: "", text ? strlen(text) : 0 };
 }
 
+/** policy_slice_equal() - the same bytes? */
 static inline bool policy_slice_equal(PolicySlice a, PolicySlice b) {
         return a.n == b.n && (a.n == 0 || memcmp(a.text, b.text, a.n) == 0);
 }
 
+/** policy_slice_begins() - are the first bytes of @slice those of @prefix? */
 static inline bool policy_slice_begins(PolicySlice slice, PolicySlice prefix) {
         return slice.n >= prefix.n && (prefix.n == 0 || memcmp(slice.text, prefix.text, prefix.n) == 0);
 }

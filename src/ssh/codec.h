@@ -10,6 +10,7 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
+/** ssh_read_u32(), ssh_read_u64() - big-endian; 0 once the reader has failed */
 uint32_t ssh_read_u32(WireReader *reader);
 uint64_t ssh_read_u64(WireReader *reader);
 /** ssh_read_string() - an uint32 length and so many bytes; the slice points into the reader's */
@@ -17,6 +18,7 @@ WireSlice ssh_read_string(WireReader *reader);
 /** ssh_read_cstring() - a string without a NUL in it; fails on one that has */
 WireSlice ssh_read_cstring(WireReader *reader);
 
+/** ssh_write_u32(), ssh_write_u64(), ssh_write_string(), ssh_write_slice() - what the above read */
 void ssh_write_u32(WireWriter *writer, uint32_t value);
 void ssh_write_u64(WireWriter *writer, uint64_t value);
 void ssh_write_string(WireWriter *writer, const void *data, size_t n);

@@ -35,6 +35,7 @@ typedef struct SshConsent {
         SshHelper helper;
 } SshConsent;
 
+/** ssh_consent_init() - no question yet. @shared and @program (the helper that asks) must outlive @consent */
 void ssh_consent_init(SshConsent *consent, const SshState *shared, const char *program);
 /** ssh_consent_deinit() - end what runs */
 void ssh_consent_deinit(SshConsent *consent);

@@ -65,6 +65,7 @@ bool ssh_key_plain_equal(const SshKey *a, const SshKey *b);
 /** ssh_key_fingerprint() - F(b); cannot fail */
 SshFingerprint ssh_key_fingerprint(const SshKey *key);
 
+/** ssh_blob_fingerprint() - that of the key in @blob */
 static inline SshFingerprint ssh_blob_fingerprint(WireSlice blob) {
         SshKey key = ssh_key_parse(blob);
 
@@ -74,6 +75,7 @@ static inline SshFingerprint ssh_blob_fingerprint(WireSlice blob) {
 /** ssh_fingerprint_parse() - "SHA256:" and 43 characters. Return: 0 or SSH_KEY_E_MALFORMED */
 int ssh_fingerprint_parse(const char *text, SshFingerprint *ret_fingerprint);
 
+/** ssh_fingerprint_equal() - the same key? */
 static inline bool ssh_fingerprint_equal(const SshFingerprint *a, const SshFingerprint *b) {
         return __builtin_strcmp(a->text, b->text) == 0;
 }

@@ -21,6 +21,7 @@ typedef struct RelaySource {
         DomainName here;  /* as the host that is called does: the same, if not told otherwise */
 } RelaySource;
 
+/** relay_source_is_renamed() - does it have another name here than there? */
 static inline bool relay_source_is_renamed(const RelaySource *source) {
         return strcmp(source->there.text, source->here.text) != 0;
 }

@@ -41,10 +41,12 @@ typedef struct CallEnded {
         uint64_t run_usec;
 } CallEnded;
 
+/** call_ended_decode() - the payload; an unknown way to end, or a status above 255, is refused. Return: 0 or CALL_E_MALFORMED */
 int call_ended_decode(const uint8_t *untrusted_data, size_t n, CallEnded *ret_ended);
 /** call_ended_encode() - a whole message, header included */
 void call_ended_encode(const CallEnded *ended, uint8_t ret_data[static 8 + CALL_ENDED_SIZE]);
 
+/** call_kill_decode() - the payload: an id. Return: 0 or CALL_E_MALFORMED */
 int call_kill_decode(const uint8_t *untrusted_data, size_t n, uint32_t *ret_id);
 /** call_kill_encode() - a whole message, header included */
 void call_kill_encode(uint32_t id, uint8_t ret_data[static 8 + CALL_KILL_SIZE]);

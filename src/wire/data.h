@@ -28,4 +28,5 @@ static inline size_t data_size_max(uint32_t version) {
  */
 int32_t data_exit_code_decode(const uint8_t *untrusted_data, size_t n);
 
+/** data_exit_code_encode() - the payload, without its header */
 void data_exit_code_encode(int32_t status, uint8_t ret_data[static DATA_EXIT_CODE_SIZE]);

@@ -69,4 +69,5 @@ typedef struct WireHeader {
 /** wire_header_decode() - the first WIRE_HEADER_SIZE of @n bytes. Return: 0 or WIRE_HEADER_E_SHORT */
 int wire_header_decode(const uint8_t *untrusted_data, size_t n, WireHeader *ret_header);
 
+/** wire_header_encode() - cannot fail; the length is the caller's to check */
 void wire_header_encode(WireHeader header, uint8_t ret_data[static WIRE_HEADER_SIZE]);

@@ -25,6 +25,7 @@ typedef struct Hello {
 /** hello_decode() - decode the payload; versions below @version_min are refused. Return: 0 or HELLO_E_… */
 int hello_decode(const uint8_t *untrusted_data, size_t n, uint32_t version_min, Hello *ret_hello);
 
+/** hello_encode() - the payload, without its header */
 void hello_encode(const Hello *hello, uint8_t ret_data[static HELLO_SIZE]);
 
 /** hello_effective_version() - min(own, announced) */

@@ -28,6 +28,7 @@ enum {
         WIRE_READER_E_MALFORMED, /* too short, or bytes are left over */
 };
 
+/** wire_reader_u8(), wire_reader_u32(), wire_reader_u64() - the next number, little-endian; 0 if there are fewer bytes */
 uint8_t wire_reader_u8(WireReader *reader);
 uint32_t wire_reader_u32(WireReader *reader);
 uint64_t wire_reader_u64(WireReader *reader);

@@ -91,6 +91,7 @@ typedef struct Supervise {
 /** supervise_decode() - a packet; names where the table has none, or none where it has one, are refused */
 int supervise_decode(const uint8_t *untrusted_data, size_t n, Supervise *ret_message);
 
+/** supervise_encode() - a whole packet */
 void supervise_encode(const Supervise *message, uint8_t ret_data[static SUPERVISE_SIZE]);
 
 /** supervise_n_fds() - how many descriptors a message of this type carries */

@@ -18,6 +18,7 @@ typedef struct WireWriter {
 
 #define WIRE_WRITER_INIT(_data, _n_max) ((WireWriter){ .data = (_data), .n_max = (_n_max) })
 
+/** wire_writer_u8(), wire_writer_u32(), wire_writer_u64(), wire_writer_bytes() - one more; fails where it does not fit */
 void wire_writer_u8(WireWriter *writer, uint8_t value);
 void wire_writer_u32(WireWriter *writer, uint32_t value);
 void wire_writer_u64(WireWriter *writer, uint64_t value);
