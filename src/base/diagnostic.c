@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 
 void diagnostics_deinit(Diagnostics *diagnostics) {
         for (size_t i = 0; i < diagnostics->n_entries; ++i) {
@@ -37,10 +38,10 @@ int diagnostics_add(Diagnostics *diagnostics, const char *path, unsigned line, u
         diagnostics->entries = larger;
 
         va_start(arguments, format);
-        r = vasprintf(&entry.text, format, arguments);
+        r = text_format_list(format, arguments, &entry.text);
         va_end(arguments);
-        if (r < 0)
-                return error_origin(-ENOMEM);
+        if (r)
+                return error_trace(r);
         entry.path = strdup(path);
         if (!entry.path) {
                 free(entry.text);

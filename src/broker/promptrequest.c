@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "policy/lexer.h"
 
 /* The first character. What is no UTF-8 is shown as such; policy files and names are checked long before. */
@@ -92,14 +93,6 @@ static void request_put_icons(FILE *stream, const PolicyFacts *facts) {
 }
 
 /* What was written, or -ENOMEM. */
-static int request_finish(FILE *stream, char **text) {
-        bool failed = ferror(stream) != 0;
-
-        if (fclose(stream) != 0 || failed || !*text)
-                return error_origin(-ENOMEM);
-        return 0;
-}
-
 int prompt_request_format(const PromptRequest *request, char **ret_text, size_t *ret_n) {
         const PolicyQuestion *question = request->question;
         const PolicyResolution *resolution = &question->resolution;
@@ -132,7 +125,7 @@ int prompt_request_format(const PromptRequest *request, char **ret_text, size_t 
         request_put_durations(stream, "allow_for", request->allow_for);
         request_put_durations(stream, "quiet_for", request->quiet_for);
         fprintf(stream, ", \"timeout\": %u}", request->timeout_sec);
-        r = request_finish(stream, &text);
+        r = text_close(stream, &text);
         if (r)
                 return r;
         *ret_text = steal_ptr(&text);
@@ -163,7 +156,7 @@ int prompt_notice_format(const PromptNotice *notice, char **ret_text, size_t *re
         if (notice->count > 1)
                 fprintf(stream, ", \"count\": %u", notice->count);
         fputc('}', stream);
-        r = request_finish(stream, &text);
+        r = text_close(stream, &text);
         if (r)
                 return r;
         *ret_text = steal_ptr(&text);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/escape.h"
+#include "base/text.h"
 
 static bool char_is_blank(char c) {
         return c == ' ' || c == '\t';
@@ -231,23 +232,21 @@ int domain_file_parse(const char *path, const char *untrusted_data, size_t n, Di
 }
 
 int domain_file_format(const DomainFile *file, char **ret_text, size_t *ret_n) {
-        _cleanup_free_ char *text = NULL;
+        char *text = NULL;
         size_t n = 0;
-        FILE *stream;
-        bool failed;
+        FILE *stream = open_memstream(&text, &n);
+        int r;
 
-        stream = open_memstream(&text, &n);
         if (!stream)
                 return error_origin(-ENOMEM);
         fputs("[" DOMAIN_FILE_SECTION "]\n", stream);
         for (size_t i = 0; i < _PROPERTY_N; ++i)
                 if (file->values[i].text)
                         fprintf(stream, "%s = %s\n", property_info((Property)i)->key, file->values[i].text);
-        failed = ferror(stream);
-        if (fclose(stream) != 0 || failed)
-                return error_origin(-ENOMEM);
-
-        *ret_text = steal_ptr(&text);
+        r = text_close(stream, &text);
+        if (r)
+                return error_trace(r);
+        *ret_text = text;
         *ret_n = n;
         return 0;
 }
@@ -324,20 +323,18 @@ static void write_edited(FILE *stream, const char *text, size_t n, Property prop
 }
 
 int domain_file_edit(const char *text, size_t n, Property property, const char *value, char **ret_text, size_t *ret_n) {
-        _cleanup_free_ char *edited = NULL;
+        char *edited = NULL;
         size_t n_edited = 0;
-        FILE *stream;
-        bool failed;
+        FILE *stream = open_memstream(&edited, &n_edited);
+        int r;
 
-        stream = open_memstream(&edited, &n_edited);
         if (!stream)
                 return error_origin(-ENOMEM);
         write_edited(stream, text, n, property, value);
-        failed = ferror(stream);
-        if (fclose(stream) != 0 || failed)
-                return error_origin(-ENOMEM);
-
-        *ret_text = steal_ptr(&edited);
+        r = text_close(stream, &edited);
+        if (r)
+                return error_trace(r);
+        *ret_text = edited;
         *ret_n = n_edited;
         return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "inventory/resolve.h"
 
 /* What is being loaded: the folder, what the finished inventory will be, and where to complain. */
@@ -363,23 +364,21 @@ const InventoryDomain *inventory_dom0(const Inventory *inventory) {
 }
 
 int inventory_service_path(const Inventory *inventory, const InventoryDomain *domain, char **ret_path) {
-        _cleanup_free_ char *path = NULL;
+        char *path = NULL;
         size_t n = 0;
-        FILE *stream;
-        bool failed;
+        FILE *stream = open_memstream(&path, &n);
+        int r;
 
-        stream = open_memstream(&path, &n);
         if (!stream)
                 return error_origin(-ENOMEM);
         fputs("/run/qubes-rpc", stream);
         for (const InventoryDomain *owner = domain; owner; owner = owner->template)
                 fprintf(stream, ":%s/%s" INVENTORY_SERVICES_SUFFIX, inventory->dir, owner->name.text);
         fputs(":/usr/local/etc/qubes-rpc:/etc/qubes-rpc", stream);
-        failed = ferror(stream);
-        if (fclose(stream) != 0 || failed)
-                return error_origin(-ENOMEM);
-
-        *ret_path = steal_ptr(&path);
+        r = text_close(stream, &path);
+        if (r)
+                return error_trace(r);
+        *ret_path = path;
         return 0;
 }
 

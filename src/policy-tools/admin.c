@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "policy/lexer.h"
 #include "policy/path.h"
 #include "policy/quote.h"
@@ -463,12 +464,9 @@ int policy_admin(const PolicyAdminRequest *request, PolicyAdminReply *ret_reply)
         if (!admin.output)
                 return error_origin(-ENOMEM);
         r = admin_run(&admin);
-        failed = fclose(admin.output);
-        admin.output = NULL;
-        if (r < 0)
-                return r;
-        if (failed != 0)
-                return error_origin(-ENOMEM);
+        failed = text_close(steal_ptr(&admin.output), &admin.reply.output);
+        if (r < 0 || failed)
+                return r < 0 ? r : failed;
         *ret_reply = admin.reply;
         admin.reply = (PolicyAdminReply){};
         return r;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 void policy_admin_log(const char *path, const char *format, ...) {
         _cleanup_fd_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
@@ -21,12 +22,10 @@ void policy_admin_log(const char *path, const char *format, ...) {
                 return;
         strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
         va_start(arguments, format);
-        n = vasprintf(&text, format, arguments);
+        n = text_format_list(format, arguments, &text);
         va_end(arguments);
-        if (n < 0) {
-                text = NULL;
+        if (n)
                 return;
-        }
         n = asprintf(&line, "%s,%03ld %s\n", when, now.tv_nsec / 1000000, text);
         if (n < 0)
                 line = NULL;

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/name.h"
 #include "base/socket.h"
+#include "base/text.h"
 #include "policy/lexer.h"
 
 /** Of a client's standard error, which nobody reads. */
@@ -49,8 +50,9 @@ static int add_disposable_icon(struct json_object *icons, const PolicyDomain *do
                 } else {
                         fputc(*icon++, stream);
                 }
-        if (fclose(stream) != 0)
-                return error_origin(-ENOMEM);
+        r = text_close(stream, &text);
+        if (r)
+                return error_trace(r);
         r = asprintf(&key, "@dispvm:%s", domain->name->text);
         if (r < 0) {
                 key = NULL;
@@ -94,9 +96,10 @@ static int add_targets(struct json_object *object, const PolicyQuestion *questio
 static int format(struct json_object *object, char **ret_text) {
         PolicySlice json = policy_slice(
                 json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-        _cleanup_free_ char *text = NULL;
+        char *text = NULL;
         size_t n_text = 0;
         FILE *stream = open_memstream(&text, &n_text);
+        int r;
 
         if (!stream)
                 return error_origin(-ENOMEM);
@@ -113,9 +116,10 @@ static int format(struct json_object *object, char **ret_text) {
                                 0xdc00 + ((c - 0x10000) & 0x3ff));
                 json = policy_slice_skip(json, n);
         }
-        if (fclose(stream) != 0)
-                return error_origin(-ENOMEM);
-        *ret_text = steal_ptr(&text);
+        r = text_close(stream, &text);
+        if (r)
+                return error_trace(r);
+        *ret_text = text;
         return 0;
 }
 

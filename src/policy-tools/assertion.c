@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "policy/lexer.h"
 #include "policy/quote.h"
 
@@ -116,9 +117,6 @@ char *policy_assertion_format(const PolicyAssertion *assertion) {
                 shown = policy_show_new(assertion->fields[i]);
                 fprintf(stream, " %s=%s", policy_field_name((PolicyField)i), shown ?: "?");
         }
-        if (fclose(stream) != 0) {
-                free(text);
-                return NULL;
-        }
+        (void)text_close(stream, &text);
         return text;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "policy-tools/decision.h"
 #include "policy-tools/subjects.h"
 #include "policy-tools/targets.h"
@@ -137,10 +138,8 @@ static char *compare_text(const PolicyDecision *decision, const PolicyDecision *
                          strcmp(decision->fields[i], target) != 0)
                         fprintf(stream, " %s=%s", policy_field_name((PolicyField)i), decision->fields[i]);
         }
-        if (fclose(stream) == 0)
-                return text;
-        free(text);
-        return NULL;
+        (void)text_close(stream, &text);
+        return text;
 }
 
 /*

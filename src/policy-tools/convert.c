@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "policy-tools/admin.h"
 #include "policy/facts.h"
 #include "policy/path.h"
@@ -262,8 +263,8 @@ int policy_conversion_plan(const char *directory, const char *legacy, const Poli
         int r = plan(&planning);
 
         for (size_t i = 0; i < POLICY_CONVERSION_FILES; ++i)
-                if (planning.texts[i] && fclose(planning.texts[i]) != 0 && r == 0)
-                        r = error_origin(-ENOMEM);
+                if (planning.texts[i])
+                        r = text_close(planning.texts[i], &conversion.rules[i]) ?: r;
         free(planning.is_done);
         free(planning.is_kept);
         if (r < 0)
@@ -356,10 +357,8 @@ static char *conversion_text(const char *header, const char *rules, PolicySlice 
         fputs(header, stream);
         fputs(rules, stream);
         fwrite(old.text, 1, old.n, stream);
-        if (fclose(stream) == 0)
-                return text;
-        free(text);
-        return NULL;
+        (void)text_close(stream, &text);
+        return text;
 }
 
 static int conversion_write(PolicyConversion *conversion, int dir_fd, FileIndex file, mode_t mode, FILE *stream) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "inventory/remote.h"
 #include "policy/quote.h"
 
@@ -230,10 +231,7 @@ char *policy_decision_format(const PolicyDecision *decision) {
         for (size_t i = 0; i < ARRAY_SIZE(decision->fields); ++i)
                 if (decision->fields[i] && !decision->is_usual[i])
                         fprintf(stream, " %s=%s", field_names[i], decision->fields[i]);
-        if (fclose(stream) != 0) {
-                free(text);
-                return NULL;
-        }
+        (void)text_close(stream, &text);
         return text;
 }
 

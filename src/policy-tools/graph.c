@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "policy-tools/subjects.h"
 #include "policy-tools/targets.h"
 #include "policy/evaluate.h"
@@ -65,12 +66,10 @@ static int graph_print_format(Graph *graph, const char *format, ...) {
         int r;
 
         va_start(arguments, format);
-        r = vasprintf(&line, format, arguments);
+        r = text_format_list(format, arguments, &line);
         va_end(arguments);
-        if (r < 0) {
-                line = NULL;
-                return error_origin(-ENOMEM);
-        }
+        if (r)
+                return error_trace(r);
         return graph_print(graph, line);
 }
 
@@ -131,10 +130,7 @@ static char *graph_label(const Graph *graph, const char *service, const PolicyRu
                 if (rule->user && rule->user->n > 0)
                         fprintf(stream, " user=%s", rule->user->text);
         }
-        if (fclose(stream) != 0) {
-                free(label);
-                return NULL;
-        }
+        (void)text_close(stream, &label);
         return label;
 }
 

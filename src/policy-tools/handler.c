@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "policy-tools/agentcall.h"
 #include "policy/evaluate.h"
 #include "policy/question.h"
@@ -41,12 +42,10 @@ static int handling_log(const Handling *handling, PolicyLogger logger, const cha
         int r;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        r = text_format_list(format, arguments, &text);
         va_end(arguments);
-        if (r < 0) {
-                text = NULL;
-                return error_origin(-ENOMEM);
-        }
+        if (r)
+                return error_trace(r);
         shown = policy_show_new(policy_slice(text));
         if (!shown)
                 return error_origin(-ENOMEM);

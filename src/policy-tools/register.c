@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/name.h"
+#include "base/text.h"
 #include "policy-tools/admin.h"
 
 const char *policy_register_error(int r) {
@@ -88,17 +89,19 @@ static int check_unregistered(const PolicyRegistration *registration, const Poli
 
 /* @old, its last line ended, and one line more; whatever bytes there are. */
 static int add_line(PolicySlice old, const char *line, char **ret_text, size_t *ret_n) {
-        _cleanup_free_ char *text = NULL;
+        char *text = NULL;
         size_t n = 0;
         FILE *stream = open_memstream(&text, &n);
+        int r;
 
         if (!stream)
                 return error_origin(-ENOMEM);
         fwrite(old.text, 1, old.n, stream);
         fprintf(stream, "%s%s\n", old.n > 0 && old.text[old.n - 1] != '\n' ? "\n" : "", line);
-        if (fclose(stream) != 0)
-                return error_origin(-ENOMEM);
-        *ret_text = steal_ptr(&text);
+        r = text_close(stream, &text);
+        if (r)
+                return error_trace(r);
+        *ret_text = text;
         *ret_n = n;
         return 0;
 }

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "policy-tools/admin.h"
 #include "policy/directive.h"
 #include "policy/lexer.h"
@@ -333,7 +334,7 @@ static int trial_make(Restore *restore) {
 
 /* @text with the trial folder called what it stands for; the caller frees it. Return: NULL if there is no memory */
 static char *trial_rename(const Restore *restore, const char *text) {
-        _cleanup_free_ char *result = NULL;
+        char *result = NULL;
         size_t n = 0, n_trial = strlen(restore->trial);
         FILE *stream = open_memstream(&result, &n);
 
@@ -346,7 +347,8 @@ static char *trial_rename(const Restore *restore, const char *text) {
                 } else {
                         fputc(*text++, stream);
                 }
-        return fclose(stream) == 0 ? steal_ptr(&result) : NULL;
+        (void)text_close(stream, &result);
+        return result;
 }
 
 static int restore_try(Restore *restore) {

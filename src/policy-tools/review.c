@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/text.h"
 #include "policy/evaluate.h"
 #include "policy/find.h"
 #include "policy/quote.h"
@@ -55,12 +56,12 @@ static int review_find(Review *review, const PolicyRule *rule, const char *forma
         int r;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        r = text_format_list(format, arguments, &text);
         va_end(arguments);
-        if (r < 0 || !path) {
-                text = r < 0 ? NULL : text;
+        if (r)
+                return error_trace(r);
+        if (!path)
                 return error_origin(-ENOMEM);
-        }
         return error_trace(diagnostics_add(review->findings, path, rule->line, 0, "%s", text));
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/name.h"
+#include "base/text.h"
 
 /** Choices while they are collected: `dom0`, `@adminvm`, `@dispvm` and names are different things here (5.4). */
 typedef struct PolicyChoices {
@@ -418,12 +419,10 @@ void policy_question_refuse(const PolicyQuestion *question, PolicyReason reason,
 
 char *policy_question_warning(const PolicyQuestion *question) {
         const PolicyRule *rule = question->resolution.rule;
-        _cleanup_free_ char *text = NULL;
+        char *text = NULL;
         size_t n = 0;
-        FILE *stream;
-        int r;
+        FILE *stream = open_memstream(&text, &n);
 
-        stream = open_memstream(&text, &n);
         if (!stream)
                 return NULL;
         fprintf(stream, "warning: policy define default_target=%s at %s:", question->dropped_default, rule->path->text);
@@ -435,8 +434,6 @@ char *policy_question_warning(const PolicyQuestion *question) {
         for (size_t i = 0; i < question->n_choices; ++i)
                 fprintf(stream, "%s%s", i > 0 ? ", " : "", question->choices[i]);
         fputs(")", stream);
-        r = ferror(stream);
-        if (fclose(stream) != 0 || r != 0)
-                return NULL;
-        return steal_ptr(&text);
+        (void)text_close(stream, &text);
+        return text;
 }

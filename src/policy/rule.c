@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "policy/lexer.h"
 #include "policy/quote.h"
 
@@ -35,12 +36,10 @@ int policy_context_fail(PolicyContext *context, const char *format, ...) {
         int r;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        r = text_format_list(format, arguments, &text);
         va_end(arguments);
-        if (r < 0) {
-                text = NULL;
-                return error_origin(-ENOMEM);
-        }
+        if (r)
+                return error_trace(r);
         r = diagnostics_add(context->reterr, context->path->text, context->line, 0, "%s", text);
         if (r < 0)
                 return error_trace(r);
@@ -140,9 +139,9 @@ static int policy_fail_characters(PolicyContext *context, const char *what, Poli
                 fprintf(stream, "%s%s", i > 0 ? ", " : "",
                         policy_quote(quoted, sizeof(quoted), policy_utf8_encode(characters[i], bytes)));
         }
-        r = ferror(stream);
-        if (fclose(stream) != 0 || r != 0)
-                return error_origin(-ENOMEM);
+        r = text_close(stream, &list);
+        if (r)
+                return error_trace(r);
         return policy_context_fail(context, "%s %s contains invalid characters: (%s%s)", what, shown, list,
                                    n_characters == 1 ? "," : "");
 }
@@ -529,21 +528,16 @@ static void policy_rule_write(FILE *stream, const PolicyRule *rule) {
 }
 
 char *policy_rule_format(const PolicyRule *rule, size_t *ret_n) {
-        _cleanup_free_ char *text = NULL;
+        char *text = NULL;
         size_t n = 0;
-        FILE *stream;
-        int r;
+        FILE *stream = open_memstream(&text, &n);
 
-        stream = open_memstream(&text, &n);
         if (!stream)
                 return NULL;
         policy_rule_write(stream, rule);
-        r = ferror(stream);
-        if (fclose(stream) != 0 || r != 0)
-                return NULL;
-        if (ret_n)
+        if (text_close(stream, &text) == 0 && ret_n)
                 *ret_n = n;
-        return steal_ptr(&text);
+        return text;
 }
 
 static bool policy_atom_same(const PolicyAtom *a, const PolicyAtom *b) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "prompt/json.h"
 
 #define NOTICE_TEXT_MAX (256 * 1024)
@@ -121,7 +122,7 @@ int notice_format(const Notice *notice, char **ret_summary, char **ret_body, con
         _cleanup_free_ char *summary = NULL, *body = NULL;
         size_t n_body;
         FILE *stream;
-        bool failed;
+        int r;
 
         if (asprintf(&summary, "%s: %s", texts[notice->resolution].word, notice->service) < 0) {
                 summary = NULL;
@@ -139,9 +140,9 @@ int notice_format(const Notice *notice, char **ret_summary, char **ret_body, con
         fputs(texts[notice->resolution].end, stream);
         if (notice->count > 1)
                 fprintf(stream, ", and the like: %u in all", notice->count);
-        failed = ferror(stream) != 0;
-        if (fclose(stream) != 0 || failed)
-                return error_origin(-ENOMEM);
+        r = text_close(stream, &body);
+        if (r)
+                return error_trace(r);
         *ret_summary = steal_ptr(&summary);
         *ret_body = steal_ptr(&body);
         *ret_icon = texts[notice->resolution].icon;

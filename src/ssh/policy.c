@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "ssh/codec.h"
 #include "ssh/pattern.h"
 #include "ssh/policytree.h"
@@ -366,9 +367,6 @@ char *ssh_rules_format(const SshRules *rules) {
                 fputs("key = none\n", file);
         for (size_t i = 0; i < rules->n_keys; ++i)
                 format_key_line(rules->keys + i, file);
-        if (fclose(file) != 0) {
-                free(text);
-                return NULL;
-        }
+        (void)text_close(file, &text);
         return text;
 }

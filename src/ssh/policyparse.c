@@ -9,6 +9,7 @@
 #include "base/nearest.h"
 #include "base/number.h"
 #include "base/socket.h"
+#include "base/text.h"
 #include "policy/lexer.h"
 #include "ssh/base64.h"
 #include "ssh/codec.h"
@@ -42,15 +43,13 @@ static int complain(Parser *parser, const char *format, ...) _printf_(2, 3);
 static int complain(Parser *parser, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list arguments;
-        int n, r;
+        int r;
 
         va_start(arguments, format);
-        n = vasprintf(&text, format, arguments);
+        r = text_format_list(format, arguments, &text);
         va_end(arguments);
-        if (n < 0) {
-                text = NULL;
-                return error_origin(-ENOMEM);
-        }
+        if (r)
+                return error_trace(r);
         r = diagnostics_add(parser->diagnostics, parser->path, parser->line, 0, "%s", text);
         return r ? error_trace(r) : SSH_POLICY_E_INVALID;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "tools/doctor.h"
 
 static const char *const level_names[] = {
@@ -41,10 +42,10 @@ int report_add(Report *report, FindingLevel level, const char *check, char *comm
         report->findings = larger;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        r = text_format_list(format, arguments, &text);
         va_end(arguments);
-        if (r < 0)
-                return error_origin(-ENOMEM);
+        if (r)
+                return error_trace(r);
         report->findings[report->n_findings++] = (Finding){
                 .level = level,
                 .check = check,
@@ -92,10 +93,7 @@ char *report_quote(const char *text) {
         if (!stream)
                 return NULL;
         quote_to(stream, text);
-        if (fclose(stream) != 0) {
-                free(quoted);
-                return NULL;
-        }
+        (void)text_close(stream, &quoted);
         return quoted;
 }
 
@@ -114,11 +112,7 @@ char *report_command(const char *format, ...) {
                 else
                         fputc(*format, stream);
         va_end(arguments);
-        if (fclose(stream) != 0) {
-                free(command);
-                return REPORT_NO_MEMORY;
-        }
-        return command;
+        return text_close(stream, &command) ? REPORT_NO_MEMORY : command;
 }
 
 static void print_count(size_t n, const char *what, const char *separator) {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "policy-tools/compare.h"
 #include "policy-tools/convert.h"
 #include "policy-tools/graph.h"
@@ -104,7 +105,7 @@ static int draw(const Converter *converter, Policy *policy, char **ret_graph) {
         if (!stream)
                 return error_origin(-ENOMEM);
         r = policy_graph(stream, policy, converter->system, &options);
-        return fclose(stream) != 0 ? error_origin(-ENOMEM) : error_trace(r);
+        return text_close(stream, ret_graph) ?: error_trace(r);
 }
 
 static bool has_line(const char *text, const char *line, size_t n) {
@@ -151,8 +152,9 @@ static int compare(Converter *converter, bool *ret_same) {
         if (!stream)
                 return error_origin(-ENOMEM);
         r = policy_compare(stream, converter->before, converter->after, converter->system, &n_decisions);
-        if (fclose(stream) != 0)
-                return error_origin(-ENOMEM);
+        r = text_close(stream, &text) ?: r;
+        if (r < 0)
+                return error_trace(r);
         if (n_decisions > 0)
                 printf("DECISIONS\n%s", text);
         *ret_same = n_lost + n_gained + n_decisions == 0;

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "policy-tools/graph.h"
 #include "policy-tools/system.h"
 #include "policy/token.h"
@@ -282,8 +283,7 @@ static int run(int argc, char **argv) {
         if (!stream)
                 return error_origin(-ENOMEM);
         status = write_graph(&options, stream);
-        if (fclose(stream) != 0)
-                return error_origin(-ENOMEM);
+        status = text_close(stream, &graph) ?: status;
         if (status != STATUS_DONE)
                 return status;
         if (strcmp(options.format, "dot") != 0)
