@@ -52,7 +52,7 @@ def others():
             process = Process(int(name))
         except ProcessLookupError:
             continue
-        if process.wait(0) or _status(process.pid, "State") in (None, "Z", "X"):
+        if process.wait(0) or status_of(process.pid, "State") in (None, "Z", "X"):
             continue  # ended, but for being reaped
         found.append(process)
     return found
@@ -61,6 +61,13 @@ def others():
 def running(program):
     """The live processes whose executable is the file PROGRAM."""
     return [process for process in others() if process.program == program]
+
+
+def first_of(program):
+    """As running(), without those that another of them has forked."""
+    found = running(program)
+    pids = [process.pid for process in found]
+    return [process for process in found if parent_of(process.pid) not in [*pids, None]]
 
 
 def wait_all_gone(timeout):
@@ -75,10 +82,11 @@ def wait_all_gone(timeout):
 def _ancestors(pid):
     while pid:
         yield pid
-        pid = int(_status(pid, "PPid") or 0)
+        pid = int(status_of(pid, "PPid") or 0)
 
 
-def _status(pid, key):
+def status_of(pid, key):
+    """The first word of a line of /proc/PID/status; None if the process is gone."""
     try:
         with open("/proc/%d/status" % pid) as file:
             for line in file:
@@ -102,3 +110,14 @@ def _command(pid):
             return file.read().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
+
+
+def parent_of(pid):
+    """None if the process is gone."""
+    parent = status_of(pid, "PPid")
+    return parent and int(parent)
+
+
+def children_of(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(child) for child in file.read().split()]
