@@ -45,6 +45,26 @@ def world():
     world.close()
 
 
+@pytest.fixture(scope="module")
+def ssh_machine(tmp_path_factory):
+    if not IN_WORLD:
+        pytest.skip("needs a private world: test/world/enter BUILD_DIR /usr/bin/python3 -m pytest …")
+    from sshvault import Vault
+
+    machine = Vault(tmp_path_factory.mktemp("vault"))
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def vault(ssh_machine):
+    """Where the keys of split-ssh are: an agent, the filter before it, two sshd to log in to."""
+    ssh_machine.start()
+    ssh_machine.policy("key = *")
+    yield ssh_machine
+    ssh_machine.stop()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what the programs had to say."""

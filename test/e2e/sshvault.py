@@ -15,6 +15,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -22,6 +23,7 @@ import threading
 import time
 
 import hosts
+from waiting import wait_for
 
 FILTER = "/usr/lib/split-ssh/split-ssh-filter"
 TIMEOUT = 40
@@ -101,6 +103,34 @@ def sign_request(blob, data, flags=0):
     return message(13, string(blob) + string(data) + struct.pack(">I", flags))
 
 
+FAILURE = message(5)
+BIND = string("session-bind@openssh.com")
+SESSION = 32 * b"s"
+PW = "key = <work>"
+ALL = ["work", "work", "priv", "ec", "rsa", "ca"]
+
+# What a client comes to that is cut off at the start: it says so, or writes to a stream that is closed already.
+CUT_OFF = (1, -signal.SIGPIPE)
+
+ANY_LIBRARY = next(path for path in ("/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/aarch64-linux-gnu/libc.so.6",
+                                     "/lib/libc.so.6") if os.path.exists(path))
+
+
+def comments(out):
+    """Of `ssh-add -l`."""
+    return [line.split()[2] for line in out.splitlines() if line.split()[0].isdigit()]
+
+
+def holds(event, **expect):
+    return {name: event[name] for name in expect} == expect
+
+
+def auth(session, user, algorithm, blob, host_key=None, service="ssh-connection", tail=b""):
+    method = "publickey" if host_key is None else "publickey-hostbound-v00@openssh.com"
+    return (string(session) + b"\x32" + string(user) + string(service) + string(method) + b"\x01" + string(algorithm) +
+            string(blob) + (string(host_key) if host_key is not None else b"") + tail)
+
+
 class Vault:
     def __init__(self, folder):
         self.folder = str(folder)
@@ -176,7 +206,7 @@ class Vault:
             process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", self.path(config)], stdin=subprocess.DEVNULL,
                                        stdout=file, stderr=file)
         self._sshd.append(process)
-        self.wait(lambda: "Server listening" in self.read("sshd-%s.log" % key) or process.poll() is not None)
+        wait_for(lambda: "Server listening" in self.read("sshd-%s.log" % key) or process.poll() is not None)
         assert process.poll() is None, self.read("sshd-%s.log" % key)
 
     # The real agent
@@ -191,7 +221,7 @@ class Vault:
     def stop_agent(self):
         if self._agent_pid is not None:
             os.kill(self._agent_pid, 15)
-            self.wait(lambda: not os.path.exists("/proc/%d" % self._agent_pid))
+            wait_for(lambda: not os.path.exists("/proc/%d" % self._agent_pid))
             if os.path.exists(self.path("real.sock")):
                 os.unlink(self.path("real.sock"))
         self._agent_pid = None
@@ -258,7 +288,7 @@ class Vault:
         return [process.wait(TIMEOUT) for process in self._filters]
 
     def last_filter(self):
-        self.wait(lambda: self._filters)
+        wait_for(lambda: self._filters)
         return self._filters[-1]
 
     def policy(self, *lines, confirm="never", head=(), text=None):
@@ -294,6 +324,17 @@ class Vault:
 
     # What people were asked and told
 
+    def inner(self, *arguments):
+        """ssh from the account on host a, over the forwarded agent, to host b."""
+        return self.ssh("-A", "a",
+                        "ssh -F %s %s b echo inner; echo $?" % (self.path("client.conf"), " ".join(arguments)))
+
+    def sign_file(self, *options, key="work.pub"):
+        self.write("m", "text")
+        if os.path.exists(self.path("m.sig")):
+            os.unlink(self.path("m.sig"))
+        return self.run("ssh-keygen", "-Y", "sign", *options, "-f", key, "-n", "file", self.path("m"))
+
     def records(self, kind):
         found = []
         for name in sorted(glob.glob(self.path(kind + ".*")), key=os.path.getmtime):
@@ -305,7 +346,7 @@ class Vault:
         return self.records("asked")
 
     def wait_told(self, n):
-        self.wait(lambda: len(self.records("told")) >= n)
+        wait_for(lambda: len(self.records("told")) >= n)
         return self.records("told")
 
     def hold(self):
@@ -355,13 +396,6 @@ class Vault:
         self.log()
         with self._log_changed:
             self._log_lines.clear()
-
-    @staticmethod
-    def wait(condition):
-        deadline = time.monotonic() + TIMEOUT
-        while not condition():
-            assert time.monotonic() < deadline, "what was waited for did not happen"
-            time.sleep(0.01)
 
     # Bytes
 
