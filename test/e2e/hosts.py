@@ -130,7 +130,7 @@ class Host:
     def stop_host(self):
         try:
             if self._lost:
-                for child in _children(self.pid):
+                for child in processes.children_of(self.pid):
                     os.kill(child, signal.SIGKILL)
             else:
                 self._ask("close", (), {})
@@ -379,7 +379,7 @@ class Hosts:
         run("ip", "link", "add", "qair-lan", "type", "bridge")
         run("ip", "link", "set", "qair-lan", "up")
         for host in self.hosts:
-            (child,) = _children(host.pid)
+            (child,) = processes.children_of(host.pid)
             run("ip", "link", "add", "veth-" + host.name, "type", "veth", "peer", "name", "eth0", "netns", str(child))
             run("ip", "link", "set", "veth-" + host.name, "master", "qair-lan", "up")
             for command in (["addr", "add", host.address + "/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
@@ -397,8 +397,3 @@ class Hosts:
         subprocess.run(["ip", "link", "del", "qair-lan"], stderr=subprocess.DEVNULL)
         if sys.exc_info()[0] is None:
             assert not failures, "\n".join(failures)
-
-
-def _children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-        return [int(child) for child in file.read().split()]

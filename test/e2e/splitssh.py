@@ -15,10 +15,10 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import hosts
 import processes
+from waiting import wait_for
 from world import Result
 
 LIBEXEC = "/usr/lib/split-ssh"
@@ -53,14 +53,6 @@ StrictHostKeyChecking yes
 BatchMode yes
 LogLevel ERROR
 """
-
-
-def wait_until(condition, what, timeout=TIMEOUT_SEC):
-    """Look a hundred times a second; for what sends nobody an event."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "%s: not after %d seconds" % (what, timeout)
-        time.sleep(0.01)
 
 
 def listens(path):
@@ -225,10 +217,10 @@ class SplitSsh:
     def start_agent(self, name="work"):
         """An ssh-agent of the vault; waits until it listens and has looked at its folder."""
         process = self.start("vault", LIBEXEC + "/start-agent", name)
-        wait_until(lambda: listens(self.socket_of(name)), "the agent")
+        wait_for(lambda: listens(self.socket_of(name)), "the agent")
         folder = "/home/vault/.ssh/identities.d/" + name
         expected = sum("." not in entry for entry in os.listdir(folder)) if os.path.isdir(folder) else 0
-        wait_until(lambda: self.count(name) >= expected or process.poll() is not None, "the keys")
+        wait_for(lambda: self.count(name) >= expected or process.poll() is not None, "the keys")
         return process
 
     def socket_of(self, agent="work"):
@@ -248,7 +240,7 @@ class SplitSsh:
         """A forwarder; waits until it listens."""
         path = path or self.path
         process = self.start("work", COMMAND, "forward", "--listen", path, *options)
-        wait_until(lambda: os.path.exists(path), "the forwarder")
+        wait_for(lambda: os.path.exists(path), "the forwarder")
         return process
 
     def as_work(self, *command, path=None, **settings):
@@ -289,7 +281,7 @@ class SplitSsh:
                 process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", "%s/%s.conf" % (self.folder, name)],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self.processes.append(process)
-            wait_until(lambda: _tcp_listens(port), "sshd")
+            wait_for(lambda: _tcp_listens(port), "sshd")
 
     @staticmethod
     def server_log(name):

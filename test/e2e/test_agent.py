@@ -18,6 +18,7 @@ import threading
 import time
 
 import pytest
+from waiting import wait_for
 
 AGENT = os.path.join(os.environ.get("QAIR_BUILD", "build"), "src/agent/qrexec-agent")
 UID = 64123 if os.geteuid() == 0 else os.geteuid()
@@ -248,14 +249,7 @@ class World:
         return self.log_path.read_text()
 
     def wait_log(self, text):
-        self.wait(lambda: text in self.log(), f"{text!r} in the log:\n{self.log()}")
-
-    @staticmethod
-    def wait(condition, what):
-        deadline = time.monotonic() + LIMIT
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
-            time.sleep(0.01)
+        wait_for(lambda: text in self.log(), lambda: f"{text!r} in the log:\n{self.log()}")
 
     def descendants(self):
         """Processes that carry this world's mark: all handlers and services, wherever they were adopted."""
@@ -288,7 +282,7 @@ class World:
         self.listener.close()
         self.notify.close()
         if self.agent:
-            self.wait(lambda: not self.descendants(), f"the end of {self.descendants()}")
+            wait_for(lambda: not self.descendants(), f"the end of {self.descendants()}")
         shutil.rmtree(self.folder)
 
 
@@ -575,7 +569,7 @@ def test_just_exec_does_not_wait(agent):
     assert caller.messages() == [(EXIT_CODE, struct.pack("<i", 0))]
     assert agent.ended() == (call_id, DETACHED, 0)
     fifo.write_text("word\n")
-    agent.wait(lambda: (agent.home / "result").exists() and "got word" in (agent.home / "result").read_text(), "result")
+    wait_for(lambda: (agent.home / "result").exists() and "got word" in (agent.home / "result").read_text(), "result")
 
 
 def test_just_exec_failures(agent):
@@ -805,7 +799,7 @@ def test_reconnect_with_running_calls(agent):
     assert [kind for kind, _ in iter(other.next, None)][-1] == EXIT_CODE
 
     # What ended meanwhile is in the list, and its end is told right after it: nobody else knows how it went.
-    agent.wait(lambda: len([pid for pid in agent.descendants()]) <= 2, "the end of the other call")
+    wait_for(lambda: len([pid for pid in agent.descendants()]) <= 2, "the end of the other call")
     assert sorted(agent.accept()) == sorted([stays, ends])
     assert agent.ended() == (ends, EXITED, 0)
     caller.send(STDIN)
@@ -964,7 +958,7 @@ def test_many_calls_at_once(agent):
         assert rest[-1] == (EXIT_CODE, struct.pack("<i", 3))
         caller.close()
     assert {agent.ended() for _ in calls} == {(call_id, EXITED, 3) for call_id in calls}
-    agent.wait(lambda: not agent.descendants(), "the end of all handlers")
+    wait_for(lambda: not agent.descendants(), "the end of all handlers")
     assert agent.agent_fds() == before
 
 
@@ -1144,7 +1138,7 @@ def test_direct_call(agent, config):
     call_id, caller = direct_call(agent, "svc+arg")
     assert caller.outcome(b"data") == (b"data", b"oops\n", 42)
     assert agent.ended() == (call_id, EXITED, 42)
-    agent.wait(lambda: agent.agent_fds() == before, "the agent to close everything")
+    wait_for(lambda: agent.agent_fds() == before, "the agent to close everything")
 
 
 def test_direct_failures(agent):
@@ -1169,9 +1163,9 @@ def test_direct_just_exec(agent):
     call_id, caller = direct_call(agent, "svc+", kind=JUST_EXEC)
     assert caller.outcome() == (b"", b"", 0)
     assert agent.ended() == (call_id, DETACHED, 0)
-    agent.wait(lambda: (agent.home / "done").exists(), "the service to have run")
+    wait_for(lambda: (agent.home / "done").exists(), "the service to have run")
     agent.wait_log("svc+-work: said")
-    agent.wait(lambda: agent.agent_fds() == before, "the agent to close everything")
+    wait_for(lambda: agent.agent_fds() == before, "the agent to close everything")
 
 
 def test_direct_kill(agent):
@@ -1181,7 +1175,7 @@ def test_direct_kill(agent):
     agent.kill(call_id)
     assert agent.ended() == (call_id, KILLED, 128 + signal.SIGTERM)
     assert caller.outcome() == (b"", b"", 128 + signal.SIGTERM)
-    agent.wait(lambda: not agent.descendants(), "the end of the whole group")
+    wait_for(lambda: not agent.descendants(), "the end of the whole group")
 
 
 def test_direct_kill_of_one_that_ignores_it(agent):
@@ -1224,5 +1218,5 @@ def test_direct_calls_and_a_stopped_agent(agent):
     assert caller.outcome(b"line\n") == (b"line\n", b"", None)
     agent.wait_log("svc+-work: said")
     (agent.home / "fifo").write_text("now\n")
-    agent.wait(lambda: (agent.home / "lived").exists(), "the process that was left behind")
+    wait_for(lambda: (agent.home / "lived").exists(), "the process that was left behind")
     agent.wait_log("leaves+-work: later")

@@ -10,6 +10,7 @@ import time
 import processes
 import pytest
 import wire
+from waiting import wait_for
 from world import AGENT, REFUSED
 
 POLICY = """
@@ -118,13 +119,6 @@ def refused(host, **fields):
     """The one record of a refused call of my.Echo."""
     (record,) = host.wait_audit(event="refused", service="my.Echo", **fields)
     return record
-
-
-def wait_for(condition):
-    """Wait until CONDITION() holds of what the broker says of itself, which has no event to wait for."""
-    deadline = time.monotonic() + wire.TIMEOUT_SEC
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
 
 
 def wait_asking(host, n):

@@ -13,21 +13,16 @@ def host(world):
     return world
 
 
-def assert_served(host):
-    result = host.call("work", "vault", "my.Echo", input=b"x")
-    assert (result.returncode, result.stdout) == (0, b"x"), result
-
-
 def test_a_broken_policy_while_running(host):
     host.start()
-    assert_served(host)
+    host.assert_served()
     mark = host.logfile.mark()
     host.set_policy("my.Echo * work vault allow\nmy.Echo * work vault allow target=")
     host.assert_refused(host.call("work", "vault", "my.Echo"))
     host.wait_log(r"30-user\.policy:2: invalid empty redirect token", mark=mark)
     host.wait_log(r"work -> vault: error loading policy: .*30-user\.policy:2: ", mark=mark)
     host.set_policy("my.Echo * work vault allow")
-    assert_served(host)
+    host.assert_served()
 
 
 def test_a_policy_file_with_a_bad_name(host):
@@ -63,13 +58,13 @@ def test_a_broken_inventory_file(host, text, where):
 
 def test_an_inventory_that_breaks_while_running(host):
     host.start()
-    assert_served(host)
+    host.assert_served()
     mark = host.logfile.mark()
     host.write("/etc/qubes/domains.d/other.conf", "[domain]\nlabl = black\n")
     host.assert_refused(host.call("work", "vault", "my.Echo"))
     host.wait_log(r"domains\.d/other\.conf:2: ", mark=mark)
     host.write("/etc/qubes/domains.d/other.conf", "[domain]\nlabel = black\n")
-    assert_served(host)
+    host.assert_served()
 
 
 def test_an_account_that_does_not_exist(host):
@@ -77,7 +72,7 @@ def test_an_account_that_does_not_exist(host):
     host.set_policy("my.Echo * work * allow")
     host.start()
     host.wait_log(r"ghost.*useradd")
-    assert_served(host)  # the others must not suffer
+    host.assert_served()  # the others must not suffer
     result = host.call("work", "ghost", "my.Echo")
     assert result.returncode == 126 and "service unavailable" in result.stderr, result
 
@@ -95,7 +90,7 @@ def test_the_old_format(host):
     host.write("/etc/qubes-rpc/policy/my.Echo", "$anyvm vault allow\n")
     host.set_policy("!compat-4.0")
     host.start()
-    assert_served(host)
+    host.assert_served()
     host.assert_refused(host.call("vault", "work", "my.Echo"))
 
 
@@ -115,7 +110,7 @@ def test_a_rule_that_forbids_starting(host):
     host.start()
     host.assert_refused(host.call("work", "vault", "my.Echo"))
     assert host.call("dom0", "vault", "my.Echo", input=b"x").stdout == b"x"  # this starts it
-    assert_served(host)
+    host.assert_served()
 
 
 def test_a_rule_with_another_user(host):
@@ -125,4 +120,4 @@ def test_a_rule_with_another_user(host):
     result = host.call("work", "vault", "my.Echo")
     assert (result.returncode, result.stdout) == (125, b""), result
     host.set_policy("my.Echo * work vault allow user=vault")
-    assert_served(host)
+    host.assert_served()

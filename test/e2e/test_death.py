@@ -13,7 +13,7 @@ import signal
 import processes
 import pytest
 import wire
-from world import AGENT, BROKER, NO_SERVICE
+from world import AGENT, BROKER, NO_SERVICE, agent_of
 
 SERVICE = """echo started
 read line; echo "got $line"
@@ -40,30 +40,17 @@ def host(world):
 
 # Who is who
 
-def parent_of(process):
-    with open("/proc/%d/stat" % process.pid) as file:
-        return int(file.read().rpartition(")")[2].split()[1])
-
-
-def agent_of_vault():
-    found = processes.running(AGENT)
-    pids = {process.pid for process in found}
-    (agent,) = (process for process in found if parent_of(process) not in pids)
-    return agent
-
-
 def children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-        return [processes.Process(int(child)) for child in file.read().split()]
+    return [processes.Process(child) for child in processes.children_of(pid)]
 
 
 def handler_of_vault():
-    (handler,) = (child for child in children(agent_of_vault().pid) if child.program == AGENT)
+    (handler,) = (child for child in children(agent_of("vault").pid) if child.program == AGENT)
     return handler
 
 
 def service_of_vault(service):
-    parent = agent_of_vault() if service == "my.Direct" else handler_of_vault()
+    parent = agent_of("vault") if service == "my.Direct" else handler_of_vault()
     (child,) = children(parent.pid)
     return child
 
@@ -81,7 +68,7 @@ class Call:
         if stage == "starting":
             self.stop(host.supervisor.pid)  # who would start the agent
         elif stage == "ordered":
-            self.stop(agent_of_vault().pid)  # who has the order, and has not read it
+            self.stop(agent_of("vault").pid)  # who has the order, and has not read it
         self.popen = host.start_call("work", "vault", service)
         if stage in ("starting", "ordered"):
             host.wait_audit(event="start", service=service)
@@ -140,8 +127,8 @@ VICTIMS = {
     "client": lambda host, call: kill(processes.Process(call.popen.pid)),
     "service": lambda host, call: kill(service_of_vault(call.service)),
     "handler": lambda host, call: kill(handler_of_vault()),
-    "agent": lambda host, call: kill(agent_of_vault()),
-    "monitor": lambda host, call: kill(processes.Process(parent_of(agent_of_vault()))),
+    "agent": lambda host, call: kill(agent_of("vault")),
+    "monitor": lambda host, call: kill(processes.Process(processes.parent_of(agent_of("vault").pid))),
     "broker": lambda host, call: host.restart_broker(),
     "supervisor": kill_supervisor,
 }
@@ -201,7 +188,7 @@ def test_death(host, victim, stage, service, status, how, end_status, starts):
             assert call.finish() == status
     finally:
         call.go_on()
-    start = host.audit(event="start", service=service)[-1]  # a broker that died may have begun it before
+    start = host.wait_audit(event="start", service=service)[-1]  # a broker that died may have begun it before
     (end,) = host.wait_audit(event="end", call_id=start["call_id"])
     assert end["how"] in how.split()
     assert end_status is None or end["status"] in (end_status if isinstance(end_status, tuple) else (end_status,))
@@ -300,7 +287,7 @@ def test_the_broker_dies_and_its_agent_has_both_to_tell_and_to_read(host):
     host.add_service("my.Seven", "exit 7")
     first = host.start_call("work", "vault", "my.Direct")
     assert first.stdout.readline() == STARTED
-    agent, service = agent_of_vault(), service_of_vault("my.Direct")
+    agent, service = agent_of("vault"), service_of_vault("my.Direct")
     agent.kill(signal.SIGSTOP)
     first.stdin.write(b"one\ntwo\n")
     first.stdin.flush()
@@ -317,7 +304,7 @@ def test_the_broker_dies_and_its_agent_has_both_to_tell_and_to_read(host):
 def test_an_agent_is_told_to_stop_and_has_orders_to_read(host):
     """Their callers know that it has them: they are done, however soon there would be nothing else left."""
     assert host.call("work", "vault", "my.Warm").returncode == 0
-    agent = agent_of_vault()
+    agent = agent_of("vault")
     agent.kill(signal.SIGSTOP)
     calls = ordered(host, "my.Missing", 4)
     agent.kill(signal.SIGTERM)

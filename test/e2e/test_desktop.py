@@ -16,6 +16,7 @@ import time
 import processes
 import pytest
 import wire
+from waiting import wait_for
 from world import LIBEXEC, REFUSED
 
 AGENT = LIBEXEC + "/qrexec-policy-agent"
@@ -66,7 +67,7 @@ class Desktop:
             self.environment["DISPLAY"] = ":" + file.readline().strip()
         self._start("openbox")
         # It is there once it has said that it supports what we ask it.
-        self.wait(lambda: "0x" in self.run("xprop", "-root", "-notype", "_NET_SUPPORTING_WM_CHECK"))
+        wait_for(lambda: "0x" in self.run("xprop", "-root", "-notype", "_NET_SUPPORTING_WM_CHECK"))
 
     def start_bus(self):
         bus = self._start("dbus-daemon", "--session", "--nofork", "--print-address", stdout=subprocess.PIPE)
@@ -77,37 +78,28 @@ class Desktop:
             if os.path.exists(self.runtime + "/qubes/" + name):
                 os.remove(self.runtime + "/qubes/" + name)
         self.agent = self._start(AGENT, stderr=subprocess.PIPE)
-        self.wait(lambda: os.path.exists(self.runtime + "/qubes/policy-prompts.sock"))
+        wait_for(lambda: os.path.exists(self.runtime + "/qubes/policy-prompts.sock"))
 
     def run(self, *command):
         with self.host.popen_as("desktop", command, environment=self.environment) as process:
             stdout, _ = process.communicate(timeout=wire.TIMEOUT_SEC)
         return stdout.decode(errors="replace")
 
-    @staticmethod
-    def wait(condition, timeout=wire.TIMEOUT_SEC):
-        deadline = time.monotonic() + timeout
-        while True:
-            result = condition()
-            if result:
-                return result
-            assert time.monotonic() < deadline, "it does not come true"
-
     def windows(self):
         return self.run("xdotool", "search", "--onlyvisible", "--name", "^Operation execution$").split()
 
     def wait_windows(self, n):
-        return self.wait(lambda: len(self.windows()) == n and (self.windows() or True))
+        return wait_for(lambda: len(self.windows()) == n and (self.windows() or True))
 
     def wait_focus(self, window):
-        self.wait(lambda: self.run("xdotool", "getactivewindow").strip() == window)
+        wait_for(lambda: self.run("xdotool", "getactivewindow").strip() == window)
 
     def key(self, *keys):
         self.run("xdotool", "key", "--clearmodifiers", *keys)
 
     def key_until_answered(self, connection, *keys):
         """Again, as a person would, where a key may go elsewhere first: to the window manager, to a list of completions."""
-        self.wait(lambda: not is_open(connection) or self.key(*keys))
+        wait_for(lambda: not is_open(connection) or self.key(*keys))
 
     def size(self, window):
         text = self.run("xdotool", "getwindowgeometry", "--shell", window)
@@ -393,7 +385,7 @@ def test_ten_requests_are_one_window(host, desktop):
     host.start()
     calls = [host.start_call("work", "vault", "my.Sign+release") for _ in range(10)]
     (window,) = desktop.wait_windows(1)
-    desktop.wait(lambda: len(host.audit(event="end", service="policy.AskCount")) >= 1 and
+    wait_for(lambda: len(host.audit(event="end", service="policy.AskCount")) >= 1 and
                  len(host.audit(event="end", service="policy.AskCount")) ==
                  len(host.audit(event="start", service="policy.AskCount")))
     desktop.believed(window)
@@ -419,7 +411,7 @@ def test_a_window_program_that_dies_always(host, desktop):
     host.start()
     call = host.start_call("work", "vault", "my.Sign")
     for _ in range(3):
-        (program,) = desktop.wait(lambda: processes.running(WINDOW))
+        (program,) = wait_for(lambda: processes.running(WINDOW))
         program.kill()
         assert program.wait(5)
     call.communicate(timeout=wire.TIMEOUT_SEC)
@@ -447,7 +439,7 @@ def test_notifications(host):
         desktop.start_display()
         desktop.start_bus()
         desktop._start("dunst")
-        desktop.wait(lambda: "org.freedesktop.Notifications" in desktop.run(
+        wait_for(lambda: "org.freedesktop.Notifications" in desktop.run(
             "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.DBus", "/",
             "org.freedesktop.DBus.ListNames"))
         desktop.start_agent()
@@ -461,16 +453,16 @@ def test_notifications(host):
             history = json.loads(desktop.run("dunstctl", "history") or "{}")
             return [(entry["summary"]["data"], entry["body"]["data"]) for entry in history.get("data", [[]])[0]]
 
-        desktop.wait(lambda: ("Denied: my.Sign", "Denied <b>my.Sign+release</b> from <b>work</b> to <b>vault</b>") in shown())
+        wait_for(lambda: ("Denied: my.Sign", "Denied <b>my.Sign+release</b> from <b>work</b> to <b>vault</b>") in shown())
         assert host.call("work", "vault", "my.Sign+x").returncode == 0
-        desktop.wait(lambda: ("Allowed: my.Sign", "Allowed <b>my.Sign+x</b> from <b>work</b> to <b>vault</b>") in shown())
+        wait_for(lambda: ("Allowed: my.Sign", "Allowed <b>my.Sign+x</b> from <b>work</b> to <b>vault</b>") in shown())
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(desktop.runtime + "/qubes/policy-agent.sock")
             connection.sendall(b'policy.Notify dom0\0{"resolution": "fail", "service": "a.B", "argument": "+", '
                                b'"source": "<i>&", "target": "web"}')
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(10) == b""
-        desktop.wait(lambda: any(summary == "Failed: a.B" and "&lt;i&gt;&amp;" in body for summary, body in shown()))
+        wait_for(lambda: any(summary == "Failed: a.B" and "&lt;i&gt;&amp;" in body for summary, body in shown()))
         desktop.picture("notifications")
     finally:
         desktop.close()
@@ -520,13 +512,13 @@ def test_what_a_screen_reader_is_told(screen_reader):
     desktop = screen_reader
     with desktop.ask(default_target="", allow_for=[60], quiet_for=[60]) as connection:
         (window,) = desktop.wait_windows(1)
-        desktop.wait(lambda: TOLD | {("text", "", "Target:")} <= told(accessible(desktop)))
+        wait_for(lambda: TOLD | {("text", "", "Target:")} <= told(accessible(desktop)))
         desktop.believed(window)
         things = accessible(desktop)
         assert [thing["role"] for thing in things if thing["focused"]] == ["text"]
         assert is_sensitive(things, "Deny") and not is_sensitive(things, "Allow")
         desktop.run("xdotool", "type", "vault")
-        desktop.wait(lambda: is_sensitive(accessible(desktop), "Allow"))
+        wait_for(lambda: is_sensitive(accessible(desktop), "Allow"))
         assert TOLD | {("text", "label black", "Target:")} <= told(accessible(desktop))
         desktop.key_until_answered(connection, "Return")  # the first may close the list of completions
         assert connection.recv(100) == b"allow:vault"

@@ -6,17 +6,18 @@ import fcntl
 import hashlib
 import os
 import pty
+import pwd
 import re
 import signal
 import socket
 import threading
-import time
 import tty
 
 import processes
 import pytest
 import wire
-from world import AGENT
+from waiting import wait_for
+from world import agent_of
 
 LIMIT_SEC = 20
 SIZE = 64 << 20
@@ -38,19 +39,6 @@ def host(world):
     return world
 
 
-def agent_of(domain):
-    """The one agent whose account is DOMAIN."""
-    found = [process for process in processes.running(AGENT) if os.stat("/proc/%d" % process.pid).st_uid == uid(domain)]
-    (agent,) = [process for process in found if parent(process.pid) not in [other.pid for other in found]]
-    return agent
-
-
-def uid(account):
-    import pwd
-
-    return pwd.getpwnam(account).pw_uid
-
-
 # A local program that carries what it finds at the caller's stdin to the service, and back.
 BOTH_WAYS = """
 import os, threading
@@ -66,30 +54,6 @@ thread.start()
 copy(0, int(os.environ["SAVED_FD_1"]))
 thread.join()
 """
-
-
-def status_field(pid, key):
-    with open("/proc/%d/status" % pid) as file:
-        for line in file:
-            if line.startswith(key + ":"):
-                return line.split()[1]
-    return None
-
-
-def parent(pid):
-    return int(status_field(pid, "PPid"))
-
-
-def children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-        return [int(word) for word in file.read().split()]
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + LIMIT_SEC
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain for " + what
-        time.sleep(0.01)
 
 
 def pipes_of(pid):
@@ -135,12 +99,10 @@ def test_nobody_of_ours_has_the_pipes_of_a_program(host):
     ours = {pipes_of(service.pid)[0], pipes_of(service.pid)[1]}
     # The service and the local program, both of them shells: no client, no agent, no broker. The agent lets go only
     # when the service's program has been executed, which that may say before.
-    deadline = time.monotonic() + LIMIT_SEC
-    while True:
-        holders = [process.program for process in processes.others() if ours & set(pipes_of(process.pid).values())]
-        if holders == 2 * [os.path.realpath("/bin/sh")]:
-            break
-        assert time.monotonic() < deadline, holders
+    def holders():
+        return [process.program for process in processes.others() if ours & set(pipes_of(process.pid).values())]
+
+    wait_for(lambda: holders() == 2 * [os.path.realpath("/bin/sh")], holders)
     stdout, stderr = call.communicate(b"now\n", timeout=LIMIT_SEC)
     assert (call.returncode, stdout, stderr) == (3, b"", b"now\n")
 
@@ -487,7 +449,7 @@ def small_pipes(account):
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
-            os.setresuid(*3 * [uid(account)])
+            os.setresuid(*3 * [pwd.getpwnam(account).pw_uid])
             held = [os.pipe()]
             with contextlib.suppress(PermissionError):
                 while len(held) < 200:
@@ -557,7 +519,7 @@ def test_a_client_that_is_killed(host):
     before = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (ours[0], theirs[1])]
     call = host.start_call("work", "vault", "my.Stream", stdin=ours[0], stdout=theirs[1])
     os.write(ours[1], b"x" * 30000)
-    wait_until(lambda: host.started("my.Stream"), "the service")
+    wait_for(lambda: host.started("my.Stream"), "the service")
     call.kill()
     call.wait()
     assert [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (ours[0], theirs[1])] == before
@@ -605,14 +567,14 @@ def test_many_calls_at_once(host):
     agent = agent_of("vault")
     before_fds, before_kib = len(os.listdir("/proc/%d/fd" % agent.pid)), private_kib(agent.pid)
     calls = [host.start_call("work", "vault", "my.Echo+%d" % number) for number in range(300)]
-    wait_until(lambda: len(children(agent.pid)) == 300, "300 services")
+    wait_for(lambda: len(processes.children_of(agent.pid)) == 300, "300 services")
     # Those of the last start are closed a moment after its process is there.
-    wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) - before_fds <= 3 * 300, "three descriptors a call")
+    wait_for(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) - before_fds <= 3 * 300, "three descriptors a call")
     assert private_kib(agent.pid) - before_kib <= 300
     for number, call in enumerate(calls):
         stdout, _ = call.communicate(b"line %d\n" % number, timeout=LIMIT_SEC)
         assert (call.returncode, stdout) == (3, b"%d line %d\n" % (number, number))
-    wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) <= before_fds, "the agent to close everything")
+    wait_for(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) <= before_fds, "the agent to close everything")
 
 
 def private_kib(pid):

@@ -10,8 +10,10 @@ import struct
 import processes
 import pytest
 import wire
-from test_direct import LIMIT_SEC, agent_of, children, wait_until
+from test_direct import LIMIT_SEC
 from test_sockets import OK, calls_of, end, raw_call, unix_service
+from waiting import wait_for
+from world import agent_of
 
 POLICY = "*  *  work  vault  allow\n"
 SERVER = "/usr/bin/qrexec-fork-server"
@@ -43,7 +45,7 @@ class Server:
     def __init__(self, host, *arguments):
         environment = {"XDG_RUNTIME_DIR": runtime(), "MARK": "session", "SHELL": "/bin/sh"}
         self.process = host.popen_as("vault", [SERVER, "-f", *arguments], environment=environment)
-        wait_until(lambda: self.process.poll() is not None or os.path.exists(path()), "the server")
+        wait_for(lambda: self.process.poll() is not None or os.path.exists(path()), "the server")
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -100,7 +102,7 @@ def test_everything_of_a_call(host):
         host.add_service("my.Wait", "echo $PPID; cat >/dev/null")
         with raw_call("my.Wait") as channel:
             assert int(os.read(channel.stdout, 100)) == server.process.pid
-            assert children(agent_of("vault").pid) == []
+            assert processes.children_of(agent_of("vault").pid) == []
             assert end(channel) == OK
     (record,) = host.wait_audit(event="end", service="my.All")
     assert (record["how"], record["status"]) == ("exited", 42)
@@ -164,7 +166,7 @@ def test_just_exec(host):
         command = ["/usr/bin/qrexec-client", "-d", "vault", "-e", "DEFAULT:QUBESRPC my.Late+ dom0"]
         with host.popen_as("root", command) as client:
             assert client.wait(LIMIT_SEC) == 0
-        wait_until(lambda: os.path.exists("/run/test/late"), "the service")
+        wait_for(lambda: os.path.exists("/run/test/late"), "the service")
         # It is the server that says so: while it is there.
         (record,) = host.wait_audit(event="end", service="my.Late")
     with open("/run/test/late") as file:
@@ -228,7 +230,7 @@ def test_many(host):
     host.add_service("my.Echo", "read line; echo $1 $line; exit 3")
     with Server(host) as server:
         channels = [raw_call("my.Echo+%d" % number) for number in range(150)]
-        wait_until(lambda: len(children(server.process.pid)) == 150, "150 services")
+        wait_for(lambda: len(processes.children_of(server.process.pid)) == 150, "150 services")
         for number, channel in enumerate(channels):
             with channel:
                 os.write(channel.stdin, b"line\n")

@@ -73,11 +73,6 @@ def start(host):
     host.start("--launcher=" + SOCKET)
 
 
-def parent(process):
-    with open("/proc/%d/stat" % process.pid) as file:
-        return int(file.read().rpartition(")")[2].split()[1])
-
-
 def assert_served(host):
     result = host.call("work", "vault", "my.Hello")
     assert result.stdout == b"hello work\nvault\n", (result, host.log())
@@ -87,10 +82,10 @@ def test_an_agent_is_no_child_of_the_supervisor(host):
     start(host)
     assert_served(host)
     (monitor,) = processes.running(MONITOR)
-    assert parent(monitor) == os.getpid()
+    assert processes.parent_of(monitor.pid) == os.getpid()
     # Nothing of the connection is left in what runs as the account.
     (agent,) = processes.running(AGENT)
-    assert parent(agent) == monitor.pid
+    assert processes.parent_of(agent.pid) == monitor.pid
     connection = os.readlink("/proc/%d/fd/3" % monitor.pid)
     assert connection.startswith("socket:")
     assert connection not in [os.readlink("/proc/%d/fd/%s" % (agent.pid, fd)) for fd in os.listdir("/proc/%d/fd" % agent.pid)]

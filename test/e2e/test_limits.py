@@ -6,11 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 
 import processes
 import pytest
 import wire
+from waiting import wait_for
 from world import BROKER
 
 # A broker that may have so many descriptors, and cannot have more: less than one domain may have in connections.
@@ -35,11 +35,6 @@ def same_broker(host):
     assert "the broker died" not in host.log()
 
 
-def assert_served(host, source="work", target="vault"):
-    result = host.call(source, target, "my.Echo", input=b"x")
-    assert (result.returncode, result.stdout) == (0, b"x"), result
-
-
 def connections(account, n, path=wire.SHARED, kind=wire.socket.SOCK_STREAM):
     """By one process, for a busy machine: the broker closes the first when they have said nothing for 10 s."""
     stack = contextlib.ExitStack()
@@ -56,30 +51,30 @@ def test_few_descriptors(host, same_broker):
     (broker,) = processes.running(BROKER)
     with open("/proc/%d/limits" % broker.pid) as file:
         assert any(line.split()[:5] == ["Max", "open", "files", str(FEW), str(FEW)] for line in file)
-    assert_served(host)
+    host.assert_served()
     # Every account that there is takes all the connections that it can.
     with contextlib.ExitStack() as held:
         for account in ("evil", "vault"):
             held.enter_context(connections(account, 60)[0])
         host.wait_log("unanswered connections: closed the newest|few descriptors are left")
         assert n_descriptors() < FEW - 8
-        assert_served(host)
-        assert_served(host, source="dom0")
+        host.assert_served()
+        host.assert_served(source="dom0")
         assert host.qair("status").returncode == 0
         # The configuration can be read, and agents come back.
         host.set_policy("my.Echo * work vault deny")
         host.assert_refused(host.call("work", "vault", "my.Echo"))
         host.set_policy("my.Echo * @anyvm @anyvm allow")
-        assert_served(host)
+        host.assert_served()
         with wire.Agent("evil", "evil") as agent:
             assert agent.socket.send(wire.call_ended(1)) > 0
-    assert_served(host)
+    host.assert_served()
 
 
 def test_few_descriptors_and_an_agent_that_does_not_read(host, same_broker):
     """Descriptors in flight are counted by the kernel too, and a full count is no reason to spin, or to stop."""
     host.start(under=FEW_DESCRIPTORS)
-    assert_served(host)
+    host.assert_served()
     with wire.Agent("evil", "evil"), contextlib.ExitStack() as held:
         for number in range(60):
             connection = held.enter_context(wire.connect_as("work", wire.SHARED))
@@ -88,7 +83,7 @@ def test_few_descriptors_and_an_agent_that_does_not_read(host, same_broker):
         host.wait_log("work -> evil: ended: not connected, status 125: the agent does not read")
         (broker,) = processes.running(BROKER)
         assert not spins(broker.pid)
-    assert_served(host)
+    host.assert_served()
 
 
 def spins(pid):
@@ -108,8 +103,8 @@ def test_a_domain_does_not_lock_out_its_own_agent(host, same_broker):
     stack, _ = connections("vault", 520)
     with stack:
         host.wait_log("vault: more than 512 unanswered connections")
-        assert_served(host)
-        assert_served(host, source="dom0")
+        host.assert_served()
+        host.assert_served(source="dom0")
 
 
 def test_a_domain_does_not_keep_the_host_from_calling_it(host, same_broker):
@@ -130,8 +125,8 @@ def test_too_many_links(host, same_broker):
         host.wait_log("evil: more than 80 links: closed the newest")
         for link in links[80:]:
             assert link.recv(100) == b""
-        assert_served(host)
-    assert_served(host, target="evil")
+        host.assert_served()
+    host.assert_served(target="evil")
 
 
 def test_too_many_agents_that_drain(host, same_broker):
@@ -142,7 +137,7 @@ def test_too_many_agents_that_drain(host, same_broker):
         for link in links:
             link.send(wire.call_drain())
         host.wait_log("evil: more than 64 agents of its drain: closed the newest")
-        assert_served(host, target="evil")
+        host.assert_served(target="evil")
 
 
 def test_one_caller_does_not_fill_the_queue_of_an_agent(host, same_broker):
@@ -188,7 +183,7 @@ def test_a_caller_that_gives_up_gives_its_place_up(host, same_broker):
 def test_domains_take_turns(host, same_broker):
     """Whoever comes behind a hundred connections of another waits for one of them, not for all."""
     host.start()
-    assert_served(host)
+    host.assert_served()
     (broker,) = processes.running(BROKER)
     broker.kill(signal.SIGSTOP)
     stack, crowd = connections("evil", 100)
@@ -228,19 +223,19 @@ def failing(*calls):
 def test_no_descriptor_for_a_connection(host, same_broker, error):
     """It is closed; the next is served."""
     host.start()
-    assert_served(host)
+    host.assert_served()
     with failing("accept4:error=%s:when=1" % error):
         with wire.connect_as("work", wire.SHARED) as connection:
             assert wire.receive_all(connection) == b""
         host.wait_log("out of descriptors: refused a connection")
-        assert_served(host)
+        host.assert_served()
 
 
 @needs_strace
 def test_no_descriptor_even_to_close_a_connection(host, same_broker):
     """Connections wait, the broker too, and then both go on."""
     host.start()
-    assert_served(host)
+    host.assert_served()
     with failing("accept4:error=ENFILE", "openat:error=ENFILE") as broker:
         call = host.start_call("work", "vault", "my.Echo")
         host.wait_log("out of descriptors: connections wait")
@@ -251,7 +246,7 @@ def test_no_descriptor_even_to_close_a_connection(host, same_broker):
     with failing("accept4:error=ENFILE:when=1"):  # the spare descriptor is there again
         with wire.connect_as("work", wire.SHARED) as connection:
             assert wire.receive_all(connection) == b""
-    assert_served(host)
+    host.assert_served()
 
 
 @needs_strace
@@ -260,13 +255,13 @@ def test_no_descriptor_even_to_close_a_connection(host, same_broker):
 def test_no_descriptors_for_a_channel(host, same_broker, call, error):
     """The call is refused, and recorded."""
     host.start()
-    assert_served(host)
+    host.assert_served()
     with failing("%s:error=%s" % (call, error)):
         results = [host.call("work", "vault", "my.Echo", input=b"x") for _ in range(2)]
         # One was prepared before.
         assert results[1].returncode == 126 and "service unavailable" in results[1].stderr, results
     host.wait_audit(event="start", n=2)
-    assert_served(host)
+    host.assert_served()
     for record in host.audit(event="start"):
         host.wait_audit(event="end", call_id=record["call_id"])
 
@@ -277,10 +272,10 @@ def test_no_descriptors_for_a_channel(host, same_broker, call, error):
 def test_no_room_for_descriptors_under_way(host, same_broker, which, error):
     """The kernel takes no more of them, for the agent or for the caller: this call fails."""
     host.start()
-    assert_served(host)
+    host.assert_served()
     with failing("sendmsg:error=%s:when=%d" % (error, 1 if which == "agent" else 2)):
         assert host.call("work", "vault", "my.Echo", input=b"x").returncode in (125, 126, 255)
-        assert_served(host)
+        host.assert_served()
     for record in host.audit(event="start"):
         host.wait_audit(event="end", call_id=record["call_id"])
 
@@ -290,11 +285,9 @@ def test_no_room_for_descriptors_under_way(host, same_broker, which, error):
 def test_no_descriptors_for_the_configuration(host, same_broker, error):
     """What cannot be read allows nothing; it is read as soon as it can be."""
     host.start()
-    assert_served(host)
+    host.assert_served()
     with failing("openat:error=%s" % error, "inotify_init1:error=%s" % error):
         host.set_policy("my.Echo * @anyvm @anyvm allow\n# changed")
         assert host.call("work", "vault", "my.Echo", input=b"x").returncode == 126
         host.wait_audit(event="refused")
-    end = time.monotonic() + wire.TIMEOUT_SEC
-    while host.call("work", "vault", "my.Echo", input=b"x").returncode != 0:
-        assert time.monotonic() < end, host.log()
+    wait_for(lambda: host.call("work", "vault", "my.Echo", input=b"x").returncode == 0, host.log)

@@ -11,6 +11,7 @@ import time
 import processes
 import pytest
 import wire
+from waiting import wait_for
 from world import LIBEXEC, QAIR, REFUSED
 
 POLICY = """
@@ -47,9 +48,8 @@ class Terminal:
         return self._tmux("capture-pane", "-p", "-S", "-")
 
     def wait(self, expression):
-        deadline = time.monotonic() + wire.TIMEOUT_SEC
-        while not re.search(expression, self.screen(), re.M):
-            assert time.monotonic() < deadline, "no %r on the screen:\n%s" % (expression, self.screen())
+        wait_for(lambda: re.search(expression, self.screen(), re.M),
+                 lambda: "%r on the screen:\n%s" % (expression, self.screen()))
 
     def type(self, text):
         self._tmux("send-keys", "-l", text)
@@ -413,9 +413,7 @@ def test_socket_activation(host):
     command = ["systemd-socket-activate"] + ["--listen=" + path for path in paths] + [AGENT, "--window="]
     with host.popen_as("desktop", command) as activator:
         try:
-            deadline = time.monotonic() + wire.TIMEOUT_SEC
-            while not all(map(os.path.exists, paths)):
-                assert time.monotonic() < deadline, "nobody listens"
+            wait_for(lambda: all(map(os.path.exists, paths)), "the sockets")
             host.start()
             call = host.start_call("work", "vault", "my.Echo")  # waits: no terminal is attached yet
             host.wait_audit(event="start", service="policy.Ask")

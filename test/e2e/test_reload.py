@@ -6,7 +6,7 @@ import shutil
 
 import processes
 import pytest
-from world import BROKER
+from world import BROKER, World
 
 ALLOW = "my.Echo * work vault allow"
 DENY = "my.Echo * work vault deny"
@@ -22,13 +22,8 @@ def host(world):
     world.set_policy(ALLOW)
     world.add_service("my.Echo", "exec cat")
     world.start()
-    assert_served(world)
+    world.assert_served()
     return world
-
-
-def assert_served(host):
-    result = host.call("work", "vault", "my.Echo", input=b"x")
-    assert (result.returncode, result.stdout) == (0, b"x"), result
 
 
 def assert_denied(host):
@@ -40,11 +35,11 @@ def test_each_saved_change_is_seen_by_the_next_call(host):
         host.set_policy(DENY)
         assert_denied(host)
         host.set_policy(ALLOW)
-        assert_served(host)
+        host.assert_served()
 
 
 def test_a_file_that_is_written_in_place(host):
-    for text, check in ((DENY, assert_denied), (ALLOW, assert_served)) * 5:
+    for text, check in ((DENY, assert_denied), (ALLOW, World.assert_served)) * 5:
         with open(POLICY + "/30-user.policy", "w") as file:
             file.write(text + "\n")
         check(host)
@@ -59,7 +54,7 @@ def test_more_changes_than_the_kernel_remembers(host):
     host.set_policy(DENY)
     assert_denied(host)
     host.set_policy(ALLOW)
-    assert_served(host)
+    host.assert_served()
 
 
 def swap(path, content, by):
@@ -91,7 +86,7 @@ def test_a_folder_that_is_replaced(host, by):
     assert_denied(host)
     # And what happens in the new one is seen as well.
     host.set_policy(ALLOW)
-    assert_served(host)
+    host.assert_served()
     host.set_policy(DENY)
     assert_denied(host)
 
@@ -100,15 +95,15 @@ def test_a_folder_that_is_gone_for_a_while(host):
     os.rename(POLICY, "/etc/qubes/elsewhere")
     assert_denied(host)
     os.rename("/etc/qubes/elsewhere", POLICY)
-    assert_served(host)
+    host.assert_served()
     os.rename("/etc/qubes/domains.d", "/etc/qubes/elsewhere")
     assert host.call("work", "vault", "my.Echo").returncode == 126
     os.rename("/etc/qubes/elsewhere", "/etc/qubes/domains.d")
-    assert_served(host)
+    host.assert_served()
     shutil.rmtree(POLICY)
     assert_denied(host)
     host.set_policy(ALLOW)
-    assert_served(host)
+    host.assert_served()
 
 
 def test_an_old_folder_is_no_longer_watched(host):
@@ -126,7 +121,7 @@ def test_an_old_folder_is_no_longer_watched(host):
     for i in range(5):
         swap(POLICY, DENY if i % 2 else ALLOW, by_rename)
         os.rename(POLICY + ".old", "/etc/old-%d" % i)
-        (assert_denied if i % 2 else assert_served)(host)
+        (assert_denied if i % 2 else World.assert_served)(host)
     assert watches() == before > 0
 
 
@@ -139,7 +134,7 @@ def test_the_whole_configuration_is_replaced(host):
     (before,) = processes.running(BROKER)
     shutil.copytree("/etc/qubes", "/etc/qubes.new", symlinks=True)
     by_rename("/etc/qubes")
-    assert_served(host)
+    host.assert_served()
     host.wait_log("the folder of the configuration was replaced")
     (after,) = processes.running(BROKER)
     assert before.pid != after.pid
@@ -155,4 +150,4 @@ def test_the_whole_configuration_is_gone_for_a_while(host):
     os.rename("/etc/qubes", "/etc/elsewhere")
     assert_denied(host)
     os.rename("/etc/elsewhere", "/etc/qubes")
-    assert_served(host)
+    host.assert_served()

@@ -22,24 +22,9 @@ def host(world):
     return world
 
 
-def assert_served(host):
-    result = host.call("work", "vault", "my.S", input=b"x")
-    assert (result.returncode, result.stdout) == (0, b"x"), result
-
-
-def parent_of(process):
-    try:
-        with open("/proc/%d/stat" % process.pid) as file:
-            return int(file.read().rpartition(")")[2].split()[1])
-    except FileNotFoundError:
-        return None
-
-
 def agents():
     """Without their handlers, which are children of theirs and run the same program."""
-    found = processes.running(AGENT)
-    pids = {process.pid for process in found}
-    return [process for process in found if parent_of(process) not in pids | {None}]
+    return processes.first_of(AGENT)
 
 
 def account_of(process):
@@ -49,7 +34,7 @@ def account_of(process):
 def test_an_agent_starts_with_the_first_call_that_needs_it(host):
     host.start()
     assert agents() == []
-    assert_served(host)
+    host.assert_served("my.S")
     assert [account_of(agent) for agent in agents()] == ["vault"]
 
 
@@ -71,7 +56,7 @@ def test_many_callers_start_it_once(host):
 
 def test_the_agent_has_no_terminal_no_privilege_and_its_own_session(host):
     host.start()
-    assert_served(host)
+    host.assert_served("my.S")
     (agent,) = agents()
     with open("/proc/%d/status" % agent.pid) as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
@@ -96,8 +81,8 @@ def test_a_pam_session_is_open_as_long_as_the_agent_lives(host):
     host.write("/etc/pam.d/qrexec", before + "session optional pam_exec.so /run/test/pam\n")
     try:
         host.start()
-        assert_served(host)
-        assert_served(host)
+        host.assert_served("my.S")
+        host.assert_served("my.S")
         with open("/run/test/pam.log") as file:
             assert file.read() == "open_session vault qrexec\n", "once, whatever number of calls"
         host.stop()
@@ -126,17 +111,17 @@ def test_a_session_that_pam_refuses(host):
     mark = host.logfile.mark()
     host.reload()
     host.wait_log("serving", mark=mark)
-    assert_served(host)  # what was mended is tried at once
+    host.assert_served("my.S")  # what was mended is tried at once
 
 
 def test_an_agent_that_dies_is_started_again(host):
     host.start()
-    assert_served(host)
+    host.assert_served("my.S")
     (agent,) = agents()
     mark = host.logfile.mark()
     agent.kill(signal.SIGKILL)
     host.wait_log("domain vault stopped", mark=mark)
-    assert_served(host)
+    host.assert_served("my.S")
 
 
 def test_a_call_survives_its_agent(host):
@@ -149,29 +134,29 @@ def test_a_call_survives_its_agent(host):
     (agent,) = agents()
     agent.kill(signal.SIGKILL)
     host.wait_log("its agent died, and nobody knows more")
-    assert_served(host)
+    host.assert_served("my.S")
     call.communicate(timeout=wire.TIMEOUT_SEC)
     assert call.returncode in (0, 255)
 
 
 def test_the_broker_dies_while_nobody_calls(host):
     host.start()
-    assert_served(host)
+    host.assert_served("my.S")
     for _ in range(3):
         host.restart_broker()
-        assert_served(host)
+        host.assert_served("my.S")
 
 
 def test_the_supervisor_is_killed_and_another_one_starts(host):
     host.start()
-    assert_served(host)
+    host.assert_served("my.S")
     (broker,) = processes.running(BROKER)
     host.supervisor.kill()
     host.supervisor.wait()
     host.supervisor = None
     assert broker.wait(5), "a broker without its supervisor ends"
     host.start()
-    assert_served(host)
+    host.assert_served("my.S")
     # The old agent has come back to the new broker, or a new one was started: one of them serves.
     host.stop()
     for agent in agents():

@@ -9,9 +9,12 @@ import struct
 import threading
 import time
 
+import processes
 import pytest
 import wire
-from test_direct import LIMIT_SEC, agent_of, children, pipes_of, private_kib, wait_until
+from test_direct import LIMIT_SEC, pipes_of, private_kib
+from waiting import wait_for
+from world import agent_of
 
 POLICY = "*  *  work  vault  allow\n"
 PATH = "/run/test/service"
@@ -122,7 +125,7 @@ def test_no_process_is_made(host):
     with raw_call("my.Socket") as channel:
         connection, _ = listener.accept()
         assert connection.recv(100) == b"my.Socket+ work\0"
-        assert children(agent_of("vault").pid) == []
+        assert processes.children_of(agent_of("vault").pid) == []
         connection.close()
         assert end(channel) == OK
     listener.close()
@@ -408,7 +411,7 @@ def test_a_caller_that_is_killed(host):
     # It reads nothing, and there is more than the socket takes.
     feeder = threading.Thread(target=lambda: contextlib.suppress(BrokenPipeError).__enter__() or feed(call.stdin))
     feeder.start()
-    wait_until(lambda: len(connection.recv(1 << 16, socket.MSG_PEEK)) == 1 << 16, "the socket to fill")
+    wait_for(lambda: len(connection.recv(1 << 16, socket.MSG_PEEK)) == 1 << 16, "the socket to fill")
     call.kill()
     call.wait()
     feeder.join()
@@ -470,9 +473,9 @@ def test_slow_readers_hold_up_nobody(host):
     flood.start()
     with contextlib.ExitStack() as stack:
         channels = [stack.enter_context(raw_call("my.Flood")) for _ in range(N_SLOW)]
-        wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) - before_fds == 4 * N_SLOW, "200 open calls")
+        wait_for(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) - before_fds == 4 * N_SLOW, "200 open calls")
         assert private_kib(agent.pid) - before_kib <= N_SLOW
-        assert children(agent.pid) == []
+        assert processes.children_of(agent.pid) == []
 
         begin = time.monotonic()
         data = os.urandom(4 << 20)
@@ -493,7 +496,7 @@ def test_slow_readers_hold_up_nobody(host):
     stop.set()
     flood.join()
     listener.close()
-    wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) == before_fds, "the agent to close everything")
+    wait_for(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) == before_fds, "the agent to close everything")
 
 
 def serve_flood(listener, size, stop):
@@ -530,7 +533,7 @@ def test_a_peer_that_never_reads(host):
                 os.write(deaf.stdin, bytes(65536))
         agent = agent_of("vault")
         # It waits: what could be moved has been, and then it costs nothing.
-        wait_until(lambda: idle(agent.pid), "the agent to wait")
+        wait_for(lambda: idle(agent.pid), "the agent to wait")
         for number in range(100):
             text = b"%d" % number
             connection.sendall(text)

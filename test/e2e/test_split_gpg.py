@@ -3,16 +3,15 @@
 
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 import split_gpg
 from inside import IN_WORLD
 from split_gpg import CLIENT, IMPORT, USER_ID, WRAPPER, run_as
+from waiting import wait_for
 
 POLICY = """
 qubes.Gpg           *  work   vault     allow
@@ -292,15 +291,8 @@ class Person:
 
     def notices(self, n):
         """Wait for the N-th notification: it is shown by a process that nobody waits for."""
-        wait_for(lambda: len(self.lines("notices")) >= n)
+        wait_for(lambda: len(self.lines("notices")) >= n, "notice %d" % n)
         return self.lines("notices")
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)  # what is waited for is a line in a file
 
 
 def marker():
@@ -384,7 +376,7 @@ def test_a_profile_that_does_not_end(host, person, end, remembered):
         assert client(host, "-k").returncode == 0
         questions = person.lines("questions")
         assert len(questions) == 1 and remembered in questions[0], questions
-        wait_for(lambda: os.path.exists(started) and open(started).read())
+        wait_for(lambda: os.path.exists(started) and open(started).read(), "gpg")
         with open(started) as file:
             pid = int(file.read())
         opened = {os.readlink("/proc/%d/fd/%s" % (pid, name)) for name in os.listdir("/proc/%d/fd" % pid)}

@@ -14,6 +14,7 @@ import split_gpg
 from split_gpg import GPG, run_as
 from test_prompts import Terminal
 from test_prompts import answer as answer_question
+from waiting import wait_for
 from world import QAIR
 
 CLIENT = "/usr/bin/split-gpg2-client"
@@ -94,11 +95,8 @@ class Forwarder:
         put(account, ".gnupg/gpg.conf", "no-autostart\n")
         put(account, ".config/split-gpg2-rc", "SPLIT_GPG2_SERVER_DOMAIN=vault\n")
         self.process = world.popen_as(account, [CLIENT])
-        limit = time.monotonic() + 20
-        while not os.path.exists(self.path):
-            assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < limit
-            time.sleep(0.01)
+        wait_for(lambda: os.path.exists(self.path) or self.process.poll() is not None, "the socket")
+        assert self.process.poll() is None, self.process.communicate()
 
     def connect(self):
         connection = socket.socket(socket.AF_UNIX)

@@ -4,12 +4,13 @@
 import os
 import select
 import struct
-import time
 
+import processes
 import pytest
 import split_gpg
 from inside import IN_WORLD
 from split_gpg import GPG, SERVER, frame, frames, joined, request
+from waiting import wait_for
 
 END = frame(0)
 EXIT_SEC = 30
@@ -50,18 +51,11 @@ def gpg_pids():
 
 
 def wait_gone(pid, seconds=EXIT_SEC):
-    deadline = time.monotonic() + seconds
-    while os.path.exists("/proc/%d" % pid):
-        assert time.monotonic() < deadline, "%d is still there" % pid
-        select.select([], [], [], 0.02)
+    wait_for(lambda: not os.path.exists("/proc/%d" % pid), "the end of %d" % pid, seconds)
 
 
 def wait_started():
-    deadline = time.monotonic() + EXIT_SEC
-    while not gpg_pids():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)
-    return gpg_pids()[0]
+    return wait_for(gpg_pids, "gpg", EXIT_SEC)[0]
 
 
 class Session:
@@ -194,13 +188,7 @@ def test_w5_header_in_parts(vault):
 
 def wait_asleep(pid):
     """Until the process waits: it has read all that was there, or cannot write."""
-    deadline = time.monotonic() + EXIT_SEC
-    while True:
-        with open("/proc/%d/stat" % pid) as file:
-            if file.read().rpartition(")")[2].split()[0] in "SZ":
-                return
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.005)
+    wait_for(lambda: processes.status_of(pid, "State") in ("S", "Z"), "%d to wait" % pid, EXIT_SEC)
 
 
 def test_w6_name_first(vault):

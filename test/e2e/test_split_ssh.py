@@ -11,7 +11,8 @@ import subprocess
 
 import processes
 import pytest
-from splitssh import COMMAND, FILTER, LIBEXEC, SplitSsh, SystemLog, forwarders, listens, wait_until
+from splitssh import COMMAND, FILTER, LIBEXEC, SplitSsh, SystemLog, forwarders, listens
+from waiting import wait_for
 from world import NO_SERVICE, REFUSED
 
 EXAMPLES = "/usr/share/doc/qair/examples/split-ssh/"
@@ -130,7 +131,7 @@ def test_B3_B4_B5_list_and_log_in(blog, forwarder):
         blog.make_folder(os.path.dirname(blog.path), blog.work)
         blog.start("work", "systemd-socket-activate", "--accept", "--inetd", "-l", blog.path,
                    "/usr/bin/qrexec-client-vm", "vault", "qubes.Ssh")
-    wait_until(lambda: os.path.exists(blog.path), "the forwarder")
+    wait_for(lambda: os.path.exists(blog.path), "the forwarder")
     result = shell(blog, LIST)
     lines = result.stdout.decode().splitlines()
     assert lines[-1] == "0" and lines[0].split()[:2] == blog.public.split()[:2], result
@@ -167,7 +168,7 @@ def official(keys):
     keys.write_as(keys.work, "/home/work/.config/qubes/split-ssh-vault", "vault\n")
     keys.start("work", LIBEXEC + "/start-forwarder", "work")
     keys.path = "/home/work/.split-ssh/work.sock"
-    wait_until(lambda: os.path.exists(keys.path), "the forwarder")
+    wait_for(lambda: os.path.exists(keys.path), "the forwarder")
     return keys
 
 
@@ -299,7 +300,7 @@ def test_keys_that_are_left_out(keys, mode, options, options_mode, words):
         os.chmod(path + ".ssh-add-option", options_mode)
     good = keys.install_key("good")
     keys.start("vault", LIBEXEC + "/start-agent", "work")
-    wait_until(lambda: keys.count() == 1, "the good key")
+    wait_for(lambda: keys.count() == 1, "the good key")
     listed = keys.run("vault", "ssh-add", "-L", environment={"SSH_AUTH_SOCK": keys.socket_of()})
     assert listed.stdout.decode().strip() == good
     keys.world.wait_log(re.escape(words))
@@ -315,7 +316,7 @@ def test_a_key_with_a_passphrase_does_not_hang_the_start(keys):
     shutil.move(keys.folder + "/locked", path)
     shutil.chown(path, "vault", "vault")
     keys.start("vault", LIBEXEC + "/start-agent", "work")
-    wait_until(lambda: keys.count() == 1, "the other key")
+    wait_for(lambda: keys.count() == 1, "the other key")
 
 
 def test_an_agent_ends_with_its_starter(keys):
@@ -440,7 +441,7 @@ def test_certificate(keys):
     shutil.chown(folder + "id-cert.pub", "vault", "vault")
     keys.set_filter(NEVER)
     keys.start_agent()
-    wait_until(lambda: keys.count() == 2, "the certificate")
+    wait_for(lambda: keys.count() == 2, "the certificate")
     keys.forward("--service", "qubes.SshAgent+work", "--target", "vault")
     assert keys.ssh("a", "echo", "in").stdout == b"in\n"
     # `ssh` has the plain key sign, and embeds the certificate.
@@ -465,7 +466,7 @@ def test_H1_pkcs11(keys):
     hsm("pkcs11-tool", "--module", MODULE, "--login", "--pin", "1234", "--keypairgen", "--key-type", "EC:prime256v1",
         "--id", "01", "--label", "on-token")
     keys.start("vault", LIBEXEC + "/start-agent", "work", environment=softhsm)
-    wait_until(lambda: listens(keys.socket_of()), "the agent")
+    wait_for(lambda: listens(keys.socket_of()), "the agent")
     keys.write_as(keys.vault, "/home/vault/pin", "#!/bin/sh\necho 1234\n", mode=0o700)
     hsm("env", "SSH_ASKPASS=/home/vault/pin", "SSH_ASKPASS_REQUIRE=force", COMMAND, "add", "work", "-s", MODULE)
     keys.set_filter(NEVER)
@@ -574,7 +575,7 @@ def test_agent_that_stalls(work):
     process.kill(signal.SIGSTOP)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         answers = [pool.submit(work.ssh_add, "-l") for _ in range(5)]
-        wait_until(lambda: len(processes.running(FILTER)) == 5, "the filters")
+        wait_for(lambda: len(processes.running(FILTER)) == 5, "the filters")
         assert not any(answer.done() for answer in answers)
         process.kill(signal.SIGCONT)
         assert [answer.result().returncode for answer in answers] == [0] * 5
@@ -620,7 +621,7 @@ def test_connections_are_counted(work):
         held.append(client)
     assert work.ssh_add("-l").returncode == 1
     held.pop().close()
-    wait_until(lambda: work.ssh_add("-l").returncode == 0, "room")
+    wait_for(lambda: work.ssh_add("-l").returncode == 0, "room")
     held.pop().close()
 
 

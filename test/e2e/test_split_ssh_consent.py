@@ -12,6 +12,7 @@ import wire
 from splitssh import COMMAND, LIBEXEC, SplitSsh, SystemLog
 from test_desktop import Desktop
 from test_prompts import Terminal, answer
+from waiting import wait_for
 from world import QAIR
 
 ASK = "[host a]\nlabel = \"Server A\"\nkey = %s\n[source work]\nnotify = no\nconfirm = %s\ndeny-cooldown = 30\n"
@@ -207,7 +208,7 @@ def start_prompt(desktop, mode, record=RECORD):
 
 
 def shown(desktop, name):
-    return desktop.wait(lambda: desktop.run("xdotool", "search", "--onlyvisible", "--name", name).split())
+    return wait_for(lambda: desktop.run("xdotool", "search", "--onlyvisible", "--name", name).split())
 
 
 @needs("Xvfb", "xdotool", "openbox", "zenity")
@@ -241,7 +242,7 @@ def test_the_policy_agents_window(desktop, key, status):
 def test_a_notification(desktop, verdict, summary, end):
     desktop.start_bus()
     desktop._start("dunst")
-    desktop.wait(lambda: "org.freedesktop.Notifications" in desktop.run(
+    wait_for(lambda: "org.freedesktop.Notifications" in desktop.run(
         "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus",
         "org.freedesktop.DBus.ListNames"))
     assert start_prompt(desktop, "notify", RECORD + verdict).wait(wire.TIMEOUT_SEC) == 0
@@ -251,7 +252,7 @@ def test_a_notification(desktop, verdict, summary, end):
         history = json.loads(desktop.run("dunstctl", "history") or "{}")
         return history.get("data", [[]])[0]
 
-    (notice,) = desktop.wait(told)
+    (notice,) = wait_for(told)
     assert notice["summary"]["data"] == summary
     body = notice["body"]["data"]
     # The names are text, whatever markup the daemon knows.

@@ -12,7 +12,8 @@ import threading
 
 import processes
 import pytest
-from splitssh import COMMAND, LIBEXEC, SplitSsh, forwarders, listens, wait_until
+from splitssh import COMMAND, LIBEXEC, SplitSsh, forwarders, listens
+from waiting import wait_for
 
 POLICY = """
 test.Refused * work vault deny
@@ -98,7 +99,7 @@ def test_one_process_for_many_connections(keys):
     assert late.recv(4) == b"late"
     for client in [*clients, late]:
         client.close()
-    wait_until(lambda: not processes.running("/usr/bin/cat"), "the services' end")
+    wait_for(lambda: not processes.running("/usr/bin/cat"), "the services' end")
 
 
 def test_each_connection_takes_its_own_way(keys):
@@ -119,7 +120,7 @@ def test_the_client_is_gone(keys):
     client = connect(keys.path)
     assert client.recv(6) == b"there\n"
     client.close()
-    wait_until(lambda: not processes.running("/usr/bin/cat"), "the service's end")
+    wait_for(lambda: not processes.running("/usr/bin/cat"), "the service's end")
     # Its end is known, not only that we went away.
     keys.world.wait_audit(service="test.Wait", event="end", how="exited")
 
@@ -210,7 +211,7 @@ def test_the_socket(keys):
     assert os.path.exists(keys.path) and not listens(keys.path)
     assert keys.ssh_add("-l").returncode == 2
     keys.start("work", COMMAND, "forward", "--listen", keys.path, "--service", "test.Cat", "--target", "vault")
-    wait_until(lambda: listens(keys.path), "the forwarder")
+    wait_for(lambda: listens(keys.path), "the forwarder")
     assert exchange(keys.path, b"new") == b"new"
 
 
@@ -235,7 +236,7 @@ def test_which_vault(keys, program, settings, environment, target):
         keys.write_as(keys.work, "/home/work/.config/qubes/split-ssh-vault", settings)
     if program == "forward":
         keys.start("work", COMMAND, "forward", "--service", "test.Cat", environment=environment)
-        wait_until(lambda: os.path.exists(keys.path), "the forwarder")
+        wait_for(lambda: os.path.exists(keys.path), "the forwarder")
         # One that is refused is reset, since nobody has read what it said.
         with contextlib.suppress(ConnectionResetError):
             exchange(keys.path, b"x")
@@ -255,7 +256,7 @@ def test_a_socket_of_the_service_manager(keys):
     keys.make_folder(os.path.dirname(keys.path), keys.work)
     keys.start("work", "systemd-socket-activate", "-l", keys.path, "-E", "XDG_RUNTIME_DIR", "-E", "HOME",
                COMMAND, "forward", "--listen", "/nonexistent/x", "--service", "test.Cat", "--target", "vault")
-    wait_until(lambda: os.path.exists(keys.path), "the socket")
+    wait_for(lambda: os.path.exists(keys.path), "the socket")
     assert exchange(keys.path, b"one") == b"one"
     assert exchange(keys.path, b"two") == b"two"
     assert len(forwarders()) == 1
@@ -266,7 +267,7 @@ def test_a_process_for_each_connection(keys):
     keys.make_folder(os.path.dirname(keys.path), keys.work)
     keys.start("work", "systemd-socket-activate", "--accept", "--inetd", "-l", keys.path, "-E", "HOME",
                "-E", "QUBES_SSH_DOMAIN", LIBEXEC + "/forward-one", "test.Cat", environment={"QUBES_SSH_DOMAIN": "vault"})
-    wait_until(lambda: os.path.exists(keys.path), "the socket")
+    wait_for(lambda: os.path.exists(keys.path), "the socket")
     assert exchange(keys.path, b"one") == b"one"
     data = random.Random(2).randbytes(1 << 20)
     assert exchange(keys.path, data) == data
@@ -280,7 +281,7 @@ def test_descriptors_stay_few(keys):
     for _ in range(30):
         exchange(keys.path, b"x")
         connect(keys.path).close()
-    wait_until(lambda: len(os.listdir(folder)) <= before, "the descriptors")
+    wait_for(lambda: len(os.listdir(folder)) <= before, "the descriptors")
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+import processes
 from vchan import (
     BUILD,
     CONNECTION_TERMINATED,
@@ -622,13 +623,8 @@ def test_requests_of_an_agent_that_is_gone(daemon):
     daemon.listener = daemon.listen(OWN, HOST, CONTROL)
     daemon.handshake()
     go.touch()
-    wait_for(lambda: not children(daemon), "the end of the worker")
+    wait_for(lambda: not processes.children_of(daemon.process.pid), "the end of the worker")
     daemon.assert_alive()  # nobody is told what an earlier agent asked for
-
-
-def children(daemon):
-    with open("/proc/%d/task/%d/children" % (daemon.process.pid, daemon.process.pid)) as pids:
-        return pids.read().split()
 
 
 # --- starting and ending

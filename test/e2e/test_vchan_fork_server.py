@@ -10,6 +10,7 @@ import struct
 
 import pytest
 
+import processes
 from test_vchan_agent import AGENT, PORT, Agent
 from vchan import (
     ACCOUNT,
@@ -107,18 +108,13 @@ def test_when_it_is_not_used(session, how):
             caller = session.call("sock+")
             connection, _ = listener.accept()
             pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            assert parent(pid) == session.process.pid
+            assert processes.parent_of(pid) == session.process.pid
             connection.close()
             assert finish(caller) == (b"", b"", 0)
     else:
         caller = session.execute("%s:%sQUBESRPC svc+ work" % (ACCOUNT, "nogui:" if how == "nogui" else ""))
         assert finish(caller) == (b"", b"none\n", 42)
     session.assert_terminated()
-
-
-def parent(pid):
-    with open("/proc/%d/stat" % pid) as file:
-        return int(file.read().rpartition(")")[2].split()[1])
 
 
 def test_a_service_that_is_not_there(session):

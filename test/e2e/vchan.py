@@ -14,7 +14,8 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
+
+from waiting import wait_for
 
 BUILD = os.environ.get("QAIR_BUILD", "build")
 UID = 64124 if os.geteuid() == 0 else os.geteuid()
@@ -235,17 +236,6 @@ class Folder:
         for listener in self.listeners:
             listener.close()
         shutil.rmtree(self.path)
-
-
-def wait_for(condition, what):
-    """Poll for what gives no event of its own; LIMIT only bounds the failure."""
-    deadline = time.monotonic() + LIMIT
-    while True:
-        result = condition()
-        if result:
-            return result
-        assert time.monotonic() < deadline, "waited in vain for %s" % what
-        time.sleep(0.005)
 
 
 def kill_and_wait(process):

@@ -258,6 +258,11 @@ class World:
         """Everything that the supervisor, the broker and the agents have written so far."""
         return self.logfile.text()
 
+    def assert_served(self, service="my.Echo", source="work", target="vault"):
+        """SERVICE echoes."""
+        result = self.call(source, target, service, input=b"x")
+        assert (result.returncode, result.stdout) == (0, b"x"), result
+
     def wait_log(self, expression, timeout=LOG_TIMEOUT_SEC, mark=0):
         """Wait until a line like EXPRESSION is in the log, after MARK = world.logfile.mark() if given."""
         return self.logfile.wait(expression, timeout, mark)
@@ -332,3 +337,10 @@ class World:
         os.makedirs(STARTED)
         os.makedirs(os.path.dirname(AUDIT), mode=0o750)
         os.chmod(STARTED, 0o1777)
+
+
+def agent_of(domain):
+    """The one agent whose account is DOMAIN: handlers, which are its children and run the same program, are none."""
+    uid = pwd.getpwnam(domain).pw_uid
+    (agent,) = [process for process in processes.first_of(AGENT) if os.stat("/proc/%d" % process.pid).st_uid == uid]
+    return agent
