@@ -98,7 +98,7 @@ static void guest_drop_link(Guest *guest) {
         guest->link_fd = guests_close_fd(guest->guests, guest->link_fd);
 }
 
-/* One that does not take it loses this one, and the guest dials again. */
+/* Return: 0, GUESTS_E_ABSENT, GUESTS_E_BUSY, or a negative error */
 static int guest_give(Guest *guest, char gift, int fd) {
         int r;
 
@@ -106,11 +106,10 @@ static int guest_give(Guest *guest, char gift, int fd) {
         switch (r) {
         case SOCKET_E_AGAIN:
         case SOCKET_E_LIMIT:
-                log_warning("domain %s: its link does not take its connections", guest->name.text);
-                return 0;
+                return GUESTS_E_BUSY;
         case SOCKET_E_GONE:
                 guest_drop_link(guest);
-                return 0;
+                return GUESTS_E_ABSENT;
         default:
                 return error_fold(r);
         }
@@ -143,9 +142,12 @@ static int guests_on_control(sd_event_source *source, int fd, uint32_t revents, 
                 return 0;
         if (r)
                 return guests_pause(guests, r < 0 ? strerror(-r) : "no descriptor is left");
-        switch (guests_route(guests->first, &peer, &guest)) {
+        r = guests_route(guests->first, &peer, &guest);
+        if (!r)
+                r = guest_give(guest, VSOCK_GIFT_CONTROL, connection_fd);
+        switch (r) {
         case 0:
-                return guest_give(guest, VSOCK_GIFT_CONTROL, connection_fd);
+                return 0;
         case GUESTS_E_PURPOSE:
                 guests_complain(guests, &peer, "that is no port from which an agent dials");
                 return 0;
@@ -155,8 +157,11 @@ static int guests_on_control(sd_event_source *source, int fd, uint32_t revents, 
         case GUESTS_E_ABSENT:
                 log_debug("context id %u dialled, and its domain is not started", peer.cid);
                 return 0;
-        default:
+        case GUESTS_E_BUSY:
+                guests_complain(guests, &peer, "the link of its domain does not take it");
                 return 0;
+        default:
+                return error_fold(r);
         }
 }
 
@@ -237,7 +242,10 @@ static int guest_take_link(Guest *guest, int link_fd) {
         if (setsockopt(link_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0)
                 return error_origin(-errno);
         r = guests_watch(guest->guests, link_fd, guest_on_link, guest, &guest->link_source);
-        return r ?: guest_give(guest, VSOCK_GIFT_DATA, guest->data_fd);
+        r = r ?: guest_give(guest, VSOCK_GIFT_DATA, guest->data_fd);
+        if (r > 0)
+                guest_drop_link(guest);
+        return r < 0 ? r : 0;
 }
 
 /* Return: 0 or a negative error */

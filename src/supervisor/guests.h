@@ -26,6 +26,7 @@ enum {
         GUESTS_E_PURPOSE, /* not from a port for control, which is root's in the guest; or from no guest */
         GUESTS_E_UNKNOWN, /* no domain is this guest */
         GUESTS_E_ABSENT,  /* it is that of a domain whose link nobody serves at the moment */
+        GUESTS_E_BUSY,    /* or does not take what it is given */
 };
 
 typedef struct Guests Guests;
@@ -71,6 +72,6 @@ Guest *guest_free(Guest *guest);
  * guests_route() - whose control connection this is; pure
  * @first: all guests
  *
- * Return: 0 or GUESTS_E_….
+ * Return: 0, GUESTS_E_PURPOSE, GUESTS_E_UNKNOWN or GUESTS_E_ABSENT.
  */
 int guests_route(Guest *first, const VsockPeer *peer, Guest **ret_guest);

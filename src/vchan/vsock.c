@@ -16,6 +16,9 @@
 /** Guests that dial at the same moment, or one guest's data connections. */
 #define VSOCK_BACKLOG 256
 
+/** What a buffer may grow to by probes: far more of them than there are reasons. */
+#define VSOCK_BUFFER_MAX (UINT64_C(1024) * 1024)
+
 bool vsock_peer_decode(const struct sockaddr_storage *address, socklen_t n, VsockPeer *ret_peer) {
         struct sockaddr_vm vm;
 
@@ -114,7 +117,7 @@ void vsock_probe(int fd) {
         uint64_t size;
         socklen_t n = sizeof(size);
 
-        if (getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, &n) < 0)
+        if (getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, &n) < 0 || size >= VSOCK_BUFFER_MAX)
                 return;
         /* Never smaller: what is under way was let through by the size before. */
         ++size;
