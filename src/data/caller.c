@@ -51,9 +51,53 @@ static void caller_leave(Caller *caller) {
         caller->state = CALLER_STATE_LEFT;
 }
 
+/* As with err_fd, all else of the call waits until there is room (5.4 rule 4). */
+static void caller_wait_for_room(const DataStatus *status) {
+        struct pollfd poll_fd = { .fd = status->fd, .events = POLLOUT };
+
+        (void)poll(&poll_fd, 1, -1);
+}
+
+/* Where nobody reads it any more, the next turn finds out. */
+static int caller_tell_stderr(Caller *caller, WireSlice data) {
+        DataStatus *status = caller->options->status;
+
+        while (data.n > 0) {
+                size_t n = data.n < DATA_STATUS_CHUNK_MAX ? data.n : DATA_STATUS_CHUNK_MAX;
+                int r;
+
+                r = data_status_stderr(status, data.data, n);
+                switch (r) {
+                case 0:
+                        data.data += n;
+                        data.n -= n;
+                        break;
+                case DATA_STATUS_E_AGAIN:
+                        caller_wait_for_room(status);
+                        break;
+                case DATA_STATUS_E_GONE:
+                        return 0;
+                default:
+                        return error_fold(r);
+                }
+        }
+        return 0;
+}
+
+static int caller_tell_exit(const Caller *caller, int exit_code) {
+        DataStatus *status = caller->options->status;
+        int r;
+
+        while ((r = data_status_exit(status, exit_code)) == DATA_STATUS_E_AGAIN)
+                caller_wait_for_room(status);
+        return r == DATA_STATUS_E_GONE ? 0 : error_trace(r);
+}
+
 static int caller_on_data(Caller *caller, const FrameEvent *event) {
         uint8_t *data = data_stream_received(caller->pump.stream, event->data);
 
+        if (event->type == WIRE_TYPE_DATA_STDERR && caller->options->status)
+                return caller_tell_stderr(caller, (WireSlice){ data, event->n_data });
         if (event->type == WIRE_TYPE_DATA_STDERR) {
                 data_complaint_write(caller->options->err_fd, data, event->n_data, caller->options->filter_stderr);
                 return 0;
@@ -200,10 +244,18 @@ static void caller_check_finished(Caller *caller) {
                 caller->state = CALLER_STATE_DONE;
 }
 
+static bool caller_is_abandoned(const Caller *caller) {
+        const DataStatus *status = caller->options->status;
+
+        return status && (status->fd < 0 || data_pump_can_read(&caller->pump, DATA_SOURCE_WATCH));
+}
+
 static int caller_dispatch(Caller *caller) {
         DataPump *pump = &caller->pump;
         int r = 0;
 
+        if (caller->state != CALLER_STATE_LEFT && caller_is_abandoned(caller))
+                caller_leave(caller);
         if (data_pump_can_read(pump, DATA_SOURCE_CHILD))
                 r = caller_on_child(caller);
         /* Before the program's output is read: its end may be due to the switch. */
@@ -255,6 +307,11 @@ static int caller_wait(Caller *caller) {
                 left_msec = (caller->hello_deadline_usec - now_usec) / USEC_PER_MSEC + 1;
                 timeout_msec = left_msec < INT_MAX ? (int)left_msec : INT_MAX;
         }
+        /* Of the status stream only its end is news: nobody may send anything there. */
+        if (caller->options->status) {
+                caller->pump.watch_fd = caller->options->status->fd;
+                caller->pump.watch_events = 0;
+        }
         return error_trace(data_pump_wait(&caller->pump, caller->state == CALLER_STATE_RUNNING, timeout_msec));
 }
 
@@ -277,6 +334,8 @@ int data_caller_run(DataCaller *options, int *ret_status) {
                 if (!r)
                         r = caller_dispatch(&caller);
         }
+        if (!r && options->status && caller.has_status)
+                r = caller_tell_exit(&caller, caller_status(&caller));
         if (!r)
                 *ret_status = caller_status(&caller);
         data_pump_deinit(&caller.pump);

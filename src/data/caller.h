@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "data/filter.h"
+#include "data/status.h"
 
 enum {
         _DATA_CALLER_E_SUCCESS,
@@ -39,6 +40,12 @@ typedef struct DataCaller {
         size_t n_prefix;
 
         uint64_t hello_usec; /* how long to wait for the callee's HELLO (1.5); 0: without limit */
+
+        DataStatus *
+                status; /* the real caller is at the other end of three descriptors (doc/protocol.md, 7.7), of which this
+                               is the first: what would go to err_fd is sent there, and in the end the exit code if the
+                               callee has told one; the call is given up where nobody reads it any more. Not owned; NULL:
+                               there is none */
 
         bool filter_stdout; /* 5.12 */
         DataFilter filter_stderr;

@@ -33,7 +33,7 @@ int data_pump_wait(DataPump *pump, bool running, int timeout_msec) {
         for (size_t i = 0; i < _DATA_SOURCE_N; ++i)
                 pump->sources[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
         pump->sources[DATA_SOURCE_CHILD].fd = pump->child_pidfd;
-        pump->sources[DATA_SOURCE_WATCH].fd = pump->watch_fd;
+        pump->sources[DATA_SOURCE_WATCH] = (struct pollfd){ .fd = pump->watch_fd, .events = pump->watch_events };
         if (pump->stream)
                 data_pump_want_stream(pump, &pump->sources[DATA_SOURCE_STREAM]);
         if (running) {

@@ -33,8 +33,9 @@ typedef struct DataPump {
         int child_pidfd; /* -1: no child, or reaped */
         int child_status;
         CallHow child_how;
-        int watch_fd;      /* not owned */
-        WireSlice pending; /* from the peer, to be written to the local side before anything else */
+        int watch_fd;       /* not owned */
+        short watch_events; /* for poll(2) */
+        WireSlice pending;  /* from the peer, to be written to the local side before anything else */
         struct pollfd sources[_DATA_SOURCE_N];
 } DataPump;
 
@@ -44,6 +45,7 @@ typedef struct DataPump {
                 .err = DATA_END_NONE,     \
                 .child_pidfd = -1,        \
                 .watch_fd = -1,           \
+                .watch_events = POLLIN,   \
         })
 
 /** data_pump_deinit() - close everything that is owned */

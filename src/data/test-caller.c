@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -457,6 +458,94 @@ static void test_hello_limit(void **state) {
 }
 
 /* The flags of what we inherited are our parent's, too: never changed, not even while we run. */
+/* --- a status stream: the real caller is in direct mode -------------------------------------------------------- */
+
+/* Return: the call; its other end of the status stream in @ret_status_fd */
+static Call call_start_direct(int *ret_status_fd) {
+        DataCaller template = DATA_CALLER_INIT;
+        DataStatus status = DATA_STATUS_INIT;
+        int fds[2];
+
+        socket_pair(fds);
+        status.fd = fds[0];
+        template.status = &status;
+        *ret_status_fd = fds[1];
+        return call_start_version(template, 4);
+}
+
+static void test_status_stream(void **state) {
+        static uint8_t much[DATA_STATUS_CHUNK_MAX + 1];
+        int status_fd;
+        Call call = call_start_direct(&status_fd);
+
+        write_all(call.in_fd, "question", 8);
+        peer_expect_text(call.fd, STDIN, "question");
+        peer_send(call.fd, STDERR, "complaint", 9);
+        peer_expect(status_fd, WIRE_TYPE_HELLO, "\4\0\0\0", 4);
+        peer_expect_text(status_fd, STDERR, "complaint");
+        memset(much, 'x', sizeof(much));
+        peer_send(call.fd, STDERR, much, sizeof(much));
+        peer_expect(status_fd, STDERR, much, DATA_STATUS_CHUNK_MAX);
+        peer_expect_text(status_fd, STDERR, "x");
+        peer_send(call.fd, STDERR, "", 0);
+        peer_send(call.fd, STDOUT, "answer", 6);
+        peer_send(call.fd, STDOUT, "", 0);
+        expect_bytes(call.out_fd, "answer");
+        expect_end(call.out_fd);
+        send_exit(call.fd, "\x2a\0\0\0");
+        peer_expect(call.fd, STDIN, "", 0);
+        peer_expect(status_fd, EXIT_CODE, "\x2a\0\0\0", 4);
+        peer_expect_closed(status_fd);
+        fd_close(status_fd);
+        call_finish(&call, 0, 42);
+}
+
+/* A callee that goes away without an exit code has told none. */
+static void test_status_stream_lost(void **state) {
+        int status_fd;
+        Call call = call_start_direct(&status_fd);
+
+        peer_send(call.fd, STDERR, "last words", 10);
+        call.fd = fd_close(call.fd);
+        peer_expect(status_fd, WIRE_TYPE_HELLO, "\4\0\0\0", 4);
+        peer_expect_text(status_fd, STDERR, "last words");
+        peer_expect_closed(status_fd);
+        fd_close(status_fd);
+        call_finish(&call, 0, 255);
+}
+
+/* The caller goes away: its callee hears of it at once, also one that does not wait for anything from it. */
+static void test_status_stream_unread(void **state) {
+        int status_fd;
+        Call call = call_start_direct(&status_fd);
+
+        peer_send(call.fd, STDOUT, "unread", 6);
+        status_fd = fd_close(status_fd);
+        peer_expect_closed(call.fd);
+        call_finish(&call, 0, 255);
+}
+
+/* What the caller does not read waits, and does not keep it from going away. */
+static void test_status_stream_full(void **state) {
+        static uint8_t much[65536];
+        int status_fd;
+        Call call = call_start_direct(&status_fd);
+        pid_t pid;
+
+        pid = fork();
+        if (pid == 0) {
+                (void)close(status_fd);
+                for (unsigned i = 0; i < 64; ++i)
+                        peer_try_send(call.fd, STDERR, much, sizeof(much));
+                _exit(0);
+        }
+        peer_expect(status_fd, WIRE_TYPE_HELLO, "\4\0\0\0", 4);
+        status_fd = fd_close(status_fd);
+        peer_expect_closed(call.fd);
+        call_finish(&call, 0, 255);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void test_flags_untouched(void **state) {
         DataCaller template = DATA_CALLER_INIT;
         int fds[2], in[2], out[2];
@@ -508,6 +597,10 @@ int main(void) {
                 cmocka_unit_test_setup(test_filter, peer_setup),
                 cmocka_unit_test_setup(test_broken_peers, peer_setup),
                 cmocka_unit_test_setup(test_hello_limit, peer_setup),
+                cmocka_unit_test_setup(test_status_stream, peer_setup),
+                cmocka_unit_test_setup(test_status_stream_lost, peer_setup),
+                cmocka_unit_test_setup(test_status_stream_unread, peer_setup),
+                cmocka_unit_test_setup(test_status_stream_full, peer_setup),
                 cmocka_unit_test_setup(test_flags_untouched, peer_setup),
         };
 

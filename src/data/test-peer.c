@@ -262,10 +262,11 @@ Running caller_start(const char *script, int stream_fd, int err_fd, DataCaller t
 
         if (running_fork(&running, &report_fd) == 0) {
                 DataCaller caller = template;
+                int status_fd = template.status ? template.status->fd : -1;
                 int status = -1;
                 int r;
 
-                close_others((int[]){ report_fd, stream_fd, err_fd, template.in_fd, template.out_fd }, 5);
+                close_others((int[]){ report_fd, stream_fd, err_fd, template.in_fd, template.out_fd, status_fd }, 6);
                 if (data_prepare())
                         _exit(97);
                 if (err_fd >= 0)
@@ -288,6 +289,8 @@ Running caller_start(const char *script, int stream_fd, int err_fd, DataCaller t
         }
         fd_close(stream_fd);
         fd_close(err_fd);
+        if (template.status)
+                data_status_deinit(template.status);
         fd_close(template.in_fd);
         if (template.out_fd != template.in_fd)
                 fd_close(template.out_fd);
