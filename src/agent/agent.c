@@ -381,15 +381,16 @@ static int agent_on_signal(Agent *agent) {
         if (agent->link.state == LINK_STATE_UP)
                 r = agent_on_link(agent);
         agent->draining = true;
+        /* Its HELLO may be there already, and the answer to that would be no list. */
+        if (agent->link.state == LINK_STATE_HELLO)
+                agent_lose_link(agent, "told to stop before the broker answered");
         if (r || agent->runner.calls.n_calls == 0)
                 return r;
         if (agent->stop_usec > 0)
                 agent->kill_usec = clock_now() + agent->stop_usec;
         log_notice("told to stop: %zu calls still run here, and end first; a second signal ends this at once",
                    agent->runner.calls.n_calls);
-        if (agent->link.state == LINK_STATE_HELLO) {
-                agent_lose_link(agent, "told to stop before the broker answered");
-        } else if (agent->link.state == LINK_STATE_UP) {
+        if (agent->link.state == LINK_STATE_UP) {
                 size_t n;
 
                 /* Without ids: what the broker believes to run here does. */

@@ -1057,6 +1057,21 @@ def test_told_to_stop_without_a_broker(agent):
     agent.wait_log("no broker could be told how the last 1 calls ended")
 
 
+def test_told_to_stop_as_its_broker_answers(agent):
+    """Both at once: it goes, and does not answer HELLO with what is no list."""
+    agent.link.close()
+    agent.link, _ = agent.listener.accept()
+    assert agent.link.recv(100) == message(HELLO, struct.pack("<I", 4))
+    agent.agent.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, agent.agent.pid, os.WSTOPPED | os.WNOWAIT)
+    agent.agent.send_signal(signal.SIGTERM)
+    agent.link.send(message(HELLO, struct.pack("<I", 4)))
+    agent.agent.send_signal(signal.SIGCONT)
+    with pytest.raises(ConnectionResetError):  # our HELLO was not read
+        agent.link.recv(100)
+    assert agent.agent.wait(AT_ONCE) == 0
+
+
 def test_told_to_stop_while_its_broker_is_restarted(agent):
     """The last end waits for a broker that comes soon."""
     agent.service("svc", "#!/bin/sh\nread line\n")
