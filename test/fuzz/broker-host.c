@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker-host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -304,15 +303,4 @@ void host_read_records(const Host *host, void (*on_record)(void *userdata, const
                 *end = '\0';
                 read_record(line, on_record, userdata);
         }
-}
-
-unsigned host_count_fds(void) {
-        DIR *directory = opendir("/proc/self/fd");
-        unsigned n = 0;
-
-        fuzz_check(directory);
-        while (readdir(directory))
-                ++n;
-        closedir(directory);
-        return n;
 }

@@ -77,6 +77,3 @@ Domain *host_domain(const Host *host, unsigned domain);
 
 /** host_read_records() - all of them, in order; nothing may follow but host_deinit() */
 void host_read_records(const Host *host, void (*on_record)(void *userdata, const HostRecord *record), void *userdata);
-
-/** host_count_fds() - open descriptors of this process */
-unsigned host_count_fds(void);

@@ -9,6 +9,7 @@
  * end in the records, across all brokers; and when all are gone nothing is left of them, not even a descriptor.
  */
 #include "broker-host.h"
+#include "leftovers.h"
 #include "script.h"
 
 #include <errno.h>
@@ -713,7 +714,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         for (unsigned i = 0; i < CALLERS_N; ++i)
                 world.callers[i].fd = world.callers[i].stream_fd = -1;
         host_prepare();
-        n_fds = host_count_fds();
+        n_fds = leftovers_count_fds();
         host_init(&world.host);
         host_start(&world.host);
         while (!script_is_over(&world.script)) {
@@ -729,6 +730,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
                 fuzz_check(world.known[i].n_starts <= world.known[i].n_ends);
         check_book(&world.host);
         host_deinit(&world.host);
-        fuzz_check(host_count_fds() == n_fds);
+        fuzz_check(leftovers_count_fds() == n_fds);
         return 0;
 }

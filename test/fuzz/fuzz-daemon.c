@@ -8,15 +8,14 @@
  * is told to; and leaves no socket behind.
  */
 #include "folder.h"
+#include "leftovers.h"
 #include "peer.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -296,20 +295,6 @@ static void *world_run(void *userdata) {
         return NULL;
 }
 
-static void forget_signal(void) {
-        const struct timespec at_once = {};
-        sigset_t set;
-
-        sigemptyset(&set);
-        sigaddset(&set, SIGTERM);
-        (void)sigtimedwait(&set, NULL, &at_once);
-}
-
-static void reap_workers(void) {
-        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-                ;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         static World world;
         DaemonSettings settings = {
@@ -345,8 +330,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         r = daemon_run(daemon);
         fuzz_check(pthread_join(thread, NULL) == 0);
         daemon_free(daemon);
-        forget_signal();
-        reap_workers();
+        leftovers_forget_signal();
+        leftovers_reap();
 
         peer_leave(&world.agent, check_agent, &world);
         for (size_t i = 0; i < CLIENTS_N; ++i)
