@@ -26,7 +26,8 @@ mkdir -p "$build/crashes"
 for name; do
         corpus=$build/corpus/$name
         mkdir -p "$corpus"
-        options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1
+        # Names of functions would be a symbolizer's, a child for which targets that wait for all of theirs would wait.
+        options=(-print_funcs=0 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1
                 -artifact_prefix="$build/crashes/$name-")
         [ -f "$source/$name.dict" ] && options+=(-dict="$source/$name.dict")
         echo "== $name"
