@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "gpg/mux.h"
 #include "gpg/request.h"
 
@@ -155,12 +155,9 @@ static int start_gpg(const char *gpg, const GpgRequest *request, const GpgComman
 }
 
 static uint8_t reap(pid_t pid) {
-        int status;
+        int status = process_wait(pid);
 
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return GPG_SERVER_FAILED;
-        return (uint8_t)(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        return (uint8_t)(status < 0 ? GPG_SERVER_FAILED : status);
 }
 
 /* Whatever it is doing: nobody is there any more for whom it would. */

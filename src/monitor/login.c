@@ -13,7 +13,6 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -21,6 +20,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "monitor/environment.h"
 #include "monitor/session.h"
 
@@ -183,10 +183,8 @@ static int login_wait(const Login *login, pid_t pid, int pidfd) {
                 if (read(login->signal_fd, &info, sizeof(info)) == sizeof(info) && kill(-pid, SIGTERM) < 0)
                         (void)kill(pid, SIGTERM);
         }
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return LOGIN_EXIT_FAILED;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        status = process_wait(pid);
+        return status < 0 ? LOGIN_EXIT_FAILED : status;
 }
 
 static int login_start(const Login *login) {

@@ -23,6 +23,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "monitor/environment.h"
 #include "monitor/relay.h"
 #include "monitor/sandbox.h"
@@ -263,14 +264,7 @@ static bool monitor_tell_sandbox(Monitor *monitor) {
         }
         if (helper < 0)
                 return false;
-        for (;;) {
-                int status;
-
-                if (waitpid(helper, &status, 0) == helper)
-                        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-                if (errno != EINTR)
-                        return false;
-        }
+        return process_wait(helper) == 0;
 }
 
 /* Told once, an agent ends with the last of its calls; told again, at once. */

@@ -12,7 +12,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,6 +19,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/sha256.h"
 #include "base/socket.h"
 #include "relay/failure.h"
@@ -161,11 +161,9 @@ static int master_start(const Master *master, const char *path) {
         fd_close(fds[1]);
         (void)master_hear(fds[0], words);
         fd_close(fds[0]);
-        while (waitpid(child, &status, 0) < 0)
-                if (errno != EINTR)
-                        return error_origin(-errno);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-                return 0;
+        status = process_wait(child);
+        if (status <= 0)
+                return error_origin(status);
         master_explain(master, words);
         return MASTER_E_FAILED;
 }

@@ -21,6 +21,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/socket.h"
 #include "ssh/places.h"
 #include "split-ssh/keys.h"
@@ -231,5 +232,5 @@ int agent_run(const AgentName *agent, const Account *account, int ready_fd) {
         while (!agent_wait(&process, -1))
                 ;
         (void)unlink(socket);
-        return program_wait(process.pid) ?: r;
+        return error_origin(process_wait(process.pid)) ?: r;
 }

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "split-ssh/program.h"
 
 void keys_deinit(Keys *keys) {
@@ -166,8 +167,8 @@ int keys_run_ssh_add(const char *socket, const char *const *arguments, bool quie
                 log_error("cannot run " SPLIT_SSH_ADD ": %s: install the OpenSSH client", strerror(-r));
                 return r;
         }
-        *ret_status = program_wait(pid);
-        return *ret_status < 0 ? error_trace(*ret_status) : 0;
+        *ret_status = process_wait(pid);
+        return *ret_status < 0 ? error_origin(*ret_status) : 0;
 }
 
 int keys_load(const Keys *keys, const char *socket, bool at_start, int *ret_status) {

@@ -53,14 +53,3 @@ int program_spawn(const char *const *argv, unsigned flags, pid_t *ret_pid) {
         (void)posix_spawn_file_actions_destroy(&actions);
         return -r;
 }
-
-int program_wait(pid_t pid) {
-        int status, r;
-
-        do
-                r = waitpid(pid, &status, 0);
-        while (r < 0 && errno == EINTR);
-        if (r < 0)
-                return error_origin(-errno);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_SIGNAL + WTERMSIG(status);
-}

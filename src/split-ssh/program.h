@@ -12,6 +12,3 @@ typedef enum ProgramFlags {
 
 /** program_spawn() - start @argv, whose first word is a path. Return: 0 or -errno (not logged) */
 int program_spawn(const char *const *argv, unsigned flags, pid_t *ret_pid);
-
-/** program_wait() - wait for its end. Return: its status, 128 + N if signal N ended it, or a negative error */
-int program_wait(pid_t pid);

@@ -10,12 +10,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/process.h"
 
 #define NOTIFY_SEC  5
 #define EXIT_NOEXEC 127
@@ -88,7 +88,7 @@ int ssh_helper_start(SshHelper *helper, const char *program, const char *mode) {
                 (void)fd_close(pipe_fds[1]);
                 if (pid > 0) {
                         (void)kill(pid, SIGKILL);
-                        (void)ssh_process_wait(pid);
+                        (void)process_wait(pid);
                 }
                 return SSH_HELPER_E_FAILED;
         }
@@ -121,22 +121,13 @@ static void write_record(SshHelper *helper) {
         helper->record_fd = fd_close(helper->record_fd);
 }
 
-int ssh_process_wait(pid_t pid) {
-        int status;
-
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return -1;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 int ssh_helper_dispatch(SshHelper *helper, int *ret_status) {
         struct pollfd ended = { .fd = helper->pidfd, .events = POLLIN };
 
         write_record(helper);
         if (poll(&ended, 1, 0) != 1)
                 return SSH_HELPER_E_RUNS;
-        *ret_status = ssh_process_wait(helper->pid);
+        *ret_status = process_wait(helper->pid);
         helper->record_fd = fd_close(helper->record_fd);
         helper->pidfd = fd_close(helper->pidfd);
         helper->pid = -1;
@@ -148,7 +139,7 @@ void ssh_helper_kill(SshHelper *helper) {
                 /* Right after the fork it may not lead a group yet. */
                 (void)kill(-helper->pid, SIGKILL);
                 (void)kill(helper->pid, SIGKILL);
-                (void)ssh_process_wait(helper->pid);
+                (void)process_wait(helper->pid);
         }
         helper->pid = -1;
         helper->record_fd = fd_close(helper->record_fd);
@@ -195,5 +186,5 @@ void ssh_helper_notify(const char *program, const char *record) {
                 _exit(0);
         }
         if (pid > 0)
-                (void)ssh_process_wait(pid);
+                (void)process_wait(pid);
 }

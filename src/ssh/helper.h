@@ -40,13 +40,10 @@ enum {
 int ssh_helper_start(SshHelper *helper, const char *program, const char *mode);
 /** ssh_helper_poll() - what to wait for; unused places get fd -1 */
 void ssh_helper_poll(const SshHelper *helper, struct pollfd ret_fds[static SSH_HELPER_POLL_N]);
-/** ssh_helper_dispatch() - go on. Return: SSH_HELPER_E_RUNS, or 0 and its exit status (-1: a signal ended it) */
+/** ssh_helper_dispatch() - go on. Return: SSH_HELPER_E_RUNS, or 0 and its status, as process_wait() has it */
 int ssh_helper_dispatch(SshHelper *helper, int *ret_status);
 /** ssh_helper_kill() - end it and all that it started in its session; harmless if none runs */
 void ssh_helper_kill(SshHelper *helper);
 
 /** ssh_helper_notify() - start it with `notify` and forget it: a process of its own kills it after five seconds */
 void ssh_helper_notify(const char *program, const char *record);
-
-/** ssh_process_wait() - wait for @pid, which must be a child; its exit status, -1: a signal ended it */
-int ssh_process_wait(pid_t pid);

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/socket.h"
 #include "ssh/helper.h"
 
@@ -61,7 +62,7 @@ static bool run_program(const char *const *argv, char *buffer, size_t n_max) {
         buffer[n] = '\0';
         if (pid > 0 && clock_now() >= deadline_usec)
                 (void)kill(pid, SIGKILL);
-        return pid > 0 && ssh_process_wait(pid) == 0;
+        return pid > 0 && process_wait(pid) == 0;
 }
 
 /* gpg-agent's socket for SSH, whatever GNUPGHOME is; the agent runs then. */

@@ -8,13 +8,13 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/name.h"
+#include "base/process.h"
 #include "tools/command.h"
 
 /* Far more than the broker ever answers. */
@@ -58,26 +58,17 @@ static int ask_start(const char *target, const char *service, bool is_quiet, pid
         return 0;
 }
 
-static int ask_read(int fd, char **ret_text) {
-        _cleanup_free_ char *text = malloc(ASK_ANSWER_MAX + 1);
-        size_t n = 0;
+/* What it says to its end, and its exit status; @fd is closed. Return: 0 or a negative error */
+static int ask_finish(pid_t pid, int fd, char **ret_text, int *ret_status) {
+        size_t n;
+        int r = fd_read_all(fd, ASK_ANSWER_MAX, ret_text, &n), status;
 
-        if (!text)
-                return error_origin(-ENOMEM);
-        for (;;) {
-                ssize_t got = read(fd, text + n, ASK_ANSWER_MAX - n);
-
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0)
-                        return error_origin(-errno);
-                if (got == 0)
-                        break;
-                n += (size_t)got;
-        }
-        text[n] = '\0';
-        *ret_text = steal_ptr(&text);
-        return 0;
+        (void)fd_close(fd);
+        status = process_wait(pid);
+        if (status < 0)
+                return error_origin(status);
+        *ret_status = status;
+        return r == FD_E_TOO_LONG ? error_origin(-EFBIG) : error_origin(r);
 }
 
 int ask(const char *service, struct json_object **ret_answer, int *ret_status) {
@@ -88,18 +79,12 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status) {
         pid_t pid;
 
         r = ask_start(DOM0_NAME, service, false, &pid, &fd);
+        r = r ?: ask_finish(pid, fd_steal(&fd), &text, &status);
         if (r)
                 return r;
-        r = ask_read(fd, &text);
-        fd = fd_close(fd);
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return error_origin(-errno);
-        if (r)
-                return error_trace(r);
         answer = json_tokener_parse(text);
         if (!json_object_is_type(answer, json_type_object)) {
-                if (text[0] != '\0' || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
+                if (text[0] != '\0' || status == 0 || status > 128)
                         command_complain("the broker's answer makes no sense");
                 return ASK_E_REFUSED; /* else the client has said what there is to say */
         }
@@ -107,7 +92,7 @@ int ask(const char *service, struct json_object **ret_answer, int *ret_status) {
                 command_complain("%s: %s", service, ask_text(answer, "error"));
                 return ASK_E_REFUSED;
         }
-        *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+        *ret_status = status;
         *ret_answer = steal_ptr(&answer);
         return 0;
 }
@@ -189,10 +174,10 @@ int ask_agent(const char *domain, bool *ret_answers) {
         if (r)
                 return r;
         ask_limit(pid, fd, ASK_QUIETLY_MSEC);
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return error_origin(-errno);
-        *ret_answers = WIFEXITED(status) && WEXITSTATUS(status) == ASK_STATUS_NO_SERVICE;
+        status = process_wait(pid);
+        if (status < 0)
+                return error_origin(status);
+        *ret_answers = status == ASK_STATUS_NO_SERVICE;
         return 0;
 }
 
@@ -200,20 +185,17 @@ int ask_quietly(const char *service, int limit_msec, struct json_object **ret_an
         _cleanup_free_ char *text = NULL;
         _cleanup_fd_ int fd = -1;
         struct json_object *answer;
+        int status, r;
         pid_t pid;
-        int r;
 
         r = ask_start(DOM0_NAME, service, true, &pid, &fd);
         if (r)
                 return r;
         /* An answer comes in one piece: once it has begun, its end is not far. */
         ask_limit(pid, fd, limit_msec);
-        r = ask_read(fd, &text);
-        while (waitpid(pid, NULL, 0) < 0)
-                if (errno != EINTR)
-                        return error_origin(-errno);
+        r = ask_finish(pid, fd_steal(&fd), &text, &status);
         if (r)
-                return error_trace(r);
+                return r;
         answer = json_tokener_parse(text);
         if (!json_object_is_type(answer, json_type_object)) {
                 json_object_put(answer);

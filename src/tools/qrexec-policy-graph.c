@@ -7,13 +7,13 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "policy-tools/graph.h"
 #include "policy-tools/system.h"
@@ -257,10 +257,10 @@ static int draw(const Options *options, const char *graph, size_t n_graph) {
         reader = fd_close(reader);
         r = fd_write_full(writer, graph, n_graph);
         writer = fd_close(writer);
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return error_origin(-errno);
-        return r < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0 ? STATUS_FAILED : STATUS_DONE;
+        status = process_wait(pid);
+        if (status < 0)
+                return error_origin(status);
+        return r < 0 || status > 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
 static int run(int argc, char **argv) {
