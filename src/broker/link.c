@@ -451,7 +451,8 @@ static int link_dispatch(Link *link, uint32_t revents) {
         if (revents & EPOLLOUT) {
                 int r = link_flush(link);
 
-                if (r)
+                /* What an agent said before it went, or took no more, is heard first. */
+                if (r && (r != LINK_CLOSE_EOF || !(revents & EPOLLIN)))
                         return r;
         }
         return link->state >= LINK_STATE_READY ? link_receive_packets(link) : link_receive_one(link);

@@ -354,3 +354,26 @@ def test_a_call_that_waits_for_room_in_its_agent(host, victim):
     host.assert_service_never_started("my.Direct")
     assert host.call("work", "vault", "my.Warm").returncode == 0
     assert_every_start_has_an_end(host)
+
+
+def test_an_agent_says_how_calls_ended_and_leaves_orders_behind(host):
+    """What it said is heard first, although the broker also has something for it, which nobody takes any more."""
+    with wire.Agent("vault", "vault") as agent:
+        host.wait_log("serving")
+        answered, waiting = connecting(host, agent)
+        (broker,) = processes.running(BROKER)
+        broker.kill(signal.SIGSTOP)
+        for start in host.audit(event="start", service="my.Direct")[:-1]:
+            agent.socket.send(wire.call_ended(start["call_id"], status=7))
+        agent.close()
+        broker.kill(signal.SIGCONT)
+        waiting.settimeout(LIMIT_SEC)
+        assert wire.refusal(waiting)[1] == wire.UNAVAILABLE
+        host.wait_audit(event="end", how="not connected", status=125)
+        host.wait_audit(n=len(answered), event="end", how="exited", status=7)
+    for connection, fds in answered:
+        connection.close()
+        for fd in fds:
+            os.close(fd)
+    waiting.close()
+    assert_every_start_has_an_end(host)
