@@ -245,8 +245,9 @@ static int audit_flush(Audit *audit) {
                         r = watch_enable(audit->room, SD_EVENT_OFF);
                 return r ? error_trace(r) : error_trace(audit_report_lost(audit));
         }
-        if (r == AUDIT_E_BUSY && audit->room)
-                r = watch_enable(audit->room, SD_EVENT_ON);
+        /* Where it went wrong the socket has room, and would say so for ever: the retry is what comes next. */
+        if (r > 0 && audit->room)
+                r = watch_enable(audit->room, r == AUDIT_E_BUSY ? SD_EVENT_ON : SD_EVENT_OFF);
         /* Also where the journal is only busy: what ended its wait may have been lost with its process. */
         return r < 0 ? error_trace(r) : error_trace(audit_retry_later(audit));
 }

@@ -407,14 +407,23 @@ class Journal:
 
     def __enter__(self):
         os.makedirs(os.path.dirname(self.PATH))
+        self._listen()
+        return self
+
+    def _listen(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.PATH)
         self.socket.settimeout(wire.TIMEOUT_SEC)
-        return self
 
     def __exit__(self, *_):
         self.socket.close()
         shutil.rmtree("/run/systemd/journal")
+
+    def restart(self):
+        """Who is connected is connected to nobody."""
+        self.socket.close()
+        os.unlink(self.PATH)
+        self._listen()
 
     def read(self):
         """The fields of the next record; it has to be in the native protocol, every value in one line."""
@@ -476,22 +485,37 @@ def test_a_journal_that_does_not_read(host):
     assert_complete([{"call_id": call, "event": event} for call, event in events])
 
 
+def make_wait(host, n):
+    """Calls, until N records wait for a journal that does not read."""
+    while json.loads(host.call("dom0", "dom0", "qair.Status").stdout)["audit"]["records_waiting"] < n:
+        for _ in range(10):
+            assert host.call("work", "vault", "my.Echo").returncode == 0
+
+
 def test_a_journal_that_is_restarted(host):
     """The socket of the broker leads nowhere: calls are refused until the supervisor has connected it anew."""
     with Journal() as journal:
         host.start()
         assert host.call("work", "vault", "my.Echo").returncode == 0
         journal.read_until(QAIR_EVENT="end")
-        journal.socket.close()
-        os.unlink(Journal.PATH)
-        journal.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        journal.socket.bind(Journal.PATH)
-        journal.socket.settimeout(wire.TIMEOUT_SEC)
+        journal.restart()
         host.call("work", "vault", "my.Echo")
         host.wait_log("audit records can be written again")
         assert host.call("work", "vault", "my.Echo").returncode == 0
         records = journal.read_until(QAIR_EVENT="end", QAIR_CALL_ID="3")
     assert {record["QAIR_EVENT"] for record in records if record.get("QAIR_CALL_ID") == "2"} == {"start", "end"}
+
+
+def test_a_busy_journal_that_is_restarted(host):
+    """Likewise, while records wait for room in it."""
+    with Journal() as journal:
+        host.start()
+        make_wait(host, 10)
+        assert host.call("work", "vault", "my.Echo+last").returncode == 0
+        journal.restart()
+        journal.read_until(QAIR_EVENT="end", QAIR_ARGUMENT="last")
+        host.wait_log("audit records can be written again")
+        assert host.call("work", "vault", "my.Echo").returncode == 0
 
 
 # qair log
