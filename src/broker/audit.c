@@ -343,6 +343,22 @@ static int audit_convert_queue(Audit *audit) {
         return 0;
 }
 
+/* A line, or fields in lines: what a broker leaves, unless it was broken. */
+static bool audit_is_record(const SpoolRecord *record) {
+        if (record->n == 0 || record->n > RECORD_SIZE_MAX || record->data[record->n - 1] != '\n')
+                return false;
+        return record->kind == SUPERVISE_AUDIT_JOURNAL ||
+               (record->kind == SUPERVISE_AUDIT_FILE && !memchr(record->data, '\n', record->n - 1));
+}
+
+/* What is behind nonsense cannot be told from it; what was before it waits in our own memory alone. */
+static void audit_drop_spool(Audit *audit) {
+        log_warning("what an earlier broker left unrecorded cannot be read");
+        for (AuditItem *item = audit->queue; item; item = item->next)
+                item->is_spooled = false;
+        spool_drop(audit->spool, SIZE_MAX);
+}
+
 int audit_set_book(Audit *audit, Book *book) {
         SpoolRecord record;
         uint32_t at = 0;
@@ -351,12 +367,9 @@ int audit_set_book(Audit *audit, Book *book) {
         while (spool_read(audit->spool, &at, &record)) {
                 int r;
 
-                /* Nonsense that a broken broker left: what is behind it cannot be told from it. */
-                if ((record.kind != SUPERVISE_AUDIT_JOURNAL && record.kind != SUPERVISE_AUDIT_FILE) ||
-                    record.n > RECORD_SIZE_MAX) {
-                        log_warning("what an earlier broker left unrecorded cannot be read");
-                        spool_drop(audit->spool, SIZE_MAX);
-                        return 0;
+                if (!audit_is_record(&record)) {
+                        audit_drop_spool(audit);
+                        break;
                 }
                 r = audit_push(audit, audit->broker->strangers, (SuperviseAudit)record.kind, record.data, record.n,
                                true);

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -29,6 +30,9 @@ my.Loop   *  work  *      allow target=work
 RULES = "/etc/qubes/policy.d/30-user.policy"
 JOURNALD = "/lib/systemd/systemd-journald"
 STRACE = shutil.which("strace")
+# Of broker/spool.h and wire/supervise.h.
+SPOOL_SIZE = 512 * 1024
+FILE = 2
 
 
 @pytest.fixture
@@ -398,6 +402,49 @@ def test_a_broker_that_dies_when_it_has_written_an_end(host):
     assert host.call("work", "vault", "my.Echo").returncode == 0
     host.wait_audit(event="end", service="my.Echo")
     assert_complete(host.audit())
+
+
+def book_of(host):
+    """The memory that outlives brokers, as the supervisor has it: a file, and where its spool begins (broker/spool.h)."""
+    folder = "/proc/%d/fd/" % host.supervisor.pid
+    (path,) = (folder + fd for fd in os.listdir(folder) if "qair-open-calls" in os.readlink(folder + fd))
+    return path, os.stat(path).st_size - SPOOL_SIZE
+
+
+def spool_of(*records):
+    """KIND, BYTES: as a broker would leave them."""
+    body = b""
+    for kind, data in records:
+        body += struct.pack("=IIQ", kind, 0, len(data)) + data + bytes(-len(data) % 8)
+    return struct.pack("=IIQQQQQQ", 0x31535141, 0, len(body) // 8, (1 << 64) - 1, 0, 0, 0, 0) + body
+
+
+NONSENSE = {
+    "an empty record": (FILE, b""),
+    "no line": (FILE, b"no line"),
+    "two lines": (FILE, b"one\ntwo\n"),
+    "no kind": (7, b"{}\n"),
+    "no place": (0, b"{}\n"),
+    "a long one": (FILE, b"x" * 100000 + b"\n"),
+}
+
+
+@pytest.mark.parametrize("kind, data", NONSENSE.values(), ids=NONSENSE.keys())
+def test_nonsense_that_a_broken_broker_left(host, kind, data):
+    """The next one writes what comes before it, and goes on."""
+    host.start()
+    assert host.call("work", "vault", "my.Echo").returncode == 0
+    host.wait_audit(event="end")
+    path, begin = book_of(host)
+    (broker,) = processes.running(BROKER)
+    broker.kill(signal.SIGSTOP)
+    with open(path, "r+b", 0) as memory:
+        memory.seek(begin)
+        memory.write(spool_of((FILE, b'{"event":"sense"}\n'), (kind, data)))
+    host.restart_broker()
+    assert host.call("work", "vault", "my.Echo").returncode == 0
+    host.wait_audit(2, event="end")
+    assert [record["event"] for record in host.audit()] == ["start", "end", "sense", "start", "end"]
 
 
 class Journal:
