@@ -393,11 +393,12 @@ int audit_set_sink(Audit *audit, SuperviseAudit kind, int fd) {
         fd_close(audit->fd);
         audit->fd = fd;
         audit->kind = kind;
-        if (kind == SUPERVISE_AUDIT_FILE)
-                audit_find_place(audit);
         r = audit->queue ? audit_convert_queue(audit) : 0;
         if (r)
                 return r;
+        /* By the lengths that records have in a file, which may not be those that they were made with. */
+        if (kind == SUPERVISE_AUDIT_FILE)
+                audit_find_place(audit);
         if (kind == SUPERVISE_AUDIT_JOURNAL) {
                 r = watch_io(audit->broker->event, fd, EPOLLOUT, audit_on_room, audit, &audit->room);
                 r = r ?: watch_enable(audit->room, SD_EVENT_OFF);

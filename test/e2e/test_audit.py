@@ -539,6 +539,27 @@ def make_wait(host, n):
             assert host.call("work", "vault", "my.Echo").returncode == 0
 
 
+@pytest.mark.skipif(not STRACE, reason="strace is not installed")
+def test_a_broker_that_dies_when_its_journal_is_gone(host):
+    """What waited for the journal is in a file then, in other words: what is there already is known all the same."""
+    with Journal() as journal:
+        host.start()
+        make_wait(host, 100)
+        with broker_stops_at("writev:delay_exit=60s") as tracer:
+            journal.socket.close()
+            os.unlink(Journal.PATH)
+            first = host.wait_audit(64)  # which go together
+            host.restart_broker(tracer=tracer)
+        assert host.call("work", "vault", "my.Echo").returncode == 0
+        host.wait_audit(event="end", service="my.Echo")
+    records = [record for record in host.audit() if "journal" in record]
+    found = [tuple(re.findall(r"QAIR_(?:EVENT|CALL_ID)=(\w+)", record["journal"])) for record in records]
+    calls = sorted({int(call) for _, call in found})[1:]  # of the first, the journal may have had the start
+    assert records[:64] == first and len(found) == len(set(found)) > 90
+    assert calls == list(range(calls[0], calls[-1] + 1))
+    assert {(event, str(call)) for call in calls for event in ("start", "end")} <= set(found)
+
+
 def test_a_journal_that_is_restarted(host):
     """The socket of the broker leads nowhere: calls are refused until the supervisor has connected it anew."""
     with Journal() as journal:
