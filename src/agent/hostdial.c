@@ -38,7 +38,7 @@ static int host_dial_try(HostDial *dial, int *reterr_errno) {
 int host_dial_run(HostDial *dial, uint64_t now_usec, int *reterr_errno, int *ret_fd) {
         int error = 0, r;
 
-        if (dial->fd < 0 && now_usec < dial->next_usec)
+        if (dial->fd < 0 && now_usec < host_dial_due(dial))
                 return HOST_DIAL_E_PROGRESS;
         r = host_dial_try(dial, &error);
         switch (r) {

@@ -27,7 +27,7 @@ typedef struct HostDial {
         uint64_t next_usec; /* PAUSING: when it is tried again */
 } HostDial;
 
-/** HOST_DIAL_INIT() - not begun; @_deadline_usec is by clock_now(). It tries once at least */
+/** HOST_DIAL_INIT() - not begun; @_deadline_usec is by clock_now(). It tries once at least, and once more when its time is over */
 #define HOST_DIAL_INIT(_source_port, _port, _deadline_usec) \
         ((HostDial){ .source_port = (_source_port), .port = (_port), .deadline_usec = (_deadline_usec), .fd = -1 })
 

@@ -477,6 +477,18 @@ def test_a_callee_whose_port_is_still_taken(linked):
     linked.assert_nothing_more()
 
 
+def test_a_callee_whose_port_is_never_free(linked):
+    """The host waits for five seconds, and so does a client. The agent goes on."""
+    linked.take_port(PORT)
+    client = linked.client()
+    linked.allow(linked.requested())
+    assert client.read_raw(12) == struct.pack("<III", REFUSED, 0, 4)
+    client.assert_closed()
+    linked.assert_terminated()
+    assert "cannot reach its callee, at port 7 of the host, from port 513: Address already in use" in linked.log()
+    linked.assert_nothing_more()
+
+
 def test_a_client_that_goes_away_while_it_is_dialled_for(linked):
     taken = linked.take_port(PORT)
     client = linked.client()
