@@ -151,9 +151,14 @@ static int vchan_agent_on_lost(VchanAgent *agent) {
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
 
+/* Does the daemon that ordered it still listen to us? */
+static bool vchan_agent_is_current(const VchanAgent *agent, const DialledCall *call) {
+        return call->control == agent->n_controls && agent->control.state == CONTROL_STATE_UP;
+}
+
 static int vchan_agent_end_call(VchanAgent *agent, DialledCall *call) {
         ExecParams params = call->params;
-        bool current = call->control == agent->n_controls && agent->control.state == CONTROL_STATE_UP;
+        bool current = vchan_agent_is_current(agent, call);
 
         dialled_calls_remove(&agent->calls, call);
         return current ? control_terminated(&agent->control, &params) : 0;
@@ -200,6 +205,14 @@ static int vchan_agent_on_exec(VchanAgent *agent, const DaemonOrder *order) {
         return r;
 }
 
+/* Over vchan its caller may wait for it yet; over vsock that is over, and its port is perhaps that of another call. */
+static bool vchan_agent_is_forsaken(const VchanAgent *agent, const DialledCall *call) {
+        if (agent->medium.kind == MEDIUM_KIND_VCHAN || vchan_agent_is_current(agent, call))
+                return false;
+        log_warning("call %u: not started, for its daemon went away while it waited for the session", call->id);
+        return true;
+}
+
 static int vchan_agent_on_session(VchanAgent *agent) {
         SessionWaiter *waiter;
         int r;
@@ -212,6 +225,10 @@ static int vchan_agent_on_session(VchanAgent *agent) {
                 Service service;
                 int resolved;
 
+                if (vchan_agent_is_forsaken(agent, call)) {
+                        dialled_calls_remove(&agent->calls, call);
+                        continue;
+                }
                 resolved = service_resolve(agent->settings, call->id, call->text, &service);
                 r = vchan_agent_start_call(agent, call, &service, resolved);
                 service_deinit(&service);

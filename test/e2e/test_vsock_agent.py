@@ -329,6 +329,28 @@ def test_many_calls_at_once(linked):
     assert ended == [(CONNECTION_TERMINATED, params(DATA, PORT + i)) for i in range(n)]
 
 
+def test_a_daemon_that_goes_away_while_a_call_waits_for_the_session(linked, world, tmp_path):
+    """The next one may have given its port to another call, which would be answered by this one's service."""
+    os.mkfifo(tmp_path / "go")
+    world.add_service("qubes.WaitForSession", "cd %s && touch waits && read line <go" % tmp_path)
+    world.add_service("my.Late", "echo late", config="wait-for-session = 1\nforce-user = 'root'\n")
+    linked.order("root:QUBESRPC my.Late work")
+    wait_for((tmp_path / "waits").exists, "the program that waits")
+    linked.daemon.close()
+    linked.handshake(linked.control)
+    linked.order("root:QUBESRPC my.Late work", port=PORT + 1)
+    linked.daemon.assert_silent()
+    (tmp_path / "go").write_bytes(b"x\n")
+    linked.wait_log("not started, for its daemon went away")
+    caller = linked.accept(linked.data, PORT + 1)
+    caller.hello()
+    assert caller.outcome()[0] == b"late\n"
+    linked.assert_terminated(port=PORT + 1)
+    linked.data.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        linked.data.accept()
+
+
 def test_a_port_of_the_call_before(linked):
     taken = linked.take_port(PORT)
     linked.order("root:QUBESRPC my.Echo work")
