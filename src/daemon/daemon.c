@@ -251,8 +251,7 @@ static int daemon_on_guest(Daemon *daemon) {
                 return daemon_open_agent(daemon, fd);
         /* Or is it? If the machine was reset, we hear of it now, and this one dials again. */
         vsock_probe(daemon->agent.fd);
-        log_notice("another agent of domain %s is turned away: the one before is still there", daemon->settings->name);
-        fd_close(fd);
+        guest_turn_away(&daemon->guest, fd);
         return 0;
 }
 

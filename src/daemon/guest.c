@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -32,6 +33,25 @@ void guest_deinit(Guest *guest) {
         acceptor_deinit(&guest->acceptor);
 }
 
+/* Anybody with a virtual machine can make us say this, and over the loopback anybody at all. */
+static void guest_complain(Guest *guest, const VsockPeer *peer, const char *why) {
+        unsigned n_unsaid;
+
+        if (!complaint_is_due(&guest->complaint, clock_now(), &n_unsaid))
+                return;
+        if (n_unsaid > 0)
+                log_notice("%u more connections over vsock were closed", n_unsaid);
+        log_notice("closed a connection over vsock, from port %u of context id %u: %s", peer->port, peer->cid, why);
+}
+
+void guest_turn_away(Guest *guest, int fd) {
+        VsockPeer peer;
+
+        if (vsock_connection_peer(fd, &peer) == 0)
+                guest_complain(guest, &peer, "the agent before is still there");
+        fd_close(fd);
+}
+
 /* Takes the descriptor. */
 static int guest_on_data(Guest *guest, const Arrival *arrival) {
         _cleanup_fd_ int fd = arrival->fd;
@@ -41,8 +61,7 @@ static int guest_on_data(Guest *guest, const Arrival *arrival) {
         if (acceptor_is_guests(&arrival->peer, guest->cid))
                 client = clients_find(guest->clients, &(ExecParams){ VCHAN_DOMAIN_HOST, arrival->peer.port });
         if (!client || client->state != CLIENT_STATE_WAITING) {
-                log_notice("closed a data connection from port %u of context id %u, for which nobody waits",
-                           arrival->peer.port, arrival->peer.cid);
+                guest_complain(guest, &arrival->peer, "nobody waits for it");
                 return 0;
         }
         r = clients_hand_over(client, fd);

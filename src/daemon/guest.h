@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/complaint.h"
 #include "daemon/acceptor.h"
 #include "daemon/clients.h"
 #include "daemon/ports.h"
@@ -19,10 +20,11 @@ enum {
 };
 
 typedef struct Guest {
-        Acceptor acceptor; /* its epoll is part of the daemon's own */
-        Ports *ports;      /* not owned; as of a peer that is VCHAN_DOMAIN_HOST */
-        Clients *clients;  /* not owned */
-        uint32_t cid;      /* of the agent that dialled last; 0: none has */
+        Acceptor acceptor;   /* its epoll is part of the daemon's own */
+        Ports *ports;        /* not owned; as of a peer that is VCHAN_DOMAIN_HOST */
+        Clients *clients;    /* not owned */
+        uint32_t cid;        /* of the agent that dialled last; 0: none has */
+        Complaint complaint; /* about those who dial in vain */
 } Guest;
 
 /**
@@ -42,6 +44,9 @@ void guest_deinit(Guest *guest);
  * Data connections go to the clients that wait for them. Return: 0, GUEST_E_AGAIN, or a negative error.
  */
 int guest_next(Guest *guest, int *ret_fd);
+
+/** guest_turn_away() - a control connection that is not wanted. @fd: taken */
+void guest_turn_away(Guest *guest, int fd);
 
 /**
  * guest_invite() - a client's command: give it a port, at which it waits for the guest

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/complaint.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -16,8 +17,6 @@
 
 /* When descriptors run out, what waits to be accepted is left alone for so long. */
 #define GUESTS_PAUSE_USEC (100 * USEC_PER_MSEC)
-/* Strangers in the log: of more than one within this time, only their number. */
-#define GUESTS_COMPLAINT_USEC USEC_PER_SEC
 /* The smallest that there is, room for a few gifts: who does not take them has no connection of a guest's waiting. */
 #define GUEST_SOCKET_BUFFER 1
 
@@ -30,8 +29,7 @@ struct Guests {
         sd_event_source *control_source;
         sd_event_source *pause_timer; /* runs while nothing is accepted */
         Watchdog *watchdog;           /* over the end of connections that a domain's account has made */
-        uint64_t complained_usec;
-        unsigned n_not_complained;
+        Complaint complaint;
 };
 
 /* --- whose it is ------------------------------------------------------------------------------------------------ */
@@ -117,17 +115,13 @@ static int guest_give(Guest *guest, char gift, int fd) {
 
 /* Anybody with a virtual machine can make us say this. */
 static void guests_complain(Guests *guests, const VsockPeer *peer, const char *why) {
-        uint64_t now_usec = clock_now();
+        unsigned n_unsaid;
 
-        if (guests->complained_usec > 0 && now_usec - guests->complained_usec < GUESTS_COMPLAINT_USEC) {
-                ++guests->n_not_complained;
+        if (!complaint_is_due(&guests->complaint, clock_now(), &n_unsaid))
                 return;
-        }
-        if (guests->n_not_complained > 0)
-                log_notice("%u more connections over vsock were closed", guests->n_not_complained);
+        if (n_unsaid > 0)
+                log_notice("%u more connections over vsock were closed", n_unsaid);
         log_notice("closed a connection over vsock, from port %u of context id %u: %s", peer->port, peer->cid, why);
-        guests->complained_usec = now_usec;
-        guests->n_not_complained = 0;
 }
 
 static int guests_on_control(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
