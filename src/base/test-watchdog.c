@@ -92,10 +92,24 @@ static void test_is_quiet(void **state) {
         assert_null(watchdog_free(NULL));
 }
 
+/* Of a busy machine: the time is over, and nothing was waited for. */
+static void test_slow_is_not_waiting(void **state) {
+        Watchdog *watchdog;
+        uint64_t start;
+
+        assert_int_equal(watchdog_new(&watchdog), 0);
+        watchdog_arm(watchdog);
+        for (start = clock_now(); clock_now() - start < UINT64_C(3) * WATCHDOG_USEC;)
+                ;
+        assert_false(watchdog_disarm(watchdog));
+        watchdog_free(watchdog);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_barks_at_lingering_descriptor),
                 cmocka_unit_test(test_is_quiet),
+                cmocka_unit_test(test_slow_is_not_waiting),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

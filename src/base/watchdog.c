@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/error.h"
 
 struct Watchdog {
         timer_t timer;
+        long n_waits; /* when it was armed */
 };
 
 static volatile sig_atomic_t watchdog_barked;
@@ -17,6 +19,14 @@ static volatile sig_atomic_t watchdog_barked;
 /* That the signal is delivered is what interrupts the wait; the flag tells who was to blame. */
 static void watchdog_on_signal(int number) {
         watchdog_barked = 1;
+}
+
+/* How often this thread has given up the processor to wait for something. */
+static long watchdog_count_waits(void) {
+        struct rusage usage = {};
+
+        (void)getrusage(RUSAGE_THREAD, &usage);
+        return usage.ru_nvcsw;
 }
 
 int watchdog_new(Watchdog **ret_watchdog) {
@@ -52,6 +62,7 @@ void watchdog_arm(Watchdog *watchdog) {
         if (!watchdog)
                 return;
         watchdog_barked = 0;
+        watchdog->n_waits = watchdog_count_waits();
         watchdog_set(watchdog, WATCHDOG_USEC * 1000L);
 }
 
@@ -59,5 +70,5 @@ bool watchdog_disarm(Watchdog *watchdog) {
         if (!watchdog)
                 return false;
         watchdog_set(watchdog, 0);
-        return watchdog_barked;
+        return watchdog_barked && watchdog_count_waits() != watchdog->n_waits;
 }

@@ -5,7 +5,8 @@
  * minutes. One domain could so stop everybody's calls.
  *
  * Linux 6.16 can refuse such descriptors at the sender (socket_refuse_rights()), and then no watchdog is made. On
- * older kernels a timer's signal interrupts the wait, again and again until all is dropped, and the peer is found out.
+ * older kernels a timer's signal interrupts the wait, again and again until all is dropped, and the peer is found out. On a
+ * machine that is busy all may be slow that never waits: that is nobody's fault.
  */
 #pragma once
 
@@ -15,7 +16,7 @@
 
 typedef struct Watchdog Watchdog;
 
-/** How long it may take: nothing in it waits, so this is far too long for an honest one. */
+/** How long it may take before somebody is suspected: nothing in it waits, so this is far too long for an honest one. */
 #define WATCHDOG_USEC 20000
 
 /** watchdog_new() - installs a handler for SIGALRM that does nothing. Return: 0 or a negative error */

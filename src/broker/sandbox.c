@@ -117,6 +117,7 @@ static const int sandbox_syscalls[] = {
         SCMP_SYS(geteuid),
         SCMP_SYS(getpid),
         SCMP_SYS(getrandom),
+        SCMP_SYS(getrusage),
         SCMP_SYS(getsockopt),
         SCMP_SYS(gettid),
         SCMP_SYS(gettimeofday),
