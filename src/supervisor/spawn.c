@@ -79,7 +79,7 @@ static void spawn_choose_environment(const SpawnPaths *paths, char *ret_environm
 }
 
 /* As many descriptors as we want; where even root may not raise the limit (a container), as many as there are. */
-static void spawn_raise_files(void) {
+static void spawn_raise_brokers_files(void) {
         struct rlimit files = { .rlim_cur = SPAWN_BROKER_FILES, .rlim_max = SPAWN_BROKER_FILES };
 
         if (setrlimit(RLIMIT_NOFILE, &files) == 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
@@ -103,7 +103,7 @@ static void spawn_become_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, i
         spawn_reset(parent_fd);
         snprintf(parent, sizeof(parent), "--supervisor-fd=%d", parent_fd);
         spawn_choose_environment(paths, environment);
-        spawn_raise_files();
+        spawn_raise_brokers_files();
         /* A session of its own: no terminal, whoever started the supervisor. */
         (void)setsid();
         if (chdir("/") < 0 || fd_set_cloexec(parent_fd, false) < 0 || spawn_become_account(uid, gid) < 0) {
@@ -126,6 +126,15 @@ int spawn_broker(const SpawnPaths *paths, uid_t uid, gid_t gid, int parent_fd, p
         return 0;
 }
 
+void spawn_raise_files(SpawnPaths *paths) {
+        struct rlimit more;
+
+        if (getrlimit(RLIMIT_NOFILE, &paths->files) < 0)
+                return;
+        more = (struct rlimit){ .rlim_cur = paths->files.rlim_max, .rlim_max = paths->files.rlim_max };
+        (void)setrlimit(RLIMIT_NOFILE, &more);
+}
+
 /* What a monitor is told: all of it on its command line, so that nothing of ours is in its memory. */
 #define SPAWN_ARGUMENTS_MAX (DOMAIN_COMMAND_MAX + 16)
 typedef struct SpawnArguments {
@@ -145,6 +154,8 @@ __attribute__((noreturn)) static void spawn_become_monitor(const SpawnPaths *pat
         spawn_reset(report_fd);
         if (report_fd >= 0 && fd_set_cloexec(report_fd, false) < 0)
                 _exit(SPAWN_EXIT_FAILED);
+        if (paths->files.rlim_max > 0)
+                (void)setrlimit(RLIMIT_NOFILE, &paths->files);
         execve(paths->monitor, arguments->argv, environment);
         log_error("cannot run %s: %m", paths->monitor);
         _exit(SPAWN_EXIT_FAILED);

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/paths.h"
@@ -24,7 +25,11 @@ typedef struct SpawnPaths {
         const char *agent;    /* /usr/lib/qubes/qrexec-agent */
         const char *daemon;   /* /usr/sbin/qrexec-daemon: in an agent's place, over vchan or vsock */
         const char *launcher; /* a socket: who starts domains for us (supervisor/launch.h); NULL: we ourselves */
+        struct rlimit files;  /* RLIMIT_NOFILE of monitors, and so of domains; all 0: ours */
 } SpawnPaths;
+
+/** spawn_raise_files() - as many descriptors as we may have, for the sockets of all domains; a domain gets as many as before */
+void spawn_raise_files(SpawnPaths *paths);
 
 /**
  * spawn_broker() - start the broker

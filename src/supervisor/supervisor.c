@@ -510,6 +510,7 @@ int supervisor_new(const SupervisorOptions *options, Supervisor **ret_supervisor
                 .broker_fd = -1,
                 .backoff_usec = SUPERVISOR_BACKOFF_MIN_USEC,
         };
+        spawn_raise_files(&supervisor->host.paths);
         r = plan_new_dom0(&supervisor->host.plan);
         if (r)
                 return error_trace(r);

@@ -291,3 +291,13 @@ def test_no_descriptors_for_the_configuration(host, same_broker, error):
         assert host.call("work", "vault", "my.Echo", input=b"x").returncode == 126
         host.wait_audit(event="refused")
     wait_for(lambda: host.call("work", "vault", "my.Echo", input=b"x").returncode == 0, host.log)
+
+
+def test_more_domains_than_descriptors_by_default(host):
+    """A service manager gives 1024. What the supervisor takes for itself, it does not give to domains."""
+    for i in range(260):
+        host.write("/etc/qubes/domains.d/box%d.conf" % i, "[domain]\nlink = local\n")
+    host.add_service("my.Files", "ulimit -Sn", domain="vault")
+    host.set_policy("* * @anyvm @anyvm allow\n")
+    host.start(under=("prlimit", "--nofile=1024:"))
+    assert host.call("work", "vault", "my.Files").stdout == b"1024\n"
