@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/channel.h"
+#include "agent/ferry.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/escape.h"
@@ -132,10 +134,10 @@ void local_clients_remove(LocalClients *clients, LocalClient *client) {
 }
 
 /* Nobody waits for one who does not read: the answer is short, and the first that it is sent. Return: as socket_send() */
-static int local_client_tell(const LocalClient *client, const Reply *reply, const int *fd) {
+static int local_client_tell(const LocalClient *client, const Reply *reply, const int *fds, size_t n_fds) {
         uint8_t data[REPLY_REFUSED_SIZE];
 
-        return socket_send(client->fd, data, reply_encode(reply, data), fd, fd ? 1 : 0, NULL);
+        return socket_send(client->fd, data, reply_encode(reply, data), fds, n_fds, NULL);
 }
 
 /* Over vchan clients are upstream's: a bare close is their refusal. */
@@ -143,7 +145,7 @@ static void local_client_tell_reason(const LocalClients *clients, const LocalCli
         Reply reply = { .connect_domain = WIRE_DOMAIN_REFUSED, .reason = reason };
 
         if (clients->medium->kind == MEDIUM_KIND_VSOCK && client->state != LOCAL_CLIENT_STATE_READING)
-                (void)local_client_tell(client, &reply, NULL);
+                (void)local_client_tell(client, &reply, NULL, 0);
 }
 
 void local_clients_refuse(LocalClients *clients, LocalClient *client, ReplyReason reason) {
@@ -256,12 +258,14 @@ static int local_client_open_request(LocalClient *client, WireHeader *ret_header
  * Over vsock the agent dials, and hands the connection on; upstream's client would listen for one who never comes.
  * Return: 0 or LOCAL_CLIENTS_E_GONE
  */
-static int local_client_check_ident(const LocalClient *client) {
+static int local_client_check_ident(LocalClient *client) {
         Ident ident = {};
 
-        if (trigger_ident(client->request + WIRE_HEADER_SIZE, client->n - WIRE_HEADER_SIZE, &ident) == 0 &&
-            (strcmp(ident.text, IDENT_QAIR) == 0 || strcmp(ident.text, IDENT_QAIR_MORE) == 0))
-                return 0;
+        if (trigger_ident(client->request + WIRE_HEADER_SIZE, client->n - WIRE_HEADER_SIZE, &ident) == 0) {
+                client->wants_direct = strcmp(ident.text, IDENT_QAIR_MORE) == 0;
+                if (client->wants_direct || strcmp(ident.text, IDENT_QAIR) == 0)
+                        return 0;
+        }
         log_warning("a local client calls itself \"%s\", which over vsock cannot be served: closed; is VCHAN_DOMAIN "
                     "set, or is it "
                     "Qubes' own qrexec-client-vm?",
@@ -382,12 +386,31 @@ int local_clients_dial(LocalClients *clients, LocalClient *client, uint64_t now_
         }
 }
 
+/* Return: as socket_send(); SOCKET_E_LIMIT also where there can be no ferry */
+static int local_client_give_direct(const LocalClient *client, int fd) {
+        Reply reply = { .connect_domain = WIRE_DOMAIN_DIRECT, .connect_port = client->params.connect_port };
+        Channel channel = CHANNEL_INIT;
+        struct ucred peer;
+        int error = 0, r;
+
+        r = socket_peer(client->fd, &peer);
+        if (r)
+                return r;
+        if (ferry_start(fd, &peer, &error, &channel)) {
+                log_warning("a local client's call: nobody can carry its data: %s", strerror(error));
+                return SOCKET_E_LIMIT;
+        }
+        r = local_client_tell(client, &reply, (int[]){ channel.status_fd, channel.stdin_fd, channel.stdout_fd }, 3);
+        channel_close(&channel);
+        return r;
+}
+
 int local_clients_give(const LocalClients *clients, const LocalClient *client, int fd) {
         Reply reply = { .connect_domain = WIRE_DOMAIN_FRAMED, .connect_port = client->params.connect_port };
         int r;
 
+        r = client->wants_direct ? local_client_give_direct(client, fd) : local_client_tell(client, &reply, &fd, 1);
         /* A client that is gone takes it no more: closed here, it is closed for its callee, too. */
-        r = local_client_tell(client, &reply, &fd);
         fd_close(fd);
         if (r == SOCKET_E_LIMIT)
                 local_client_tell_reason(clients, client, REPLY_REASON_UNAVAILABLE);

@@ -17,11 +17,13 @@
  *
  * Whoever breaks off, says too much or too little, is closed, and nobody else notices. The socket is there only while
  * there is a daemon. What a client asks for is the daemon's to judge: here it is bytes. Over vsock a client must be one that takes
- * a connection, and says so (IDENT_QAIR); it is also told why it does not get one. An ident that promises another request on
- * the same connection is no promise of ours: each is closed after its answer.
+ * descriptors, and says so; it is also told why it does not get any. IDENT_QAIR gets the connection itself, in frames, which is for
+ * qrexec-client-vm. IDENT_QAIR_MORE is what programs say that call through libqair, and to which frames are none: it gets pipes and
+ * a status stream, with a process behind them (agent/ferry.h). Each is closed after its answer.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,6 +68,7 @@ typedef struct LocalClient {
         size_t n;                              /* READING: bytes of the request that are there; READY: all of them */
         uint8_t *request;                      /* READING, once its size is known and checked; READY; header included */
         uint8_t header_data[WIRE_HEADER_SIZE]; /* READING, before that */
+        bool wants_direct;                     /* READY and later: it knows no frames (over vsock) */
         Ident ident;                           /* WAITING */
         ExecParams params;                     /* CONNECTED, DIALLING: what the daemon must be told at the end */
         VchanWatch dial_watch;
@@ -140,7 +143,7 @@ LocalClient *local_clients_due(const LocalClients *clients, uint64_t now_usec);
 int local_clients_dial(LocalClients *clients, LocalClient *client, uint64_t now_usec, int *ret_fd);
 
 /**
- * local_clients_give() - DIALLING: hand it the connection to its callee
+ * local_clients_give() - DIALLING: hand it the connection to its callee, or what a ferry makes of it
  * @fd: taken
  *
  * Return: LOCAL_CLIENTS_E_GONE, or a negative error.

@@ -150,17 +150,21 @@ static int ask(World *world, const char *ident) {
 }
 
 /* One whose request is at the daemon. */
-static LocalClient *wait_for_daemon(World *world, int *ret_fd) {
+static LocalClient *wait_for_daemon_as(World *world, const char *ident, int *ret_fd) {
         uint8_t message[WIRE_HEADER_SIZE + TRIGGER4_SIZE_MAX];
         LocalClient *client;
         size_t n;
 
-        *ret_fd = ask(world, IDENT_QAIR);
+        *ret_fd = ask(world, ident);
         client = world->clients.unanswered.last;
         assert_int_equal(local_clients_read(&world->clients, client), 0);
         assert_int_equal(local_clients_forward(&world->clients, client, 4, message, sizeof(message), &n), 0);
         assert_ptr_equal(local_clients_find(&world->clients, client->ident.text), client);
         return client;
+}
+
+static LocalClient *wait_for_daemon(World *world, int *ret_fd) {
+        return wait_for_daemon_as(world, IDENT_QAIR, ret_fd);
 }
 
 static void assert_told(int fd, ReplyReason reason) {
@@ -239,6 +243,36 @@ static void test_give(void **state) {
         assert_int_equal(read(got_fd, &byte, 1), 1);
         got_fd = fd_close(got_fd);
         assert_true(is_closed(ends[1]));
+        fd_close(ends[1]);
+}
+
+/* What libqair takes: three descriptors, with a process behind them. */
+static void test_give_direct(void **state) {
+        static const ExecParams params = { 7, 514 };
+        World *world = *state;
+        _cleanup_fd_ int fd = -1;
+        LocalClient *client = wait_for_daemon_as(world, IDENT_QAIR_MORE, &fd);
+        uint8_t data[REPLY_SIZE + 1];
+        int ends[2], fds[3];
+        size_t n, n_fds;
+        char byte;
+        Reply reply;
+
+        assert_int_equal(local_clients_connect(&world->clients, client, &params, 1000), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        assert_int_equal(local_clients_give(&world->clients, client, ends[0]), LOCAL_CLIENTS_E_GONE);
+        local_clients_remove(&world->clients, client);
+
+        assert_int_equal(socket_receive(fd, data, sizeof(data), &n, fds, 3, &n_fds), 0);
+        assert_int_equal(n_fds, 3);
+        assert_int_equal(reply_decode(data, n, &reply), 0);
+        assert_int_equal(reply.connect_domain, WIRE_DOMAIN_DIRECT);
+        assert_int_equal(reply.connect_port, 514);
+        assert_true(is_closed(fd));
+        /* Without the client there is nobody. */
+        fd_close_all(fds, 3);
+        while (read(ends[1], &byte, 1) > 0)
+                ;
         fd_close(ends[1]);
 }
 
@@ -351,6 +385,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_refuse, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refuse, setup_vsock, teardown),
                 cmocka_unit_test_setup_teardown(test_give, setup_vsock, teardown),
+                cmocka_unit_test_setup_teardown(test_give_direct, setup_vsock, teardown),
                 cmocka_unit_test_setup_teardown(test_give_to_nobody, setup_vsock, teardown),
                 cmocka_unit_test_setup_teardown(test_dial_taken, setup_vsock, teardown),
                 cmocka_unit_test_setup_teardown(test_close, setup_vsock, teardown),

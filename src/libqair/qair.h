@@ -43,7 +43,10 @@ typedef struct qair_client qair_client;
 typedef struct qair_call qair_call;
 
 typedef enum qair_flags {
-        /** One call is all that will be made: the connection to the broker is not kept for the next. */
+        /**
+         * One call is all that will be made: the connection to the broker is not kept for the next. In a virtual machine
+         * whose agent has a link over vsock the call comes in frames, for qair_call_take_channel() alone.
+         */
         QAIR_ONCE = 1 << 0,
         /** Never wait for the broker to take a connection: qair_call_new() says -EAGAIN where it would. */
         QAIR_NONBLOCK = 1 << 1,

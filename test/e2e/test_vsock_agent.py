@@ -15,24 +15,30 @@ import struct
 import subprocess
 
 import pytest
+from processes import children_of
+from test_libqair import EXAMPLE, build
 from vchan import (
     CONNECTION_TERMINATED,
     EXEC_CMDLINE,
+    EXIT_CODE,
     HELLO,
     JUST_EXEC,
     LIMIT,
     SERVICE_CONNECT,
     SERVICE_REFUSED,
+    STDERR,
+    STDIN,
+    STDOUT,
     TRIGGER4,
     Peer,
     params,
     trigger4,
-    wait_for,
 )
+from waiting import wait_for
 
 AGENT = "/usr/lib/qubes/qrexec-agent"
 KERNEL = os.path.join(os.path.dirname(__file__), "guest-kernel.c")
-TRIGGER = "/run/test-vsock-agent"
+TRIGGER = "/run/qubes/qrexec-agent"
 DATA = 7  # where the host listens for data
 PORT = 513
 FRAMED, REFUSED = 0x7FFF0001, 0x7FFF0000
@@ -59,7 +65,7 @@ class Guest:
                 subprocess.run([*command, "-o", self.library, KERNEL], check=True)
             environment["LD_PRELOAD"] = str(self.library)
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*wrapper, AGENT, "--vsock", "-a", TRIGGER], env=environment, stdout=log,
+            self.process = subprocess.Popen([*wrapper, AGENT, "--vsock"], env=environment, stdout=log,
                                             stdin=subprocess.DEVNULL, stderr=log, start_new_session=True)
 
     def log(self):
@@ -145,6 +151,7 @@ class Guest:
 
 @pytest.fixture
 def guest(world, tmp_path):
+    os.makedirs(os.path.dirname(TRIGGER), exist_ok=True)
     guest = Guest(tmp_path)
     world.add_service("my.Echo", "cat; echo complaint >&2; exit 3")
     world.add_service("my.Who", "id -un; echo $QREXEC_REMOTE_DOMAIN $1")
@@ -207,7 +214,7 @@ def test_it_ends_when_told(guest, number):
 def test_a_client_finds_nobody(guest):
     guest.start(*without_ports(), kernel=False)
     guest.wait_log(UNREACHABLE)
-    command = ["qrexec-client-vm", "--agent-socket=" + TRIGGER, "vault", "my.Svc"]
+    command = ["qrexec-client-vm", "vault", "my.Svc"]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT)
     assert result.returncode == 1
     assert ("cannot connect to %s: No such file" % TRIGGER).encode() in result.stderr
@@ -250,7 +257,7 @@ def test_a_daemon_that_goes_away(linked):
         linked.handshake(linked.control)
     caller.end_stdin(b"still")
     assert caller.outcome()[:3] == (b"still", b"complaint\n", 3)
-    wait_for(lambda: not children(linked.process.pid), "the end of the handler")
+    wait_for(lambda: not children_of(linked.process.pid), "the end of the handler")
     linked.assert_nothing_more()
     assert linked.log().count("the daemon went away") == 3
 
@@ -355,7 +362,7 @@ def test_a_port_of_the_call_before(linked):
     taken = linked.take_port(PORT)
     linked.order("root:QUBESRPC my.Echo work")
     # The handler is there, and cannot have the port.
-    wait_for(lambda: children(linked.process.pid), "the handler")
+    wait_for(lambda: children_of(linked.process.pid), "the handler")
     linked.daemon.assert_silent()
     taken.close()
     caller = linked.accept(linked.data, PORT)
@@ -384,43 +391,49 @@ def test_a_caller_that_is_not_there(linked, world):
     world.assert_service_never_started("my.Echo")
 
 
-def children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-        return file.read().split()
-
-
 # --- calls out of it
 
 
-def receive_connection(client):
-    """What a client that was allowed is given. Return: the answer, its descriptor as a peer"""
-    data, control, _, _ = client.stream.recvmsg(100, socket.CMSG_SPACE(2 * 4))
+def receive_answer(client):
+    """What a client that was allowed is given. Return: the answer, its descriptors"""
+    data, control, _, _ = client.stream.recvmsg(100, socket.CMSG_SPACE(4 * 4))
     ((_, kind, rights),) = control
     assert kind == socket.SCM_RIGHTS
-    fds = array.array("i", rights)
-    assert len(fds) == 1
-    return data, Peer(socket.socket(fileno=fds[0]))
+    return data, list(array.array("i", rights))
 
 
-def serve(guest, port=PORT):
-    """Be the callee of the next client, allowed at PORT: say who it is, repeat what it says, end with 5."""
+def receive_connection(client):
+    """The same, where it is one connection. Return: the answer, the connection"""
+    data, (fd,) = receive_answer(client)
+    return data, Peer(socket.socket(fileno=fd))
+
+
+def serve_data(callee):
+    """Repeat what the caller says first, complain, end with 5."""
+    kind, payload = callee.next()
+    assert kind == STDIN
+    callee.send(STDERR, b"complaint")
+    callee.send(STDOUT, b"said: " + payload)
+    callee.send(STDOUT)
+    callee.send(STDERR)
+    callee.send(EXIT_CODE, struct.pack("<i", 5))
+
+
+def serve(guest, port=PORT, say=True):
+    """Be the callee of the next client, allowed at PORT."""
     guest.allow(guest.requested(), port=port)
     callee = guest.accept(guest.data, port)
     # The agent has done its part before anything was said.
     guest.assert_terminated(port=port)
     callee.hello()
-    kind, payload = callee.next()
-    assert kind == 0x190
-    callee.send(0x191, b"said: " + payload)
-    callee.send(0x191)
-    callee.send(0x192)
-    callee.send(0x193, struct.pack("<i", 5))
+    if say:
+        serve_data(callee)
     return callee
 
 
 def test_a_client_of_ours(linked, world):
     world.add_account("anna")
-    client = world.popen_as("anna", ["qrexec-client-vm", "--agent-socket=" + TRIGGER, "vault", "my.Svc+arg"])
+    client = world.popen_as("anna", ["qrexec-client-vm", "vault", "my.Svc+arg"])
     client.stdin.write(b"hello")
     client.stdin.close()
     serve(linked)
@@ -429,9 +442,8 @@ def test_a_client_of_ours(linked, world):
     linked.assert_nothing_more()
 
 
-@pytest.mark.parametrize("ident", [b"QAIR1", b"QAIR1 more"])
-def test_what_a_client_is_given(linked, ident):
-    client = linked.client(ident)
+def test_what_a_client_is_given(linked):
+    client = linked.client()
     linked.allow(linked.requested(), port=768)
     callee = linked.accept(linked.data, 768)
     linked.assert_terminated(port=768)
@@ -446,9 +458,51 @@ def test_what_a_client_is_given(linked, ident):
     linked.assert_nothing_more()
 
 
+def test_what_a_client_without_frames_is_given(linked):
+    """A status stream and two pipes, and somebody who carries their data, with its account and no longer than it is there."""
+    client = linked.client(b"QAIR1 more")
+    callee = serve(linked, say=False)
+    data, (status, stdin, stdout) = receive_answer(client)
+    assert data == struct.pack("<II", 0x7FFF0003, PORT)
+    client.assert_closed()
+    os.write(stdin, b"hello")
+    os.close(stdin)
+    serve_data(callee)
+    assert os.read(stdout, 100) == b"said: hello"
+    status = Peer(socket.socket(fileno=status))
+    status.expect(HELLO, struct.pack("<I", 4))
+    status.expect(STDERR, b"complaint")
+    status.expect(EXIT_CODE, struct.pack("<i", 5))
+    status.assert_closed()
+    assert os.read(stdout, 100) == b""
+    os.close(stdout)
+    assert not children_of(linked.process.pid)
+    linked.assert_nothing_more()
+
+
+def test_a_client_without_frames_that_goes_away(linked):
+    client = linked.client(b"QAIR1 more")
+    callee = serve(linked, say=False)
+    for fd in receive_answer(client)[1]:
+        os.close(fd)
+    callee.messages()  # to its end
+    linked.assert_nothing_more()
+
+
+def test_a_program_that_calls_through_libqair(linked, world):
+    """The manual's example. Its three descriptors are pipes and a stream that it may block on."""
+    world.add_account("anna")
+    program = "/run/test/call"
+    build(EXAMPLE, program)
+    caller = world.popen_as("anna", [program, "vault", "my.Svc+arg"])
+    serve(linked)
+    stdout, stderr = caller.communicate(timeout=LIMIT)
+    assert (caller.returncode, stdout[:6]) == (5, b"said: "), stderr
+
+
 def test_a_client_that_is_refused(linked, world):
     world.add_account("anna")
-    client = world.popen_as("anna", ["qrexec-client-vm", "--agent-socket=" + TRIGGER, "vault", "my.Svc+arg"])
+    client = world.popen_as("anna", ["qrexec-client-vm", "vault", "my.Svc+arg"])
     linked.daemon.send(SERVICE_REFUSED, linked.requested().ljust(32, b"\0"))
     _, said = client.communicate(timeout=LIMIT)
     assert (client.returncode, said.splitlines()[0]) == (126, b"Request refused")
@@ -537,12 +591,13 @@ def test_a_daemon_that_goes_away_while_a_client_is_dialled_for(linked):
 def test_no_descriptor_is_left(linked):
     before = linked.descriptors()
     for i in range(20):
-        client = linked.client(b"QAIR1 more")
+        client = linked.client(b"QAIR1 more" if i % 2 else b"QAIR1")
         linked.allow(linked.requested(), port=PORT + i)
         callee = linked.accept(linked.data, PORT + i)
         linked.assert_terminated(port=PORT + i)
-        receive_connection(client)[1].close()
-        callee.assert_closed()
+        for fd in receive_answer(client)[1]:
+            os.close(fd)
+        callee.messages()
         client = linked.client()
         linked.allow(linked.requested(), domain=8, port=600)
         linked.assert_terminated(8, 600)
