@@ -286,6 +286,14 @@ static int supervisor_start_broker(Supervisor *supervisor) {
         supervisor->started_usec = clock_now();
         r = sd_event_add_child(supervisor->event, &supervisor->broker_source, supervisor->broker_pid, WEXITED,
                                supervisor_on_broker_exit, supervisor);
+        /*
+         * A broker that is traced is dead some time before it can be waited for, namely when its tracer has looked at it: once
+         * would be too early. sd-event says so to the kernel only if it begins anew.
+         */
+        if (r >= 0)
+                r = sd_event_source_set_enabled(supervisor->broker_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(supervisor->broker_source, SD_EVENT_ON);
         if (r >= 0)
                 r = sd_event_source_set_exit_on_failure(supervisor->broker_source, true);
         if (r >= 0)

@@ -6,6 +6,7 @@ nothing is left holds for all: no process (the fixture looks), no call in the br
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import signal
 import processes
 import pytest
 import wire
+from waiting import wait_for
 from world import AGENT, BROKER, NO_SERVICE, agent_of
 
 SERVICE = """echo started
@@ -257,6 +259,25 @@ def test_a_request_that_is_not_complete(host, victim):
     host.assert_service_never_started("my.Direct")
     if victim == "supervisor":
         stop_orphans(host)
+
+
+PTRACE_SEIZE = 0x4206
+
+
+def processor_time(pid):
+    with open("/proc/%d/schedstat" % pid) as file:
+        return int(file.read().split()[0])
+
+
+def test_the_broker_dies_in_the_hands_of_a_tracer(host):
+    """As when somebody runs strace -p: it is dead for everybody before its tracer lets the supervisor wait for it."""
+    (broker,) = processes.running(BROKER)
+    assert ctypes.CDLL(None, use_errno=True).ptrace(PTRACE_SEIZE, broker.pid, None, None) == 0
+    before = processor_time(host.supervisor.pid)
+    host.restart_broker()
+    wait_for(lambda: processor_time(host.supervisor.pid) > before, "the supervisor to look")
+    assert os.waitpid(broker.pid, 0) == (broker.pid, signal.SIGKILL)
+    assert host.call("work", "vault", "my.Warm").returncode == 0
 
 
 def test_a_call_that_the_broker_itself_answers(host):
