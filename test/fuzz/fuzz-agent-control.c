@@ -198,7 +198,7 @@ static void check_daemon(void *userdata, const Peer *daemon) {
                                           !daemon->sent.data[11]
                                   ? daemon->sent.data[8]
                                   : 4;
-        while (record_next(&daemon->received, &at, &header, &payload)) {
+        while (transcript_next(&daemon->received, &at, &header, &payload)) {
                 if (n_hellos++ == 0) {
                         fuzz_check(header.type == WIRE_TYPE_HELLO && header.length == HELLO_SIZE && payload[0] == 4);
                         continue;
@@ -271,7 +271,7 @@ static void client_do(World *world, unsigned choice) {
                 peer_leave(client, check_client, world);
                 break;
         case 1:
-                peer_hear(client, RECORD_MAX);
+                peer_hear(client, TRANSCRIPT_MAX);
                 break;
         case 2:
                 if (client->fd >= 0)

@@ -94,13 +94,13 @@ static bool agent_is_faulty(const Peer *agent) {
         return at < agent->sent.n || version == 0;
 }
 
-static unsigned count_triggers(const Record *record) {
+static unsigned count_triggers(const Transcript *transcript) {
         const uint8_t *payload;
         WireHeader header;
         unsigned n = 0;
         size_t at = 0;
 
-        while (record_next(record, &at, &header, &payload))
+        while (transcript_next(transcript, &at, &header, &payload))
                 n += header.type != WIRE_TYPE_HELLO && header.type != WIRE_TYPE_CONNECTION_TERMINATED;
         return n;
 }
@@ -113,7 +113,7 @@ static void check_agent(void *userdata, const Peer *agent) {
         size_t at = 0;
 
         world->faulty |= agent_is_faulty(agent);
-        while (record_next(&agent->received, &at, &header, &payload)) {
+        while (transcript_next(&agent->received, &at, &header, &payload)) {
                 if (n_hellos++ == 0) {
                         fuzz_check(header.type == WIRE_TYPE_HELLO && header.length == HELLO_SIZE);
                         fuzz_check(payload[0] >= 2 && payload[0] <= 4);
@@ -236,7 +236,7 @@ static void client_do(World *world, unsigned choice) {
         case 1:
                 if (client->fd >= 0)
                         wait_for(client->fd);
-                peer_hear(client, RECORD_MAX);
+                peer_hear(client, TRANSCRIPT_MAX);
                 break;
         default:
                 client_connect(client);

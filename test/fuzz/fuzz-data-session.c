@@ -56,8 +56,8 @@ typedef struct Session {
         Script script;
         unsigned flags;
         int stream_fd, in_fd, out_fd, err_fd; /* the other ends: what is written to out_fd goes out as a stream */
-        Record sent, received;                /* over the stream */
-        Record local_in, local_out, local_err;
+        Transcript sent, received;            /* over the stream */
+        Transcript local_in, local_out, local_err;
         unsigned n_leaving; /* steps since the script was over */
 } Session;
 
@@ -70,7 +70,7 @@ static void session_close(int *fd) {
 
 /* The oracle takes so much and no more. */
 static bool session_send(Session *s, const void *data, size_t n) {
-        return s->sent.n + n <= ORACLE_INPUT_MAX && record_send(&s->sent, s->stream_fd, data, n);
+        return s->sent.n + n <= ORACLE_INPUT_MAX && transcript_send(&s->sent, s->stream_fd, data, n);
 }
 
 static void session_frame(Session *s, unsigned choice) {
@@ -129,15 +129,15 @@ static void session_step(Session *s) {
                 (void)(session_send(s, hello, sizeof(hello)) && session_send(s, version, sizeof(version)));
                 break;
         case STEP_RECEIVE:
-                (void)record_receive(&s->received, s->stream_fd, (choice + 1) * 1024);
+                (void)transcript_receive(&s->received, s->stream_fd, (choice + 1) * 1024);
                 break;
         case STEP_LOCAL_WRITE:
                 n = (choice / 2 + 1) * 256;
-                (void)(choice & 1 ? record_send(&s->local_err, s->err_fd, bytes, n)
-                                  : record_send(&s->local_out, s->out_fd, bytes, n));
+                (void)(choice & 1 ? transcript_send(&s->local_err, s->err_fd, bytes, n)
+                                  : transcript_send(&s->local_out, s->out_fd, bytes, n));
                 break;
         case STEP_LOCAL_READ:
-                (void)record_receive(&s->local_in, s->in_fd, (choice + 1) * 512);
+                (void)transcript_receive(&s->local_in, s->in_fd, (choice + 1) * 512);
                 break;
         case STEP_CLOSE:
                 session_close_some(s, choice);
@@ -157,8 +157,8 @@ static void session_leave(Session *s) {
                 session_close(&s->err_fd);
         }
         if (s->n_leaving < LEAVING_HEARS) {
-                (void)record_receive(&s->received, s->stream_fd, RECORD_MAX);
-                (void)record_receive(&s->local_in, s->in_fd, RECORD_MAX);
+                (void)transcript_receive(&s->received, s->stream_fd, TRANSCRIPT_MAX);
+                (void)transcript_receive(&s->local_in, s->in_fd, TRANSCRIPT_MAX);
         } else {
                 session_close(&s->stream_fd);
                 session_close(&s->in_fd);
@@ -191,16 +191,16 @@ static void *session_thread(void *userdata) {
 static void check_said(const Session *s) {
         bool is_caller = s->flags & FLAG_CALLER, ended[3] = {}, exited = false;
         size_t n_max = oracle.hello && oracle_u32(s->sent.data + 8) == 2 ? 4096 : 65536, at = 0, n[3] = {};
-        const Record *local[3] = { &s->local_out, &s->local_out, &s->local_err };
+        const Transcript *local[3] = { &s->local_out, &s->local_out, &s->local_err };
         const uint8_t *payload;
         size_t skip = is_caller && s->flags & FLAG_PREFIX ? sizeof(prefix) - 1 : 0; /* it is not in the record */
         WireHeader header;
 
-        if (!record_next(&s->received, &at, &header, &payload))
+        if (!transcript_next(&s->received, &at, &header, &payload))
                 return;
         fuzz_check(header.type == 0x300 && header.length == 4 && oracle_u32(payload) == 4);
         fuzz_check(is_caller || !(s->flags & FLAG_HOST) || oracle.hello);
-        while (record_next(&s->received, &at, &header, &payload)) {
+        while (transcript_next(&s->received, &at, &header, &payload)) {
                 unsigned which = header.type - 0x190;
 
                 fuzz_check(oracle.hello && !exited && header.length <= n_max);
@@ -225,7 +225,7 @@ static void check_said(const Session *s) {
 
 /* What the local side was handed is the beginning of what the peer said. */
 static void check_handed_on(const Session *s) {
-        static Record expected;
+        static Transcript expected;
 
         expected.n = 0;
         if (!(s->flags & FLAG_CALLER) && s->flags & FLAG_PREFIX) {
@@ -234,7 +234,7 @@ static void check_handed_on(const Session *s) {
         }
         memcpy(expected.data + expected.n, oracle.out, oracle.n_out);
         expected.n += oracle.n_out;
-        fuzz_check(record_is_prefix(&s->local_in, expected.data, expected.n));
+        fuzz_check(transcript_is_prefix(&s->local_in, expected.data, expected.n));
 }
 
 static void make_pair(const Session *s, int *ret_ours, int *ret_theirs) {
@@ -272,8 +272,8 @@ static void run_callee(Session *s, int stream_fd, int in_fd, int out_fd, int err
         fuzz_check(callee.stream_fd < 0 && callee.in_fd < 0 && callee.out_fd < 0 && callee.err_fd < 0);
         fd_close(turn_fd);
         /* It came to its end before the script did. */
-        (void)record_receive(&s->received, s->stream_fd, RECORD_MAX);
-        (void)record_receive(&s->local_in, s->in_fd, RECORD_MAX);
+        (void)transcript_receive(&s->received, s->stream_fd, TRANSCRIPT_MAX);
+        (void)transcript_receive(&s->local_in, s->in_fd, TRANSCRIPT_MAX);
 }
 
 static void run_caller(Session *s, int stream_fd, int in_fd, int out_fd, int err_fd) {

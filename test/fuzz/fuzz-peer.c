@@ -46,7 +46,7 @@ static void *daemon_run(void *userdata) {
                 struct pollfd poll_fd = { .fd = daemon->peer.fd, .events = POLLIN };
 
                 (void)poll(&poll_fd, 1, -1);
-                if (!record_receive(&daemon->peer.received, daemon->peer.fd, RECORD_MAX))
+                if (!transcript_receive(&daemon->peer.received, daemon->peer.fd, TRANSCRIPT_MAX))
                         break;
         }
         daemon->peer.fd = fd_close(daemon->peer.fd);
@@ -86,7 +86,7 @@ static void check_command(const Daemon *daemon, uint32_t type, const ExecParams 
         exec_params_encode(params, expected + HELLO_N + WIRE_HEADER_SIZE);
         memcpy(expected + HELLO_N + ANSWER_N, command, sizeof(command));
         fuzz_check(daemon->peer.received.n == sizeof(expected));
-        fuzz_check(record_is_prefix(&daemon->peer.received, expected, sizeof(expected)));
+        fuzz_check(transcript_is_prefix(&daemon->peer.received, expected, sizeof(expected)));
 }
 
 static void ask(const Daemon *daemon, int fd, uint8_t flags, uint32_t type, const ExecParams *params) {
