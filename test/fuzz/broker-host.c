@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/socket.h"
 #include "broker/audit.h"
+#include "broker/book.h"
 #include "broker/config.h"
 #include "folder.h"
 
@@ -196,6 +197,28 @@ void host_stop(Host *host) {
         host_free_callers(host);
         host->broker = broker_free(host->broker);
         host->supervisor_fd = fd_close(host->supervisor_fd);
+}
+
+static void check_book(const Host *host) {
+        Book *book;
+
+        fuzz_check(book_new(fcntl(host->book_fd, F_DUPFD_CLOEXEC, 3), &book) == 0);
+        for (uint32_t place = 0; place < book_n_places(book); ++place) {
+                BookEntry entry;
+
+                fuzz_check(!book_read(book, place, &entry));
+        }
+        book_free(book);
+}
+
+void host_end(Host *host) {
+        for (unsigned i = HOST_DOMAINS_N; i-- > 0;)
+                if (host->domains[i].is_there)
+                        host_tell(host, SUPERVISE_TYPE_GONE, i, 0);
+        fuzz_check(host->broker->calls.n_calls == 0 && host->broker->domains.n == 0);
+        fuzz_check(!host->broker->gone && !host->broker->prompts && !host->broker->served);
+        host_stop(host);
+        check_book(host);
 }
 
 /*

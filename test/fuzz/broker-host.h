@@ -63,6 +63,9 @@ void host_start(Host *host);
 /** host_stop() - it ends as it does when its supervisor tells it to; whoever waits for an answer must have hung up just now */
 void host_stop(Host *host);
 
+/** host_end() - all domains are removed, and the broker ends: checks that it has nothing left, nor the book an entry */
+void host_end(Host *host);
+
 /** host_turn() - until the broker has nothing to do; checks that it goes on */
 void host_turn(Host *host);
 

@@ -22,7 +22,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
-#include "broker/book.h"
 #include "wire/call.h"
 #include "wire/exec.h"
 #include "wire/header.h"
@@ -652,13 +651,7 @@ static void world_leave(World *world) {
         host_turn(&world->host);
         for (unsigned i = 0; i < AGENTS_N; ++i)
                 agent_leave(world, &world->agents[i]);
-        for (unsigned i = HOST_DOMAINS_N; i-- > 0;)
-                if (world->host.domains[i].is_there)
-                        host_tell(&world->host, SUPERVISE_TYPE_GONE, i, 0);
-        fuzz_check(world->host.broker->calls.n_calls == 0);
-        fuzz_check(!world->host.broker->gone && !world->host.broker->prompts && !world->host.broker->served);
-        fuzz_check(world->host.broker->domains.n == 0);
-        host_stop(&world->host);
+        host_end(&world->host);
 }
 
 static void check_record(void *userdata, const HostRecord *record) {
@@ -686,18 +679,6 @@ static void check_record(void *userdata, const HostRecord *record) {
                 fuzz_check(known->n_starts == 0 && known->n_ends == 0 && known->ordered == 0);
                 break;
         }
-}
-
-static void check_book(const Host *host) {
-        Book *book;
-
-        fuzz_check(book_new(fcntl(host->book_fd, F_DUPFD_CLOEXEC, 3), &book) == 0);
-        for (uint32_t place = 0; place < book_n_places(book); ++place) {
-                BookEntry entry;
-
-                fuzz_check(!book_read(book, place, &entry));
-        }
-        book_free(book);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
@@ -728,7 +709,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         host_read_records(&world.host, check_record, &world);
         for (size_t i = 0; i < world.n_known; ++i)
                 fuzz_check(world.known[i].n_starts <= world.known[i].n_ends);
-        check_book(&world.host);
         host_deinit(&world.host);
         fuzz_check(leftovers_count_fds() == n_fds);
         return 0;
