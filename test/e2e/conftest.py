@@ -45,6 +45,22 @@ def world():
     world.close()
 
 
+@pytest.fixture
+def agent_world():
+    """An agent on a local link, not started; its broker and callers are played."""
+    from localagent import World
+
+    world = World()
+    yield world
+    world.stop()
+
+
+@pytest.fixture
+def agent(agent_world):
+    assert agent_world.start() == []
+    return agent_world
+
+
 @pytest.fixture(scope="module")
 def ssh_machine(tmp_path_factory):
     if not IN_WORLD:

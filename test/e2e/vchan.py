@@ -130,19 +130,41 @@ class Peer:
         self.stream.close()
 
 
-class Folder:
-    """A folder with two directories of services, one of their configuration, and all sockets of vchan."""
+class Services:
+    """A folder with two directories of services and one of their configuration, and a log."""
 
     def __init__(self):
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="test-vchan."))
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="test-qair."))
         self.path.chmod(0o755)
         for name in "one", "two", "config":
             (self.path / name).mkdir(mode=0o755)
+        self.log_path = self.path / "log"
+
+    def service(self, name, script, folder="one", mode=0o755):
+        path = self.path / folder / name
+        path.write_text(script)
+        path.chmod(mode)
+        return path
+
+    def config(self, name, text):
+        (self.path / "config" / name).write_text(text)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def remove(self):
+        shutil.rmtree(self.path)
+
+
+class Folder(Services):
+    """Services, and all sockets of vchan."""
+
+    def __init__(self):
+        super().__init__()
         self.sockets = self.path / "sockets"
         self.sockets.mkdir()
         self.sockets.chmod(0o777)
         self.listeners = []
-        self.log_path = self.path / "log"
 
     # --- programs
 
@@ -171,20 +193,6 @@ class Folder:
             options.setdefault("stdout", log)
             options.setdefault("stderr", log)
             return subprocess.Popen(command, env=self.environment(domain, **(environment or {})), **options)
-
-    def log(self):
-        return self.log_path.read_text(errors="replace")
-
-    # --- what an administrator does
-
-    def service(self, name, script, folder="one", mode=0o755):
-        path = self.path / folder / name
-        path.write_text(script)
-        path.chmod(mode)
-        return path
-
-    def config(self, name, text):
-        (self.path / "config" / name).write_text(text)
 
     def unix_listener(self, path):
         """A listening socket anywhere in the folder."""
@@ -235,7 +243,7 @@ class Folder:
     def close(self):
         for listener in self.listeners:
             listener.close()
-        shutil.rmtree(self.path)
+        self.remove()
 
 
 def kill_and_wait(process):
