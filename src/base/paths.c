@@ -42,7 +42,7 @@ void paths_host(Paths *ret_paths) {
         PathsBuilder builder = {};
 
         *ret_paths = (Paths){
-                .run_dir = "/run/qubes",
+                .run_dir = PATHS_RUN_DIR,
                 .config_dir = QAIR_CONFDIR,
                 .legacy_dir = QAIR_RPCDIR "/policy",
                 .rpc_dir = QAIR_RPCDIR,

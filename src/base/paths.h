@@ -19,6 +19,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/** On the host. Where QAIR_CONFDIR is, who includes this is told by the build (path_args). */
+#define PATHS_RUN_DIR        "/run/qubes"
+#define PATHS_POLICY_RUN_DIR PATHS_RUN_DIR "/policy.d"
+#define PATHS_POLICY_DIR     QAIR_CONFDIR "/policy.d"
+#define PATHS_DOMAINS_DIR    QAIR_CONFDIR "/domains.d"
+
 /** Below the run directory of an account's sessions: what asks a person, and the front ends that show its questions. */
 #define PATHS_POLICY_AGENT   "qubes/policy-agent.sock"
 #define PATHS_POLICY_PROMPTS "qubes/policy-prompts.sock"

@@ -21,7 +21,6 @@
 #include "inventory/property.h"
 #include "inventory/uuid.h"
 
-#define INVENTORY_DIR_DEFAULT "/etc/qubes/domains.d"
 /** A domain's file and its folder of services, in the inventory's folder. */
 #define INVENTORY_FILE_SUFFIX     ".conf"
 #define INVENTORY_SERVICES_SUFFIX ".rpc"
@@ -113,7 +112,7 @@ enum {
 
 /**
  * inventory_load() - read a folder
- * @dir:           usually INVENTORY_DIR_DEFAULT
+ * @dir:           such as PATHS_DOMAINS_DIR
  * @reterr:        must be empty; on INVENTORY_E_INVALID: all errors of all files, by file and line
  * @ret_inventory: the caller frees it with inventory_free()
  *

@@ -86,10 +86,10 @@ int command_doctor(int argc, char **argv) {
         _cleanup_(report_deinit) Report report = REPORT_INIT;
         Doctor doctor = {
                 .etc_dir = QAIR_CONFDIR,
-                .domains_dir = QAIR_CONFDIR "/domains.d",
-                .policy_dir = QAIR_CONFDIR "/policy.d",
+                .domains_dir = PATHS_DOMAINS_DIR,
+                .policy_dir = PATHS_POLICY_DIR,
                 .rpc_dir = QAIR_RPCDIR,
-                .run_dir = "/run/qubes",
+                .run_dir = PATHS_RUN_DIR,
                 .libexec_dir = QAIR_LIBEXECDIR,
                 .share_dir = QAIR_SHAREDIR,
                 .report = &report,

@@ -39,7 +39,7 @@ static int help(void) {
                "\n");
         command_list(descriptions);
         printf("\n"
-               "  --dir=DIR      the folder of their files (" INVENTORY_DIR_DEFAULT ")\n"
+               "  --dir=DIR      the folder of their files (" PATHS_DOMAINS_DIR ")\n"
                "  --json         show, list: for programs\n"
                "  --no-accounts  add, set, check: do not look up the accounts\n"
                "  --keep         remove: let its open calls go on, instead of ending them\n"

@@ -40,8 +40,8 @@ static int help(void) {
         command_list(descriptions);
         printf("\n"
                "  --policy-dir=DIR    rules of this folder; repeat it, the first has precedence\n"
-               "                      (" POLICY_RUN_DIRECTORY ", " POLICY_ETC_DIRECTORY ")\n"
-               "  --inventory=DIR     the folder of the domains' files (" POLICY_DOMAINS ")\n"
+               "                      (" PATHS_POLICY_RUN_DIR ", " PATHS_POLICY_DIR ")\n"
+               "  --inventory=DIR     the folder of the domains' files (" PATHS_DOMAINS_DIR ")\n"
                "  --system-info=PATH  the domains from a JSON file, or from a socket like qubesd's\n"
                "  --for=NAME          explain: SOURCE relays a call of the remote domain NAME\n"
                "\n"

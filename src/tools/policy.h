@@ -12,10 +12,6 @@
 /** Folders of --policy-dir: more than anybody has. */
 #define POLICY_DIRECTORIES_MAX 16
 
-#define POLICY_RUN_DIRECTORY "/run/qubes/policy.d"
-#define POLICY_ETC_DIRECTORY QAIR_CONFDIR "/policy.d"
-#define POLICY_DOMAINS       QAIR_CONFDIR "/domains.d"
-
 typedef struct PolicyOptions {
         const char *directories[POLICY_DIRECTORIES_MAX]; /* in order of precedence */
         size_t n_directories;

@@ -15,7 +15,7 @@ static int prompts_find_account(const char *name, AccountName *ret_account) {
         const InventoryDomain *domain;
         int r;
 
-        r = inventory_load(QAIR_CONFDIR "/domains.d", &diagnostics, &inventory);
+        r = inventory_load(PATHS_DOMAINS_DIR, &diagnostics, &inventory);
         if (r < 0)
                 return r;
         if (r > 0) {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/text.h"
 #include "policy-tools/compare.h"
 #include "policy-tools/convert.h"
@@ -256,9 +257,9 @@ static int parse_options(int argc, char **argv, Converter *converter) {
 }
 
 int main(int argc, char **argv) {
-        _cleanup_(converter_deinit) Converter converter = { .directory = QAIR_CONFDIR "/policy.d",
+        _cleanup_(converter_deinit) Converter converter = { .directory = PATHS_POLICY_DIR,
                                                             .legacy = POLICY_LEGACY_DIRECTORY,
-                                                            .inventory = QAIR_CONFDIR "/domains.d",
+                                                            .inventory = PATHS_DOMAINS_DIR,
                                                             .lock_fd = -1 };
         int status;
 

@@ -30,6 +30,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/socket.h"
 #include "policy-tools/agentcall.h"
 #include "policy-tools/handler.h"
@@ -417,8 +418,8 @@ static int parse_options(int argc, char **argv, Daemon *daemon) {
 
 int main(int argc, char **argv) {
         Daemon daemon = {
-                .directories = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" },
-                .handler = { .usual_inventory = QAIR_CONFDIR "/domains.d", .log = log_text, .call_agent = call_agent },
+                .directories = { PATHS_POLICY_RUN_DIR, PATHS_POLICY_DIR },
+                .handler = { .usual_inventory = PATHS_DOMAINS_DIR, .log = log_text, .call_agent = call_agent },
                 .paths = { "/var/run/qubes/policy.sock", QAIR_RPCDIR "/policy.EvalSimple",
                            QAIR_RPCDIR "/policy.EvalGUI" },
                 .fds = { -1, -1, -1 },

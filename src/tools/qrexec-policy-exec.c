@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "policy-tools/agentcall.h"
 #include "policy-tools/execute.h"
 #include "policy-tools/handler.h"
@@ -118,9 +119,9 @@ static int run(int argc, char **argv) {
                 { "inventory", required_argument, NULL, OPTION_INVENTORY },
                 {},
         };
-        const char *directories[DIRECTORIES_MAX] = { "/run/qubes/policy.d", QAIR_CONFDIR "/policy.d" };
+        const char *directories[DIRECTORIES_MAX] = { PATHS_POLICY_RUN_DIR, PATHS_POLICY_DIR };
         PolicyHandler handler = { .directories = directories,
-                                  .usual_inventory = QAIR_CONFDIR "/domains.d",
+                                  .usual_inventory = PATHS_DOMAINS_DIR,
                                   .log = log_text,
                                   .call_agent = call_agent };
         PolicyExecution execution = { .qubesd = QUBESD_SOCKET, .client = QAIR_LIBEXECDIR "/qrexec-client" };

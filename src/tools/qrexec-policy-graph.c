@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "policy-tools/graph.h"
@@ -206,14 +207,13 @@ static int failed(const Diagnostics *diagnostics) {
 }
 
 static int write_graph(const Options *options, FILE *stream) {
-        const char *directory = options->policy_dir ?: QAIR_CONFDIR "/policy.d";
+        const char *directory = options->policy_dir ?: PATHS_POLICY_DIR;
         _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
         _cleanup_(policy_system_freep) PolicySystem *system = NULL;
         _cleanup_(policy_unrefp) Policy *policy = NULL;
         int r;
 
-        r = policy_system_load_host(options->system_info, options->inventory, QAIR_CONFDIR "/domains.d", &diagnostics,
-                                    &system);
+        r = policy_system_load_host(options->system_info, options->inventory, PATHS_DOMAINS_DIR, &diagnostics, &system);
         if (r == 0)
                 r = policy_load(&(PolicySources){ .directories = &directory, .n_directories = 1 }, &diagnostics,
                                 &policy);

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "policy-tools/restore.h"
 
 enum {
@@ -52,7 +53,7 @@ int main(int argc, char **argv) {
                 { "dest", required_argument, NULL, 'd' },
                 {},
         };
-        const char *dest = QAIR_CONFDIR "/policy.d";
+        const char *dest = PATHS_POLICY_DIR;
         int option;
 
         log_open("qrexec-policy-restore", false);

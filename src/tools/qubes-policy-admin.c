@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "policy-tools/admin.h"
 #include "policy-tools/adminlog.h"
 #include "policy/quote.h"
@@ -30,7 +31,7 @@ static int run(const char *log, const char *service, const char *caller) {
         size_t n_name = strcspn(service, "+");
         PolicyAdminRequest request = { .service = { service, n_name },
                                        .argument = policy_slice(service + n_name + (service[n_name] == '+')),
-                                       .directory = getenv("QREXEC_POLICY_DIR") ?: QAIR_CONFDIR "/policy.d",
+                                       .directory = getenv("QREXEC_POLICY_DIR") ?: PATHS_POLICY_DIR,
                                        .legacy = getenv("QREXEC_POLICY_LEGACY_DIR") };
         _cleanup_(policy_admin_reply_deinit) PolicyAdminReply reply = {};
         _cleanup_free_ char *payload = NULL;

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "policy-tools/adminclient.h"
 #include "policy-tools/check.h"
 #include "policy-tools/filename.h"
@@ -284,9 +285,10 @@ static int parse(int argc, char **argv, Editor *editor) {
 }
 
 int main(int argc, char **argv) {
-        _cleanup_(editor_deinit) Editor editor = { .client = { .client = QAIR_CLIENT,
-                                                               .program = QAIR_LIBEXECDIR "/qubes-policy-admin",
-                                                               .is_host = policy_admin_client_is_host("/run/qubes") } };
+        _cleanup_(editor_deinit)
+                Editor editor = { .client = { .client = QAIR_CLIENT,
+                                              .program = QAIR_LIBEXECDIR "/qubes-policy-admin",
+                                              .is_host = policy_admin_client_is_host(PATHS_RUN_DIR) } };
         int status;
 
         log_open("qubes-policy-editor", false);

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "policy-tools/check.h"
 #include "policy/policy.h"
 
@@ -23,7 +24,7 @@ enum {
 static const char usage[] = "usage: qubes-policy-lint [-h] [-s] [-i] FILE [FILE ...]\n";
 
 /** Where files that an old one includes may be. */
-static const char *const directories[] = { QAIR_CONFDIR "/policy.d", POLICY_LEGACY_DIRECTORY, NULL };
+static const char *const directories[] = { PATHS_POLICY_DIR, POLICY_LEGACY_DIRECTORY, NULL };
 
 static int complain(const char *text, const char *about) {
         fprintf(stderr, "%squbes-policy-lint: error: %s%s\n", usage, text, about);

@@ -7,6 +7,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "policy-tools/adminlog.h"
 #include "policy-tools/register.h"
 
@@ -29,8 +30,8 @@ static size_t read_argument(char argument[static POLICY_REGISTER_ARGUMENT_MAX + 
 }
 
 static int run(const char *log) {
-        const char *directories[] = { getenv("QREXEC_POLICY_RUN_DIR") ?: "/run/qubes/policy.d",
-                                      getenv("QREXEC_POLICY_DIR") ?: QAIR_CONFDIR "/policy.d" };
+        const char *directories[] = { getenv("QREXEC_POLICY_RUN_DIR") ?: PATHS_POLICY_RUN_DIR,
+                                      getenv("QREXEC_POLICY_DIR") ?: PATHS_POLICY_DIR };
         char argument[POLICY_REGISTER_ARGUMENT_MAX + 1];
         PolicyRegistration registration = { .frontend = getenv("QREXEC_REQUESTED_TARGET"),
                                             .backend = getenv("QREXEC_REMOTE_DOMAIN"),

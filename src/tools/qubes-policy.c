@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "policy-tools/adminclient.h"
 #include "policy-tools/filename.h"
 #include "policy/quote.h"
@@ -117,7 +118,7 @@ static int fail(int r, const PolicyAdminReply *reply) {
 static int run(Verb verb, const PolicyFileName *file) {
         const PolicyAdminClient client = { .client = QAIR_CLIENT,
                                            .program = QAIR_LIBEXECDIR "/qubes-policy-admin",
-                                           .is_host = policy_admin_client_is_host("/run/qubes") };
+                                           .is_host = policy_admin_client_is_host(PATHS_RUN_DIR) };
         _cleanup_(policy_admin_reply_deinit) PolicyAdminReply reply = {};
         _cleanup_free_ char *replacement = NULL;
         PolicySlice payload = {};

@@ -59,7 +59,7 @@ void relay_reload(const char *unit, const char *by_hand) {
 
 static int relay_load(Inventory **ret_inventory) {
         _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
-        int r = inventory_load(INVENTORY_DIR_DEFAULT, &diagnostics, ret_inventory);
+        int r = inventory_load(PATHS_DOMAINS_DIR, &diagnostics, ret_inventory);
 
         if (r != INVENTORY_E_INVALID)
                 return error_trace(r);
@@ -70,7 +70,7 @@ static int relay_load(Inventory **ret_inventory) {
 
 static int relay_add_domain(const char *name, const char *const *assignments) {
         DomainOptions options = {
-                .dir = INVENTORY_DIR_DEFAULT,
+                .dir = PATHS_DOMAINS_DIR,
                 .name = name,
                 .assignments = (char **)assignments,
         };
