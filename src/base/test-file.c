@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/test-folder.h"
 
 static char folder[] = "/tmp/qair-test-file-XXXXXX";
 static int folder_fd = -1;
@@ -44,13 +44,9 @@ static int setup(void **state) {
                bind(socket_fd, (struct sockaddr *)&address, sizeof(address));
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        return remove(path);
-}
-
 static int teardown(void **state) {
         close(folder_fd);
-        return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        return folder_remove(folder);
 }
 
 static void test_file_read(void **state) {

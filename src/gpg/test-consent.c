@@ -6,37 +6,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/test-folder.h"
 
 /* A run directory of our own, and a dialog that answers as it is told and counts how often it was asked. */
 static char folder[] = "/tmp/test-consent.XXXXXX";
-
-static void write_program(const char *name, const char *text) {
-        char path[128];
-        FILE *stream;
-
-        snprintf(path, sizeof(path), "%s/%s", folder, name);
-        stream = fopen(path, "we");
-        assert_non_null(stream);
-        fputs(text, stream);
-        assert_int_equal(fclose(stream), 0);
-        assert_int_equal(chmod(path, 0700), 0);
-}
 
 static void answer_with(int status) {
         char text[256];
 
         snprintf(text, sizeof(text), "#!/bin/sh\necho \"$*\" >>%s/asked\nexit %d\n", folder, status);
-        write_program("zenity", text);
+        folder_write(folder, "zenity", text, 0700);
 }
 
 static int count_asked(void) {
@@ -108,7 +94,7 @@ static void test_nobody(void **state) {
         /* Nobody has said no. */
         assert_int_equal(faccessat(dir_fd, "no.nobody", F_OK, 0), -1);
         /* A dialog that dies has not said yes. */
-        write_program("zenity", "#!/bin/sh\nkill -9 $$\n");
+        folder_write(folder, "zenity", "#!/bin/sh\nkill -9 $$\n", 0700);
         assert_int_equal(obtain(dir_fd, "nobody", 300), CONSENT_E_REFUSED);
 }
 
@@ -156,17 +142,13 @@ static void test_no_directory(void **state) {
 static int set_up(void **state) {
         if (!mkdtemp(folder))
                 return -1;
-        write_program("qubes.WaitForSession", "#!/bin/sh\n");
+        folder_write(folder, "qubes.WaitForSession", "#!/bin/sh\n", 0700);
         return setenv("PATH", folder, 1) || setenv("XDG_RUNTIME_DIR", folder, 1) || setenv("HOME", folder, 1) ||
                setenv("DISPLAY", ":7", 1);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-        return remove(path);
-}
-
 static int tear_down(void **state) {
-        return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        return folder_remove(folder);
 }
 
 int main(void) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gpg2/config.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/test-folder.h"
 
 static int parse(const char *const *texts, size_t n_texts, Diagnostics *warnings, Diagnostics *errors,
                  Gpg2Config *ret_config) {
@@ -123,18 +123,8 @@ static void test_unknown_keys_warn(void **state) {
         assert_int_equal(errors.n_entries, 0);
 }
 
-static void put(const char *folder, const char *name, const char *text, mode_t mode) {
-        char path[PATH_MAX];
-        int fd;
-
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(fd, mode) == 0);
-        close(fd);
-}
-
 static void test_load(void **state) {
-        char folder[] = "/tmp/test-gpg2-config-XXXXXX", conf_d[PATH_MAX], etc[PATH_MAX], command[PATH_MAX + 16];
+        char folder[] = "/tmp/test-gpg2-config-XXXXXX", conf_d[PATH_MAX], etc[PATH_MAX];
         _cleanup_(diagnostics_deinit) Diagnostics warnings = DIAGNOSTICS_INIT, errors = DIAGNOSTICS_INIT;
         Gpg2Config config;
 
@@ -145,37 +135,25 @@ static void test_load(void **state) {
 
         assert_int_equal(gpg2_config_load("work", etc, folder, &warnings, &errors, &config), 0); /* nothing is there */
         assert_int_equal(mkdir(conf_d, 0700), 0);
-        put(folder, "etc.conf", "[DEFAULT]\nautoaccept = 1\n", 0600);
+        folder_write(folder, "etc.conf", "[DEFAULT]\nautoaccept = 1\n", 0600);
         assert_int_equal(gpg2_config_load("work", etc, folder, &warnings, &errors, &config), 0);
         assert_int_equal(config.accept_sec[FILTER_OPERATION_SIGN], 1);
-        put(conf_d, "20.conf", "[DEFAULT]\nautoaccept = 20\n", 0600);
-        put(conf_d, "10.conf", "[DEFAULT]\nautoaccept = 10\n", 0600);
-        put(conf_d, "30.conf~", "[DEFAULT]\nautoaccept = 30\n", 0600);
-        put(conf_d, ".40.conf", "[DEFAULT]\nautoaccept = 40\n", 0600);
+        folder_write(conf_d, "20.conf", "[DEFAULT]\nautoaccept = 20\n", 0600);
+        folder_write(conf_d, "10.conf", "[DEFAULT]\nautoaccept = 10\n", 0600);
+        folder_write(conf_d, "30.conf~", "[DEFAULT]\nautoaccept = 30\n", 0600);
+        folder_write(conf_d, ".40.conf", "[DEFAULT]\nautoaccept = 40\n", 0600);
         assert_int_equal(gpg2_config_load("work", etc, folder, &warnings, &errors, &config), 0);
         assert_int_equal(config.accept_sec[FILTER_OPERATION_SIGN], 20);
-        put(folder, "qubes-split-gpg2.conf", "[DEFAULT]\nautoaccept = 50\n", 0600);
+        folder_write(folder, "qubes-split-gpg2.conf", "[DEFAULT]\nautoaccept = 50\n", 0600);
         assert_int_equal(gpg2_config_load("work", etc, folder, &warnings, &errors, &config), 0);
         assert_int_equal(config.accept_sec[FILTER_OPERATION_SIGN], 50);
         assert_int_equal(errors.n_entries, 0);
 
-        put(conf_d, "10.conf", "[DEFAULT]\nautoaccept = 10\n", 0622); /* anybody could have written it */
+        folder_write(conf_d, "10.conf", "[DEFAULT]\nautoaccept = 10\n", 0622); /* anybody could have written it */
         assert_int_equal(gpg2_config_load("work", etc, folder, &warnings, &errors, &config), GPG2_CONFIG_E_INVALID);
         assert_int_equal(errors.n_entries, 1);
 
-        (void)snprintf(command, sizeof(command), "%s/10.conf", conf_d);
-        unlink(command);
-        (void)snprintf(command, sizeof(command), "%s/20.conf", conf_d);
-        unlink(command);
-        (void)snprintf(command, sizeof(command), "%s/30.conf~", conf_d);
-        unlink(command);
-        (void)snprintf(command, sizeof(command), "%s/.40.conf", conf_d);
-        unlink(command);
-        rmdir(conf_d);
-        (void)snprintf(command, sizeof(command), "%s/qubes-split-gpg2.conf", folder);
-        unlink(command);
-        unlink(etc);
-        assert_int_equal(rmdir(folder), 0);
+        assert_int_equal(folder_remove(folder), 0);
 }
 
 int main(void) {

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -18,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
+#include "base/test-folder.h"
 #include "inventory/inventory.h"
 
 /* Exit status that tells meson a test was skipped. */
@@ -42,17 +41,6 @@ static const char group[] = "root:x:0:\n"
 
 static char folder[] = "/tmp/qair-test-accounts-XXXXXX";
 
-static void put(const char *name, const char *text) {
-        char path[512];
-        _cleanup_fd_ int fd = -1;
-
-        snprintf(path, sizeof(path), "%s/%s", folder, name);
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        assert_true(fd >= 0);
-        assert_int_equal(fchmod(fd, 0644), 0);
-        assert_int_equal(fd_write_full(fd, text, strlen(text)), 0);
-}
-
 static bool enter_private_world(void) {
         _cleanup_free_ char *passwd_path = NULL, *group_path = NULL;
 
@@ -61,9 +49,9 @@ static bool enter_private_world(void) {
         /* The folder is a mount of its own, so that nothing is left behind. */
         if (!mkdtemp(folder) || mount("none", folder, "tmpfs", 0, "mode=755") < 0)
                 return false;
-        put("passwd", passwd);
-        put("group", group);
-        put("nsswitch", "passwd: files\ngroup: files\n");
+        folder_write(folder, "passwd", passwd, 0644);
+        folder_write(folder, "group", group, 0644);
+        folder_write(folder, "nsswitch", "passwd: files\ngroup: files\n", 0644);
         if (asprintf(&passwd_path, "%s/passwd", folder) < 0 || asprintf(&group_path, "%s/group", folder) < 0)
                 return false;
         return mount(passwd_path, "/etc/passwd", NULL, MS_BIND, NULL) == 0 &&
@@ -98,9 +86,9 @@ static void test_accounts(void **state) {
 
                 snprintf(name, sizeof(name), "d%s.conf", cases[i].user);
                 snprintf(text, sizeof(text), "[domain]\nuser = %s\n", cases[i].user);
-                put(name, text);
+                folder_write(folder, name, text, 0644);
         }
-        put("container.conf", "[domain]\nstart = /usr/bin/podman start x\n");
+        folder_write(folder, "container.conf", "[domain]\nstart = /usr/bin/podman start x\n", 0644);
         assert_int_equal(inventory_load(folder, &diagnostics, &inventory), 0);
         assert_int_equal(inventory_check_accounts(inventory, &diagnostics), INVENTORY_E_INVALID);
 

@@ -13,15 +13,13 @@
 #include <cmocka.h>
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
 #include "base/file.h"
+#include "base/test-folder.h"
 #include "inventory/inventory.h"
 
 static const char *arg_data;
@@ -32,23 +30,8 @@ static int setup(void **state) {
         return mkdtemp(folder) ? 0 : -1;
 }
 
-static int on_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        return remove(path);
-}
-
 static int teardown(void **state) {
-        return nftw(folder, on_entry, 10, FTW_DEPTH | FTW_PHYS);
-}
-
-static void put(const char *name, const char *text) {
-        char path[512];
-        _cleanup_fd_ int fd = -1;
-
-        snprintf(path, sizeof(path), "%s/%s", folder, name);
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        assert_true(fd >= 0);
-        assert_int_equal(fchmod(fd, 0644), 0);
-        assert_int_equal(fd_write_full(fd, text, strlen(text)), 0);
+        return folder_remove(folder);
 }
 
 /* Copies a case's folder; returns what is expected of it. */
@@ -71,7 +54,7 @@ static char *copy_case(const char *name) {
                 if (strcmp(entry->d_name, "expect") == 0)
                         expect = steal_ptr(&text);
                 else
-                        put(entry->d_name, text);
+                        folder_write(folder, entry->d_name, text, 0644);
         }
         closedir(dir);
         assert_non_null(expect);
@@ -213,14 +196,14 @@ static char *path_of(const char *name) {
 
 /* What somebody else could change is not believed. */
 static void test_modes(void **state) {
-        put("a.conf", "[domain]\n");
+        folder_write(folder, "a.conf", "[domain]\n", 0644);
         check_load(0, "");
 
         assert_int_equal(chmod(path_of("a.conf"), 0664), 0);
         check_load(INVENTORY_E_INVALID, "a.conf: may be written by its group or by others: chmod go-w\n");
         assert_int_equal(unlink(path_of("a.conf")), 0);
 
-        put("plain", "[domain]\n");
+        folder_write(folder, "plain", "[domain]\n", 0644);
         assert_int_equal(symlink("plain", path_of("a.conf")), 0);
         check_load(INVENTORY_E_INVALID, "a.conf: is a symbolic link: copy the file here\n");
         assert_int_equal(unlink(path_of("a.conf")), 0);
@@ -233,7 +216,7 @@ static void test_modes(void **state) {
         check_load(INVENTORY_E_INVALID, "a.conf: not a regular file: a plain file is needed\n");
         assert_int_equal(unlink(path_of("a.conf")), 0);
 
-        put("a.rpc", "");
+        folder_write(folder, "a.rpc", "", 0644);
         check_load(INVENTORY_E_INVALID, "a.rpc: is no folder: a domain's services stand in a folder NAME.rpc\n");
         assert_int_equal(unlink(path_of("a.rpc")), 0);
         assert_int_equal(mkdir(path_of("a.rpc"), 0755), 0);
@@ -246,7 +229,7 @@ static void test_modes(void **state) {
                 assert_int_equal(chown(path_of("a.rpc"), 1, 1), 0);
                 check_load(INVENTORY_E_INVALID, "a.rpc: has the wrong owner: chown it to root\n");
                 assert_int_equal(chown(path_of("a.rpc"), 0, 0), 0);
-                put("a.conf", "[domain]\n");
+                folder_write(folder, "a.conf", "[domain]\n", 0644);
                 assert_int_equal(chown(path_of("a.conf"), 1, 1), 0);
                 check_load(INVENTORY_E_INVALID, "a.conf: has the wrong owner: chown it to root\n");
                 assert_int_equal(chown(path_of("a.conf"), 0, 0), 0);
@@ -278,11 +261,11 @@ static void test_file_size(void **state) {
         memset(text, '\n', DOMAIN_FILE_MAX + 1);
         memcpy(text, "[domain]", 8);
         text[DOMAIN_FILE_MAX] = '\0';
-        put("a.conf", text);
+        folder_write(folder, "a.conf", text, 0644);
         check_load(0, "");
         text[DOMAIN_FILE_MAX] = '\n';
         text[DOMAIN_FILE_MAX + 1] = '\0';
-        put("a.conf", text);
+        folder_write(folder, "a.conf", text, 0644);
         check_load(INVENTORY_E_INVALID, "a.conf: file too large: at most 64 KiB\n");
 }
 
@@ -292,19 +275,19 @@ static void test_number_of_domains(void **state) {
 
         for (int i = 0; i < INVENTORY_DOMAINS_MAX; ++i) {
                 snprintf(name, sizeof(name), "d%d.conf", i);
-                put(name, "[domain]\n");
+                folder_write(folder, name, "[domain]\n", 0644);
         }
         free(load(0, &inventory));
         assert_int_equal(inventory->n_domains, INVENTORY_DOMAINS_MAX + 1); /* dom0 is not counted */
-        put("e.conf", "[domain]\n");
+        folder_write(folder, "e.conf", "[domain]\n", 0644);
         check_load(INVENTORY_E_INVALID, "e.conf: one domain too many: a host has at most 4096\n");
 }
 
 static void test_lookup(void **state) {
         _cleanup_(inventory_freep) Inventory *inventory = NULL;
 
-        put("work.conf", "[domain]\ntags = b a\n");
-        put("vault.conf", "[domain]\n");
+        folder_write(folder, "work.conf", "[domain]\ntags = b a\n", 0644);
+        folder_write(folder, "vault.conf", "[domain]\n", 0644);
         free(load(0, &inventory));
         assert_int_equal(inventory->n_domains, 3);
         assert_string_equal(inventory_lookup(inventory, "work")->name.text, "work");
@@ -327,9 +310,9 @@ static void test_service_path(void **state) {
         _cleanup_free_ char *path = NULL;
         char expect[1024];
 
-        put("work.conf", "[domain]\ntemplate = base\n");
-        put("base.conf", "[domain]\ntemplate = debian\n");
-        put("debian.conf", "[domain]\n");
+        folder_write(folder, "work.conf", "[domain]\ntemplate = base\n", 0644);
+        folder_write(folder, "base.conf", "[domain]\ntemplate = debian\n", 0644);
+        folder_write(folder, "debian.conf", "[domain]\n", 0644);
         free(load(0, &inventory));
         assert_int_equal(inventory_service_path(inventory, inventory_lookup(inventory, "work"), &path), 0);
         snprintf(expect, sizeof(expect),
@@ -355,8 +338,8 @@ static void test_changed(void **state) {
                 { "a name that is reserved", "disp7", "[domain]\n", 0 },
         };
 
-        put("work.conf", "[domain]\n");
-        put("vault.conf", "[domain]\ntemplate = work\n");
+        folder_write(folder, "work.conf", "[domain]\n", 0644);
+        folder_write(folder, "vault.conf", "[domain]\ntemplate = work\n", 0644);
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
                 _cleanup_(diagnostics_deinit) Diagnostics diagnostics = DIAGNOSTICS_INIT;
                 _cleanup_(inventory_freep) Inventory *inventory = NULL;

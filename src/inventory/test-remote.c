@@ -18,7 +18,7 @@ static Inventory *load(void) {
 
         hosts_make(folder);
         r = inventory_load(folder, &diagnostics, &inventory);
-        hosts_remove(folder);
+        assert_int_equal(folder_remove(folder), 0);
         if (r) {
                 diagnostics_log(&diagnostics);
                 fail();

@@ -6,27 +6,16 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/test-folder.h"
 #include "policy-tools/admin.h"
 
 static char root[] = "/tmp/qair-admin.XXXXXX";
 static char directory[64];
-
-static void write_file(const char *name, const char *text) {
-        char path[128];
-        FILE *file;
-
-        snprintf(path, sizeof(path), "%s/%s", directory, name);
-        file = fopen(path, "w");
-        assert_non_null(file);
-        fputs(text, file);
-        assert_int_equal(fclose(file), 0);
-}
 
 static bool has_file(const char *name) {
         char path[128];
@@ -53,7 +42,7 @@ static int call(const char *service, const char *argument, const char *payload, 
 static void test_remove_bad_name(void **state) {
         PolicyAdminReply reply = {};
 
-        write_file("Foo.policy", "s * * * deny\n");
+        folder_write(directory, "Foo.policy", "s * * * deny\n", 0644);
         assert_int_equal(call("policy.Replace", "30-user", "any\ns * * * ask\n", &reply), POLICY_ADMIN_E_INTERNAL);
         policy_admin_reply_deinit(&reply);
         assert_int_equal(call("policy.Remove", "Foo", "any", &reply), 0);
@@ -125,7 +114,7 @@ static void test_written_for_group(void **state) {
 static void test_include_dir(void **state) {
         PolicyAdminReply reply = {};
 
-        write_file("10-all.policy", "!include-dir include\n");
+        folder_write(directory, "10-all.policy", "!include-dir include\n", 0644);
         assert_int_equal(call("policy.include.Replace", "inc", "any\ngarbage", &reply), 0); /* not a candidate */
         policy_admin_reply_deinit(&reply);
         assert_int_equal(call("policy.include.Remove", "inc", "any", &reply), 0);
@@ -149,10 +138,6 @@ static void test_missing_directory(void **state) {
         policy_admin_reply_deinit(&reply);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        return remove(path);
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_remove_bad_name),   cmocka_unit_test(test_carriage_return),
@@ -170,5 +155,5 @@ int main(void) {
         if (mkdir(directory, 0755) < 0 || mkdir(include, 0755) < 0)
                 return 1;
         r = cmocka_run_group_tests(tests, NULL, NULL);
-        return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS) < 0 ? 1 : r;
+        return folder_remove(root) < 0 ? 1 : r;
 }

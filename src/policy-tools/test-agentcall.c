@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/socket.h"
+#include "base/test-folder.h"
 #include "policy-tools/agentcall.h"
 #include "policy-tools/test-world.h"
 #include "policy/evaluate.h"
@@ -148,13 +149,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-        char path[128];
-
-        snprintf(path, sizeof(path), "%s/policy.Ask", folder);
-        unlink(path);
-        unlink(asked);
-        unlink(client);
-        return rmdir(folder);
+        return folder_remove(folder);
 }
 
 int main(void) {

@@ -91,7 +91,7 @@ static void test_other_hosts(void **state) {
 
         hosts_make(folder);
         assert_int_equal(policy_system_from_inventory(folder, &diagnostics, &system), 0);
-        hosts_remove(folder);
+        assert_int_equal(folder_remove(folder), 0);
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
                 _cleanup_(policy_unrefp) Policy *policy = world_policy(cases[i].policy);
                 _cleanup_(policy_decision_deinit) PolicyDecision decision = {};

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/socket.h"
+#include "base/test-folder.h"
 #include "policy-tools/execute.h"
 
 #define UUID "uuid:00000001-0000-4000-8000-000000000001"
@@ -155,9 +156,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-        unlink(path);
-        unlink(log_path);
-        return rmdir(folder);
+        return folder_remove(folder);
 }
 
 int main(void) {

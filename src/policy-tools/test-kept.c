@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Real folders, changed in every way that changes what a request is to be decided by. */
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/test-folder.h"
 #include "policy-tools/kept.h"
 
 typedef enum What {
@@ -108,20 +108,13 @@ static int setup(void **state) {
         return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place) {
-        (void)status;
-        (void)type;
-        (void)place;
-        return remove(path);
-}
-
 static int teardown(void **state) {
         World *world = *state;
 
         policy_kept_free(world->kept);
         assert_null(world->handler.policy);
         assert_int_equal(chdir("/"), 0);
-        return nftw(world->root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        return folder_remove(world->root);
 }
 
 static void refresh(World *world, size_t n_rules, size_t n_domains, const char *name) {

@@ -10,18 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/test-folder.h"
 #include "policy-tools/problem.h"
 #include "policy/policy.h"
 
 static char folder[] = "/tmp/qair-problem.XXXXXX", path[64];
-
-static void write_policy(const char *text) {
-        FILE *file = fopen(path, "w");
-
-        assert_non_null(file);
-        fputs(text, file);
-        assert_int_equal(fclose(file), 0);
-}
 
 /* What is shown of a policy's problems, without the path of its file. */
 static char *show(const char *text) {
@@ -32,7 +25,7 @@ static char *show(const char *text) {
         size_t n = 0;
         FILE *stream;
 
-        write_policy(text);
+        folder_write(folder, "30-user.policy", text, 0644);
         assert_true(policy_load(&(PolicySources){ .directories = &directory, .n_directories = 1 }, &diagnostics,
                                 &policy) > 0);
         stream = open_memstream(&shown, &n);
@@ -179,8 +172,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-        unlink(path);
-        return rmdir(folder);
+        return folder_remove(folder);
 }
 
 int main(void) {

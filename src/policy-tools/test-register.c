@@ -7,13 +7,13 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/test-folder.h"
 #include "policy-tools/register.h"
 
 static char root[] = "/tmp/qair-register.XXXXXX", run_directory[64], etc_directory[64];
@@ -37,17 +37,6 @@ static int call(const char *frontend, const char *backend, const char *service, 
 
 static void path_of(const char *directory, const char *name, char path[static 128]) {
         snprintf(path, 128, "%s/%s", directory, name);
-}
-
-static void write_file(const char *directory, const char *name, const char *text) {
-        char path[128];
-        FILE *file;
-
-        path_of(directory, name, path);
-        file = fopen(path, "w");
-        assert_non_null(file);
-        fputs(text, file);
-        assert_int_equal(fclose(file), 0);
 }
 
 static void remove_file(const char *directory, const char *name) {
@@ -115,7 +104,7 @@ static void test_refused(void **state) {
 
 /* What another file says counts, in either directory; a rule for any argument does not. */
 static void test_registered_elsewhere(void **state) {
-        write_file(run_directory, "30-a.policy", "s.Go +x a b deny\ns.Go * a b deny\n* * a b deny\n");
+        folder_write(run_directory, "30-a.policy", "s.Go +x a b deny\ns.Go * a b deny\n* * a b deny\n", 0644);
         assert_int_equal(call("work", "usb", "s.Go", POLICY_SLICE("x")), POLICY_REGISTER_E_REGISTERED);
         assert_int_equal(call("work", "usb", "s.Go", POLICY_SLICE("y")), 0);
         remove_file(run_directory, "30-a.policy");
@@ -123,21 +112,17 @@ static void test_registered_elsewhere(void **state) {
 }
 
 static void test_last_line_without_end(void **state) {
-        write_file(etc_directory, POLICY_REGISTER_FILE, "s.Go +x a b deny");
+        folder_write(etc_directory, POLICY_REGISTER_FILE, "s.Go +x a b deny", 0644);
         assert_int_equal(call("work", "usb", "s.Go", POLICY_SLICE("y")), 0);
         assert_registered("s.Go +x a b deny\ns.Go +y work usb allow\n");
         remove_file(etc_directory, POLICY_REGISTER_FILE);
 }
 
 static void test_broken_policy(void **state) {
-        write_file(etc_directory, "30-a.policy", "junk\n");
+        folder_write(etc_directory, "30-a.policy", "junk\n", 0644);
         assert_int_equal(call("work", "usb", "s.Go", POLICY_SLICE("y")), POLICY_REGISTER_E_FAILED);
         remove_file(etc_directory, "30-a.policy");
         assert_string_equal(policy_register_error(POLICY_REGISTER_E_EMPTY), "empty argument");
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        return remove(path);
 }
 
 static int set_up(void **state) {
@@ -149,7 +134,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-        return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        return folder_remove(root);
 }
 
 int main(void) {

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/test-folder.h"
 #include "policy-tools/restore.h"
 
 static char root[64];
@@ -26,14 +26,6 @@ static const char *in_root(const char *name) {
         i = (i + 1) % ARRAY_SIZE(paths);
         snprintf(paths[i], sizeof(paths[i]), "%s/%s", root, name);
         return paths[i];
-}
-
-static void write_file(const char *name, const char *text) {
-        FILE *file = fopen(in_root(name), "w");
-
-        assert_non_null(file);
-        fputs(text, file);
-        assert_int_equal(fclose(file), 0);
 }
 
 static void assert_file(const char *name, const char *text) {
@@ -68,12 +60,12 @@ static void restore(const char *error, const char *notes) {
 }
 
 static void test_restore(void **state) {
-        write_file("from/30-a.policy", "!include include/x\ns.Go * a b allow\n");
-        write_file("from/include/x", "!include-service s.Ab * include/y\n");
-        write_file("from/include/y", "$include:include/z\n");
-        write_file("from/include/z", "a b ask\n");
-        write_file("from/README", "!include nothing\n");
-        write_file("from/.hidden.policy", "junk\n");
+        folder_write(root, "from/30-a.policy", "!include include/x\ns.Go * a b allow\n", 0644);
+        folder_write(root, "from/include/x", "!include-service s.Ab * include/y\n", 0644);
+        folder_write(root, "from/include/y", "$include:include/z\n", 0644);
+        folder_write(root, "from/include/z", "a b ask\n", 0644);
+        folder_write(root, "from/README", "!include nothing\n", 0644);
+        folder_write(root, "from/.hidden.policy", "junk\n", 0644);
         restore(NULL, "");
         assert_file("to/30-a.policy", "!include include/x\ns.Go * a b allow\n");
         assert_file("to/include/z", "a b ask\n");
@@ -84,10 +76,10 @@ static void test_restore(void **state) {
 static void test_nothing_is_overwritten(void **state) {
         char notes[512];
 
-        write_file("from/30-a.policy", "s.Go * a b allow\n");
-        write_file("from/40-b.policy", "s.Go * a b ask\n");
+        folder_write(root, "from/30-a.policy", "s.Go * a b allow\n", 0644);
+        folder_write(root, "from/40-b.policy", "s.Go * a b ask\n", 0644);
         assert_int_equal(mkdir(in_root("to"), 0755), 0);
-        write_file("to/30-a.policy", "s.Go * a b deny\n");
+        folder_write(root, "to/30-a.policy", "s.Go * a b deny\n", 0644);
         snprintf(notes, sizeof(notes), "not overwriting %s/to/30-a.policy\n", root);
         restore(NULL, notes);
         assert_file("to/30-a.policy", "s.Go * a b deny\n");
@@ -114,15 +106,15 @@ static void test_refused(void **state) {
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
                 print_message("%s\n", cases[i].name);
-                write_file("from/30-a.policy", cases[i].text);
-                write_file("from/include/x", cases[i].include);
-                write_file("from/10-fine.policy", "s.Go * a b allow\n");
+                folder_write(root, "from/30-a.policy", cases[i].text, 0644);
+                folder_write(root, "from/include/x", cases[i].include, 0644);
+                folder_write(root, "from/10-fine.policy", "s.Go * a b allow\n", 0644);
                 restore(cases[i].error, "");
                 assert_file("to/30-a.policy", NULL);
                 assert_file("to/10-fine.policy", NULL);
         }
-        write_file("from/30-a.policy", "");
-        write_file("from/30-A.policy", "");
+        folder_write(root, "from/30-a.policy", "", 0644);
+        folder_write(root, "from/30-A.policy", "", 0644);
         restore("invalid filename: ", "");
 }
 
@@ -131,7 +123,7 @@ static void test_include_is_a_folder(void **state) {
         assert_int_equal(symlink("/tmp", in_root("to/include")), 0);
         restore("/to/include is not a directory, aborting", "");
         assert_int_equal(unlink(in_root("to/include")), 0);
-        write_file("to/include", "");
+        folder_write(root, "to/include", "", 0644);
         restore("/to/include is not a directory, aborting", "");
         assert_int_equal(rename(in_root("to/include"), in_root("to/30-b.policy")), 0);
         assert_int_equal(rmdir(in_root("from/include")), 0); /* nothing was saved of it */
@@ -148,12 +140,8 @@ static int set_up(void **state) {
                        : -1;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        return remove(path);
-}
-
 static int tear_down(void **state) {
-        return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        return folder_remove(root);
 }
 
 int main(void) {

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <dirent.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/test-folder.h"
 #include "policy/policy.h"
 
 typedef struct World {
@@ -69,13 +69,9 @@ static int world_setup(void **state) {
         return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        return remove(path);
-}
-
 static int world_teardown(void **state) {
         World *world = *state;
-        int r = nftw(world->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        int r = folder_remove(world->root);
 
         policy_unref(world->policy);
         diagnostics_deinit(&world->diagnostics);

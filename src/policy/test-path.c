@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/test-folder.h"
 #include "policy/path.h"
 
 static char root[PATH_MAX];
@@ -27,13 +27,6 @@ static const char *in_root(const char *name) {
         return path;
 }
 
-static void make_file(const char *name) {
-        FILE *file = fopen(in_root(name), "w");
-
-        assert_non_null(file);
-        assert_int_equal(fclose(file), 0);
-}
-
 static int setup(void **state) {
         char template[] = "/tmp/test-policy-path.XXXXXX";
 
@@ -41,9 +34,9 @@ static int setup(void **state) {
         assert_non_null(realpath(template, root));
         assert_int_equal(mkdir(in_root("d"), 0755), 0);
         assert_int_equal(mkdir(in_root("d/e"), 0755), 0);
-        make_file("d/f");
-        make_file("d/.hidden");
-        make_file("d/b");
+        folder_write(root, "d/f", "", 0644);
+        folder_write(root, "d/.hidden", "", 0644);
+        folder_write(root, "d/b", "", 0644);
         assert_int_equal(symlink("f", in_root("d/link")), 0);
         assert_int_equal(symlink("../d", in_root("d/up")), 0);
         assert_int_equal(symlink(in_root("d/f"), in_root("absolute")), 0);
@@ -52,12 +45,8 @@ static int setup(void **state) {
         return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        return remove(path);
-}
-
 static int teardown(void **state) {
-        return nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        return folder_remove(root);
 }
 
 static void test_resolve(void **state) {

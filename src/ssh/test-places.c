@@ -13,21 +13,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/test-folder.h"
 #include "ssh/places.h"
 
 static const AgentName work = { "work" };
 static char home[] = "/tmp/test-places-XXXXXX";
-
-static void write_settings(const char *text) {
-        char path[PATH_MAX];
-        FILE *file;
-
-        (void)snprintf(path, sizeof(path), "%s/.config/qubes/" PLACES_VAULT_FILE, home);
-        file = fopen(path, "we");
-        assert_non_null(file);
-        assert_true(fputs(text, file) >= 0);
-        assert_int_equal(fclose(file), 0);
-}
 
 static int set_up(void **state) {
         char path[PATH_MAX];
@@ -41,16 +31,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-        char path[PATH_MAX];
-
-        (void)snprintf(path, sizeof(path), "%s/.config/qubes/" PLACES_VAULT_FILE, home);
-        (void)unlink(path);
-        for (const char *const *below = (const char *const[]){ "/.config/qubes", "/.config", "", NULL }; *below;
-             ++below) {
-                (void)snprintf(path, sizeof(path), "%s%s", home, *below);
-                assert_int_equal(rmdir(path), 0);
-        }
-        return 0;
+        return folder_remove(home);
 }
 
 static void test_sockets(void **state) {
@@ -116,7 +97,7 @@ static void test_vault(void **state) {
                 VaultName name;
                 int r;
 
-                write_settings(cases[i].file);
+                folder_write(home, ".config/qubes/" PLACES_VAULT_FILE, cases[i].file, 0600);
                 assert_int_equal(setenv(PLACES_VAULT_VARIABLE, cases[i].variable, 1), 0);
                 r = places_vault(cases[i].from_files, &name);
                 if (r != cases[i].expect)

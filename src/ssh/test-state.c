@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,25 +13,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/test-folder.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static char folder[] = "/tmp/test-ssh-state.XXXXXX", path[128], moved[128];
-
-static void write_file(const char *name, const char *text) {
-        char file[256];
-        FILE *stream;
-
-        (void)snprintf(file, sizeof(file), "%s/%s", path, name);
-        stream = fopen(file, "we");
-        assert_non_null(stream);
-        fputs(text, stream);
-        assert_int_equal(fclose(stream), 0);
-}
-
-static int remove_one(const char *file, const struct stat *st, int kind, struct FTW *ftw) {
-        return remove(file);
-}
 
 static void test_folder(void **state) {
         SshState shared;
@@ -91,7 +75,7 @@ static void test_rates(void **state) {
         assert_int_equal(ssh_state_count(&shared, "work", "t", "prompt-rate", rate, NULL), 0);
         assert_int_equal(ssh_state_count(&shared, "work", "t", "rate", off, NULL), 0);
 
-        write_file("work@u.rate", "nonsense");
+        folder_write(path, "work@u.rate", "nonsense", 0600);
         assert_int_equal(ssh_state_count(&shared, "work", "u", "rate", rate, NULL), SSH_STATE_E_FULL);
         assert_int_equal(ssh_state_count(&shared, "work", "u", "rate", rate, NULL), SSH_STATE_E_FULL);
         ssh_state_close(&shared);
@@ -107,7 +91,7 @@ static void test_denials(void **state) {
         assert_true(ssh_state_is_denied(&shared, "work", "t", 3600));
         assert_false(ssh_state_is_denied(&shared, "work", "t", 0));
         assert_false(ssh_state_is_denied(&shared, "work", "u", 3600));
-        write_file("work@u.denied", "nonsense");
+        folder_write(path, "work@u.denied", "nonsense", 0600);
         assert_true(ssh_state_is_denied(&shared, "work", "u", 3600));
         ssh_state_close(&shared);
         assert_true(ssh_state_is_denied(&shared, "work", "v", 3600));
@@ -120,7 +104,7 @@ static void test_grants(void **state) {
         assert_false(ssh_state_is_granted(&shared, HASH));
         assert_true(ssh_state_grant(&shared, HASH, 3600, "source=work\n"));
         assert_true(ssh_state_is_granted(&shared, HASH));
-        write_file("grants/" HASH, "nonsense\n");
+        folder_write(path, "grants/" HASH, "nonsense\n", 0600);
         assert_false(ssh_state_is_granted(&shared, HASH));
         ssh_state_close(&shared);
 }
@@ -134,7 +118,7 @@ static int make_folder(void **state) {
 }
 
 static int remove_folder(void **state) {
-        return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        return folder_remove(folder);
 }
 
 int main(void) {
