@@ -62,6 +62,15 @@ def agent(agent_world):
 
 
 @pytest.fixture(scope="module")
+def syslog():
+    from splitssh import SystemLog
+
+    log = SystemLog()
+    yield log
+    log.close()
+
+
+@pytest.fixture(scope="module")
 def ssh_machine(tmp_path_factory):
     if not IN_WORLD:
         pytest.skip("needs a private world: test/world/enter BUILD_DIR /usr/bin/python3 -m pytest …")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes of the private world: its process namespace holds nothing but the test and what the test started."""
 
+import contextlib
 import os
 import select
 import signal
@@ -121,3 +122,19 @@ def parent_of(pid):
 def children_of(pid):
     with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
         return [int(child) for child in file.read().split()]
+
+
+def pipes_of(pid):
+    """The pipes that a process holds, as {descriptor: name}."""
+    found = {}
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(OSError):
+            name = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+            if name.startswith("pipe:"):
+                found[int(fd)] = name
+    return found
+
+
+def private_kib(pid):
+    with open("/proc/%d/smaps_rollup" % pid) as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Clean", "Private_Dirty")))

@@ -56,17 +56,6 @@ thread.join()
 """
 
 
-def pipes_of(pid):
-    """The pipes that a process holds, as {descriptor: name}."""
-    found = {}
-    for fd in os.listdir("/proc/%d/fd" % pid):
-        with contextlib.suppress(OSError):
-            name = os.readlink("/proc/%d/fd/%s" % (pid, fd))
-            if name.startswith("pipe:"):
-                found[int(fd)] = name
-    return found
-
-
 def feed(stream, blocks, digest):
     for block in blocks:
         digest.update(block)
@@ -96,11 +85,11 @@ def test_nobody_of_ours_has_the_pipes_of_a_program(host):
     call = host.start_call("work", "vault", "my.Wait", program=["/bin/sh", "-c", script])
     assert call.stderr.readline() == b"ready\n"
     (service,) = [process for process in processes.others() if process.command.endswith("/my.Wait")]
-    ours = {pipes_of(service.pid)[0], pipes_of(service.pid)[1]}
+    ours = {processes.pipes_of(service.pid)[0], processes.pipes_of(service.pid)[1]}
     # The service and the local program, both of them shells: no client, no agent, no broker. The agent lets go only
     # when the service's program has been executed, which that may say before.
     def holders():
-        return [process.program for process in processes.others() if ours & set(pipes_of(process.pid).values())]
+        return [process.program for process in processes.others() if ours & set(processes.pipes_of(process.pid).values())]
 
     wait_for(lambda: holders() == 2 * [os.path.realpath("/bin/sh")], holders)
     stdout, stderr = call.communicate(b"now\n", timeout=LIMIT_SEC)
@@ -565,21 +554,16 @@ def test_many_calls_at_once(host):
     host.add_service("my.Echo", "read line; echo $1 $line; exit 3")
     assert host.call("work", "vault", "my.Echo+x", input=b"warm\n").returncode == 3
     agent = agent_of("vault")
-    before_fds, before_kib = len(os.listdir("/proc/%d/fd" % agent.pid)), private_kib(agent.pid)
+    before_fds, before_kib = len(os.listdir("/proc/%d/fd" % agent.pid)), processes.private_kib(agent.pid)
     calls = [host.start_call("work", "vault", "my.Echo+%d" % number) for number in range(300)]
     wait_for(lambda: len(processes.children_of(agent.pid)) == 300, "300 services")
     # Those of the last start are closed a moment after its process is there.
     wait_for(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) - before_fds <= 3 * 300, "three descriptors a call")
-    assert private_kib(agent.pid) - before_kib <= 300
+    assert processes.private_kib(agent.pid) - before_kib <= 300
     for number, call in enumerate(calls):
         stdout, _ = call.communicate(b"line %d\n" % number, timeout=LIMIT_SEC)
         assert (call.returncode, stdout) == (3, b"%d line %d\n" % (number, number))
     wait_for(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) <= before_fds, "the agent to close everything")
-
-
-def private_kib(pid):
-    with open("/proc/%d/smaps_rollup" % pid) as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Clean", "Private_Dirty")))
 
 
 def test_a_framed_call_of_the_host(host):

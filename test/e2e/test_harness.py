@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The harness keeps its own promises: what other tests rely on is shown to fail when it should."""
 
+import glob
 import os
 import pwd
+import re
 import subprocess
 import sys
 
@@ -117,3 +119,11 @@ def test_ready_is_waited_for(world):
 def test_not_ready_is_an_error(world, program, timeout, message):
     with pytest.raises(supervisor.NotReady, match=message):
         supervisor.start(world.logfile.path, [PYTHON, "-c", NOTIFY + program], timeout=timeout)
+
+
+def test_no_test_hides_another():
+    """Of two functions of one name Python keeps the last, and nothing says that the first is never run."""
+    for path in glob.glob(os.path.dirname(__file__) + "/**/*.py", recursive=True):
+        with open(path) as file:
+            names = re.findall(r"^def (\w+)", file.read(), re.M)
+        assert len(names) == len(set(names)), (path, [name for name in names if names.count(name) > 1])

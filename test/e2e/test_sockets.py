@@ -12,7 +12,7 @@ import time
 import processes
 import pytest
 import wire
-from test_direct import LIMIT_SEC, pipes_of, private_kib
+from test_direct import LIMIT_SEC
 from waiting import wait_for
 from world import agent_of
 
@@ -467,14 +467,14 @@ def test_slow_readers_hold_up_nobody(host):
     host.add_service("my.Echo", "exec cat")
     assert host.call("work", "vault", "my.Echo", input=b"warm").stdout == b"warm"
     agent = agent_of("vault")
-    before_kib, before_fds = private_kib(agent.pid), len(os.listdir("/proc/%d/fd" % agent.pid))
+    before_kib, before_fds = processes.private_kib(agent.pid), len(os.listdir("/proc/%d/fd" % agent.pid))
     stop = threading.Event()
     flood = threading.Thread(target=serve_flood, args=(listener, size, stop))
     flood.start()
     with contextlib.ExitStack() as stack:
         channels = [stack.enter_context(raw_call("my.Flood")) for _ in range(N_SLOW)]
         wait_for(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) - before_fds == 4 * N_SLOW, "200 open calls")
-        assert private_kib(agent.pid) - before_kib <= N_SLOW
+        assert processes.private_kib(agent.pid) - before_kib <= N_SLOW
         assert processes.children_of(agent.pid) == []
 
         begin = time.monotonic()
@@ -568,7 +568,7 @@ def test_flags_of_the_callers_pipes(host):
         connection, _ = listener.accept()
         before = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (channel.stdin, channel.stdout)]
         agent = agent_of("vault").pid
-        for fd, name in pipes_of(agent).items():
+        for fd, name in processes.pipes_of(agent).items():
             if name in (os.readlink("/proc/self/fd/%d" % channel.stdin), os.readlink("/proc/self/fd/%d" % channel.stdout)):
                 with open("/proc/%d/fdinfo/%d" % (agent, fd)) as file:
                     flags = int(next(line for line in file if line.startswith("flags:")).split()[1], 8)

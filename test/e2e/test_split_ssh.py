@@ -11,7 +11,7 @@ import subprocess
 
 import processes
 import pytest
-from splitssh import COMMAND, FILTER, LIBEXEC, SplitSsh, SystemLog, forwarders, listens
+from splitssh import COMMAND, FILTER, LIBEXEC, SplitSsh, forwarders, listens
 from waiting import wait_for
 from world import NO_SERVICE, REFUSED
 
@@ -20,13 +20,6 @@ TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00\n"
 
 # What the tests do without questions.
 NEVER = "[source work]\nconfirm = never\nnotify = no\nmax-connections = 64\nrate = off\n"
-
-
-@pytest.fixture(scope="module")
-def syslog():
-    log = SystemLog()
-    yield log
-    log.close()
 
 
 @pytest.fixture

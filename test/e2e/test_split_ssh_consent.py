@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 import wire
-from splitssh import COMMAND, LIBEXEC, SplitSsh, SystemLog
+from splitssh import COMMAND, LIBEXEC, SplitSsh
 from test_desktop import Desktop
 from test_prompts import Terminal, answer
 from waiting import wait_for
@@ -37,13 +37,6 @@ needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not in
 def needs(*programs):
     missing = [program for program in programs if not shutil.which(program)]
     return pytest.mark.skipif(bool(missing), reason="%s not installed" % ", ".join(missing))
-
-
-@pytest.fixture(scope="module")
-def syslog():
-    log = SystemLog()
-    yield log
-    log.close()
 
 
 @pytest.fixture

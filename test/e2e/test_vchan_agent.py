@@ -818,7 +818,7 @@ def test_a_stalled_client_holds_up_nobody(agent):
     stalled.close()
 
 
-def test_more_clients_than_may_wait(agent):
+def test_each_answer_makes_room(agent):
     """One more is closed, and room is made by each that is answered."""
     waiting = [agent.request(trigger4(b"work", b"test.Service\0")) for _ in range(256)]
     assert len({ident for _, ident in waiting}) == 256
