@@ -22,9 +22,19 @@ void diagnostics_deinit(Diagnostics *diagnostics) {
 
 int diagnostics_add(Diagnostics *diagnostics, const char *path, unsigned line, unsigned column, const char *format,
                     ...) {
+        va_list arguments;
+        int r;
+
+        va_start(arguments, format);
+        r = diagnostics_add_list(diagnostics, path, line, column, format, arguments);
+        va_end(arguments);
+        return error_trace(r);
+}
+
+int diagnostics_add_list(Diagnostics *diagnostics, const char *path, unsigned line, unsigned column, const char *format,
+                         va_list arguments) {
         Diagnostic entry = { .line = line, .column = column };
         Diagnostic *larger;
-        va_list arguments;
         int r;
 
         if (diagnostics->n_entries >= DIAGNOSTICS_MAX) {
@@ -37,9 +47,7 @@ int diagnostics_add(Diagnostics *diagnostics, const char *path, unsigned line, u
                 return error_origin(-ENOMEM);
         diagnostics->entries = larger;
 
-        va_start(arguments, format);
         r = text_format_list(format, arguments, &entry.text);
-        va_end(arguments);
         if (r)
                 return error_trace(r);
         entry.path = strdup(path);

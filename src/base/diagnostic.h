@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -38,6 +39,10 @@ void diagnostics_deinit(Diagnostics *diagnostics);
 /** diagnostics_add() - append a finding; @path is copied. Return: 0 or a negative error */
 int diagnostics_add(Diagnostics *diagnostics, const char *path, unsigned line, unsigned column, const char *format, ...)
         _printf_(5, 6);
+
+/** diagnostics_add_list() - the same for functions that take such arguments themselves */
+int diagnostics_add_list(Diagnostics *diagnostics, const char *path, unsigned line, unsigned column, const char *format,
+                         va_list arguments) _printf_(5, 0);
 
 /** diagnostic_format() - "PATH:LINE:COLUMN: TEXT", parts that are 0 left out; the caller frees it, NULL: no memory */
 char *diagnostic_format(const Diagnostic *diagnostic);

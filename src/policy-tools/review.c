@@ -51,18 +51,16 @@ typedef struct ReviewTrial {
 
 static int review_find(Review *review, const PolicyRule *rule, const char *format, ...) _printf_(3, 4);
 static int review_find(Review *review, const PolicyRule *rule, const char *format, ...) {
-        _cleanup_free_ char *text = NULL, *path = policy_show_new(policy_atom_slice(rule->path));
+        _cleanup_free_ char *path = policy_show_new(policy_atom_slice(rule->path));
         va_list arguments;
         int r;
 
-        va_start(arguments, format);
-        r = text_format_list(format, arguments, &text);
-        va_end(arguments);
-        if (r)
-                return error_trace(r);
         if (!path)
                 return error_origin(-ENOMEM);
-        return error_trace(diagnostics_add(review->findings, path, rule->line, 0, "%s", text));
+        va_start(arguments, format);
+        r = diagnostics_add_list(review->findings, path, rule->line, 0, format, arguments);
+        va_end(arguments);
+        return error_trace(r);
 }
 
 /* PATH:LINE, or the line alone if it is in the same file; lives in @buffer. */

@@ -31,16 +31,12 @@ static void policy_context_mark(PolicyContext *context) {
 }
 
 int policy_context_fail(PolicyContext *context, const char *format, ...) {
-        _cleanup_free_ char *text = NULL;
         va_list arguments;
         int r;
 
         va_start(arguments, format);
-        r = text_format_list(format, arguments, &text);
+        r = diagnostics_add_list(context->reterr, context->path->text, context->line, 0, format, arguments);
         va_end(arguments);
-        if (r)
-                return error_trace(r);
-        r = diagnostics_add(context->reterr, context->path->text, context->line, 0, "%s", text);
         if (r < 0)
                 return error_trace(r);
         policy_context_mark(context);

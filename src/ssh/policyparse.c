@@ -9,7 +9,6 @@
 #include "base/nearest.h"
 #include "base/number.h"
 #include "base/socket.h"
-#include "base/text.h"
 #include "policy/lexer.h"
 #include "ssh/base64.h"
 #include "ssh/codec.h"
@@ -41,16 +40,12 @@ typedef struct Parser {
 
 static int complain(Parser *parser, const char *format, ...) _printf_(2, 3);
 static int complain(Parser *parser, const char *format, ...) {
-        _cleanup_free_ char *text = NULL;
         va_list arguments;
         int r;
 
         va_start(arguments, format);
-        r = text_format_list(format, arguments, &text);
+        r = diagnostics_add_list(parser->diagnostics, parser->path, parser->line, 0, format, arguments);
         va_end(arguments);
-        if (r)
-                return error_trace(r);
-        r = diagnostics_add(parser->diagnostics, parser->path, parser->line, 0, "%s", text);
         return r ? error_trace(r) : SSH_POLICY_E_INVALID;
 }
 
