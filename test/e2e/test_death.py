@@ -67,6 +67,7 @@ class Call:
         self.stopped = None
         if stage != "starting":
             assert host.call("work", "vault", "my.Warm").returncode == 0  # its agent runs
+            host.wait_audit(event="end", service="my.Warm")  # whose name a supervisor takes with it
         if stage == "starting":
             self.stop(host.supervisor.pid)  # who would start the agent
         elif stage == "ordered":
