@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent of a virtual machine, qrexec-agent --vsock, root and all, against a host that is played here. AF_VSOCK itself
-is played, too (guest-kernel.c), since it needs a host; test/vsock/ has both for real. Or the host cannot be reached at all:
+is played, too (vsock-kernel.c), since it needs a host; test/vsock/ has both for real. Or the host cannot be reached at all:
 then it is the kernel's own AF_VSOCK, with a root that may not have a port of root's, so that nobody is dialled.
 """
 
@@ -17,6 +17,7 @@ import subprocess
 import pytest
 from processes import children_of
 from test_libqair import EXAMPLE, build
+import vsock
 from vchan import (
     CONNECTION_TERMINATED,
     EXEC_CMDLINE,
@@ -37,7 +38,6 @@ from vchan import (
 from waiting import wait_for
 
 AGENT = "/usr/lib/qubes/qrexec-agent"
-KERNEL = os.path.join(os.path.dirname(__file__), "guest-kernel.c")
 TRIGGER = "/run/qubes/qrexec-agent"
 DATA = 7  # where the host listens for data
 PORT = 513
@@ -50,7 +50,7 @@ class Guest:
 
     def __init__(self, folder):
         self.log_path = folder / "log"
-        self.library = folder / "guest-kernel.so"
+        self.library = folder / "vsock-kernel.so"
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(folder / "notify"))
         self.notify.settimeout(LIMIT)
@@ -61,8 +61,7 @@ class Guest:
         environment = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": self.notify.getsockname()}
         if kernel:
             if not self.library.exists():
-                command = ["cc", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-shared", "-fPIC"]
-                subprocess.run([*command, "-o", self.library, KERNEL], check=True)
+                vsock.build_kernel(self.library, "guest")
             environment["LD_PRELOAD"] = str(self.library)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([*wrapper, AGENT, "--vsock"], env=environment, stdout=log,
