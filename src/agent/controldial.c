@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/dial.h"
+#include "agent/hostdial.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -72,23 +72,14 @@ static int control_dial_begin(ControlDial *dial, int *reterr_errno) {
         return VSOCK_E_FAILED;
 }
 
-/* Return: 0, VSOCK_E_PROGRESS, VSOCK_E_FAILED, or a negative error */
+/* Return: as host_dial_finish() */
 static int control_dial_finish(ControlDial *dial, int *reterr_errno) {
         int r;
 
-        r = dial_finish(dial->fd, reterr_errno);
-        switch (r) {
-        case 0:
-                return 0;
-        case DIAL_E_PROGRESS:
-                return VSOCK_E_PROGRESS;
-        case DIAL_E_FAILED:
-                if (*reterr_errno == ETIMEDOUT)
-                        control_dial_next_port(dial);
-                return VSOCK_E_FAILED;
-        default:
-                return error_fold(r);
-        }
+        r = host_dial_finish(dial->fd, reterr_errno);
+        if (r == VSOCK_E_FAILED && *reterr_errno == ETIMEDOUT)
+                control_dial_next_port(dial);
+        return r;
 }
 
 int control_dial_run(ControlDial *dial, uint64_t now_usec, int *ret_fd) {

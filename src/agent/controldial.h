@@ -40,11 +40,19 @@ void control_dial_init(ControlDial *dial);
 /** control_dial_deinit() - give up; harmless when repeated */
 void control_dial_deinit(ControlDial *dial);
 
-/** control_dial_run() - go on, as far as it goes without waiting. Return: 0 (@ret_fd does not block), …_E_AGAIN, or a negative error */
+/**
+ * control_dial_run() - go on, as far as it goes without waiting
+ * @ret_fd: does not block; the caller's
+ *
+ * Return: 0, CONTROL_DIAL_E_AGAIN, or a negative error.
+ */
 int control_dial_run(ControlDial *dial, uint64_t now_usec, int *ret_fd);
 
-/** control_dial_pause() - dial again, but not at once; @why: CONTROL_DIAL_CLOSED or an errno, to be logged; 0: there is nothing to say */
+/**
+ * control_dial_pause() - dial again, but not at once
+ * @why: to be logged, if it is not what was logged last: CONTROL_DIAL_CLOSED, or an errno; 0: there is nothing to say
+ */
 void control_dial_pause(ControlDial *dial, uint64_t now_usec, int why);
 
-/** control_dial_done() - the daemon has answered: what comes after this begins anew; it is dialled again after the shortest pause */
+/** control_dial_done() - the daemon has answered: pauses, ports and what was said begin anew */
 void control_dial_done(ControlDial *dial);

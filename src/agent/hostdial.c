@@ -14,25 +14,36 @@ void host_dial_deinit(HostDial *dial) {
         dial->fd = fd_close(dial->fd);
 }
 
-/* Return: 0, VSOCK_E_…, or a negative error */
-static int host_dial_try(HostDial *dial, int *reterr_errno) {
+int host_dial_finish(int fd, int *reterr_errno) {
         int r;
 
-        if (dial->fd < 0)
-                return vsock_dial(dial->source_port, dial->port, reterr_errno, &dial->fd);
-        r = dial_finish(dial->fd, reterr_errno);
+        r = dial_finish(fd, reterr_errno);
         switch (r) {
         case 0:
                 return 0;
         case DIAL_E_PROGRESS:
                 return VSOCK_E_PROGRESS;
         case DIAL_E_FAILED:
-                dial->fd = fd_close(dial->fd);
-                /* What the kernel says after two seconds without an answer. */
-                return *reterr_errno == ETIMEDOUT ? VSOCK_E_TAKEN : VSOCK_E_FAILED;
+                return VSOCK_E_FAILED;
         default:
                 return error_fold(r);
         }
+}
+
+/* Return: 0, VSOCK_E_…, or a negative error */
+static int host_dial_try(HostDial *dial, int *reterr_errno) {
+        int r;
+
+        if (dial->fd < 0)
+                return vsock_dial(dial->source_port, dial->port, reterr_errno, &dial->fd);
+        r = host_dial_finish(dial->fd, reterr_errno);
+        if (r == VSOCK_E_FAILED) {
+                dial->fd = fd_close(dial->fd);
+                /* What the kernel says after two seconds without an answer. */
+                if (*reterr_errno == ETIMEDOUT)
+                        return VSOCK_E_TAKEN;
+        }
+        return r;
 }
 
 int host_dial_run(HostDial *dial, uint64_t now_usec, int *reterr_errno, int *ret_fd) {

@@ -48,5 +48,16 @@ static inline uint64_t host_dial_due(const HostDial *dial) {
  */
 int host_dial_run(HostDial *dial, uint64_t now_usec, int *reterr_errno, int *ret_fd);
 
-/** host_dial_wait() - the same, to its end: for a process that has nothing else to do. Return: 0, HOST_DIAL_E_FAILED, or a negative error */
+/**
+ * host_dial_finish() - what has become of a vsock_dial() that returned VSOCK_E_PROGRESS
+ *
+ * Return: 0, VSOCK_E_PROGRESS (not yet), VSOCK_E_FAILED (@reterr_errno; the descriptor stays the caller's), or a negative error.
+ */
+int host_dial_finish(int fd, int *reterr_errno);
+
+/**
+ * host_dial_wait() - as host_dial_run(), and wait for its end: for a process that has nothing else to do
+ *
+ * Return: 0, HOST_DIAL_E_FAILED, or a negative error.
+ */
 int host_dial_wait(HostDial *dial, int *reterr_errno, int *ret_fd);
