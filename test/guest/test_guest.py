@@ -8,25 +8,18 @@ below its systemd on its kernel, and both sides are set up by the commands of do
 import os
 import re
 import shlex
-import subprocess
 import sys
-import threading
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 from hosts import NETWORK, Hosts, run  # noqa: E402 (in the folder above)
+from machine import TIMEOUT_SEC, Machine  # noqa: E402
 from streams import GIVE, at_once, stream  # noqa: E402
 from test_remote_setup import at_terminal, reload_all, shell  # noqa: E402
 
-QEMU = "/usr/bin/qemu-system-x86_64"
-# Emulation works everywhere; a nested KVM may not.
-ACCELERATOR = os.environ.get("QAIR_GUEST_ACCELERATOR", "tcg")
 ADMIN_KEY = "/root/.ssh/admin"
-BOOT_TIMEOUT_SEC = 400
-# Of one command or call: the guest's processor may be an emulated one, on a machine that is busy.
-TIMEOUT_SEC = 120
 N_BYTES = 16 << 20
 N_AT_ONCE = 16
 # Of the calling side: a connection that is silent is given up.
@@ -42,33 +35,14 @@ SERVICES = {
 }
 
 
-class Guest:
-    """The virtual machine; what is asked of it is done by its root, over ssh from host A."""
+class Guest(Machine):
+    """The virtual machine; what is asked of it is asked from host A."""
 
     def __init__(self, folder, a):
         self.a = a
         run("ip", "tuntap", "add", "mode", "tap", "name", "veth-b")
         run("ip", "link", "set", "veth-b", "master", "qair-lan", "up")
-        self.process = subprocess.Popen(
-            [QEMU, "-accel", ACCELERATOR, "-cpu", "max", "-m", "1024", "-smp", "2", "-no-reboot", "-display", "none"]
-            + ["-kernel", folder + "/kernel", "-initrd", folder + "/initrd", "-append", "root=/dev/vda rw console=ttyS0"]
-            + ["-drive", "file=%s/disk,if=virtio,format=raw,cache=unsafe" % folder, "-device", "virtio-rng-pci"]
-            + ["-netdev", "tap,id=lan,ifname=veth-b,script=no,downscript=no", "-device", "virtio-net-pci,netdev=lan"]
-            + ["-serial", "stdio", "-monitor", "none"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        # Everything that it says goes to the log; that it is ready is said there too.
-        self.log = subprocess.Popen(["tee", folder + "/console.log"], stdin=self.process.stdout, stdout=subprocess.PIPE)
-        self.process.stdout.close()
-        impatience = threading.Timer(BOOT_TIMEOUT_SEC, self.process.kill)
-        impatience.start()
-        ready = any(b"guest is ready" in line for line in self.log.stdout)
-        impatience.cancel()
-        assert ready, "the guest did not boot: see console.log"
-        # Read on, or it waits when the pipe is full.
-        self.reader = subprocess.Popen(["cat"], stdin=self.log.stdout, stdout=subprocess.DEVNULL)
+        super().__init__(folder, "tap,id=lan,ifname=veth-b,script=no,downscript=no")
         with open(folder + "/admin") as key, open(folder + "/host.pub") as host:
             a.write(ADMIN_KEY, key.read(), mode=0o600)
             self.host_key = " ".join(host.read().split()[:2])
@@ -81,25 +55,14 @@ class Guest:
         return " ".join(map(shlex.quote, words))
 
     def shell(self, command, input=b""):
-        """Return: status and stdout."""
+        """Return: status, stdout and stderr."""
         return self.a.run(as_root, self.ssh(command), input)
-
-    def do(self, command, input=b""):
-        """The same for what has to succeed. Return: stdout, as text"""
-        status, stdout, stderr = self.shell(command, input)
-        assert status == 0, (command, status, stdout, stderr)
-        return stdout.decode()
-
-    def write(self, path, text, mode="0644"):
-        self.do("mkdir -p $(dirname {0}) && cat >{0} && chmod {1} {0}".format(shlex.quote(path), mode), text.encode())
 
     def call(self, source, target, service):
         return self.shell("runuser -u %s -- qrexec-client-vm %s %s" % (source, target, service))
 
     def close(self):
-        self.process.kill()
-        for process in (self.process, self.log, self.reader):
-            process.wait()
+        super().close()
         run("ip", "link", "del", "veth-b")
 
 
@@ -123,8 +86,7 @@ def two():
             a.start_sshd()
             a.start()
             guest = Guest(folder, a)
-            with open(folder + "/qair.deb", "rb") as file:
-                guest.do("cat >/tmp/qair.deb && dpkg -i /tmp/qair.deb", file.read())
+            guest.install_package(folder)
             guest.do("useradd --create-home vault && qair domain add vault user=vault")
             for name, script in SERVICES.items():
                 guest.write("/etc/qubes-rpc/" + name, script, mode="0755")
