@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# debian.sh - a Debian 12 that boots in qemu: for check.sh
+# debian.sh - a Debian 12 that boots in qemu: for check.sh, here and in ../vsock
 #
 # To be sourced, with $check, the name of the check, and $CACHE, the folder where the system stays that was downloaded. The work is done in
 # $work, which is gone at the end.
@@ -83,9 +83,8 @@ After=ssh.service systemd-networkd.service
 [Service]
 Type=oneshot
 ExecStart=/lib/systemd/systemd-networkd-wait-online --timeout=60
-ExecStart=/bin/echo guest is ready
-StandardOutput=tty
-TTYPath=/dev/ttyS0
+# By way of the kernel: getty, which starts at the same time, hangs up who has opened the console.
+ExecStart=/bin/sh -c 'echo "<2>guest is ready" >/dev/kmsg'
 UNIT
         ln -s ../ready.service "$wants/"
 }
