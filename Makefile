@@ -20,7 +20,7 @@ ENTER = test/world/enter
 # A Python that happens to come first in PATH may lack pytest; the distribution's has it.
 PYTHON = /usr/bin/python3
 
-.PHONY: help deps demo demo-shell demo-rootless check bench soak fuzz package check-package install clean build build-deps check-remote cross-aarch64 check-aarch64 check-guest check-deps bench-deps
+.PHONY: help deps demo demo-shell demo-rootless check bench soak fuzz package check-package install clean build build-deps check-remote cross-aarch64 check-aarch64 check-guest check-vsock check-deps bench-deps
 
 help:
 	@echo 'make demo        two accounts become domains and call each other (root; a private world, nothing is left)'
@@ -31,6 +31,7 @@ help:
 	@echo 'make cross-aarch64  build for 64-bit ARM, and run the unit tests under emulation (Debian, root)'
 	@echo 'make check-aarch64  the same, then calls between this machine and an emulated ARM one, both ways (Linux 6.7)'
 	@echo 'make check-guest  calls between this machine and a virtual one that boots a Debian 12 with our package (root; minutes)'
+	@echo 'make check-vsock  calls between a virtual host and a virtual machine of its own, over vsock (root; minutes)'
 	@echo 'make fuzz        fuzz every parser for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; FUZZ="name name" for some'
 	@echo 'make bench       measure calls, streams and memory beside other tools (root); BENCH=name for one part'
 	@echo 'make soak        make CALLS ($(CALLS)) calls of every kind: do memory and descriptors stay flat? (root, an hour)'
@@ -96,6 +97,11 @@ check-aarch64: build check-deps cross-aarch64
 check-guest: build check-deps
 	@test/deps.sh guest
 	@CACHE='$(CACHE)-guest' test/guest/check.sh $(BUILD) $(DEB)
+
+# The same system, with qemu in it; it goes to CACHE-vsock.
+check-vsock: check-deps
+	@test/deps.sh guest
+	@CACHE='$(CACHE)-vsock' test/vsock/check.sh $(DEB)
 
 bench: build bench-deps
 	@case '$(BENCH)' in ''|policy) meson test -C $(BUILD) --no-rebuild --benchmark --verbose ;; esac

@@ -2,8 +2,8 @@
 #
 # debian.sh - a Debian 12 that boots in qemu: for check.sh, here and in ../vsock
 #
-# To be sourced, with $check, the name of the check, and $CACHE, the folder where the system stays that was downloaded. The work is done in
-# $work, which is gone at the end.
+# To be sourced, with $check, the name of the check, and $CACHE, the folder where the system stays that was downloaded. The
+# work is done in $work, which is gone at the end.
 
 MIRROR=${MIRROR:-http://deb.debian.org/debian}
 tests=$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/..
