@@ -9,13 +9,15 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
+import subprocess
 
 import processes
 import pytest
 import wire
 from waiting import wait_for
-from world import AGENT, BROKER, NO_SERVICE, agent_of
+from world import AGENT, BROKER, NO_SERVICE, REFUSED, agent_of
 
 SERVICE = """echo started
 read line; echo "got $line"
@@ -25,6 +27,7 @@ read line; exit 7
 STARTED, GOT = b"started\n", b"got one\n"
 LIMIT_SEC = 20
 KILLED = -signal.SIGKILL
+STRACE = shutil.which("strace")
 SIGPIPE = 128 + signal.SIGPIPE
 
 
@@ -216,6 +219,53 @@ def stop_orphans(host):
     host.stop()
     for process in processes.running(AGENT):
         process.kill(signal.SIGTERM)
+
+
+# victim, its system call (which of that name since the call began); status of the client, how the call ended, starts
+MOMENTS = [
+    ("broker", "accept4", 1, 7, "exited", 1),
+    ("broker", "sendmsg", 1, REFUSED, "unknown", 0),  # the order: as far as anybody knows the agent may have it
+    ("broker", "sendmsg", 2, REFUSED, "abandoned signalled exited", 1),  # the answer
+    ("broker", "writev", 1, 7, "exited", 1),  # the record of the start
+    ("broker", "recvmmsg", 1, 7, "unknown", 1),  # what the agent says of its end
+    ("broker", "writev", 2, 7, "exited", 1),  # the record of that
+    ("agent", "recvmsg", 1, 255, "unknown", 0),
+    ("agent", "waitid", 1, 255, "unknown", 1),
+    ("agent", "sendmsg", 1, 255, "unknown", 1),  # the exit code
+    ("agent", "sendmsg", 2, 7, "unknown", 1),  # the end
+]
+
+
+@pytest.mark.skipif(not STRACE, reason="strace is not installed")
+@pytest.mark.parametrize("victim, name, number, status, how, starts", MOMENTS,
+                         ids=["%s-%s-%d" % row[:3] for row in MOMENTS])
+def test_death_at_a_system_call(host, victim, name, number, status, how, starts):
+    """… which is not made any more."""
+    assert host.call("work", "vault", "my.Warm").returncode == 0
+    host.wait_audit(event="end", service="my.Warm")
+    (process,) = processes.running(BROKER) if victim == "broker" else [agent_of("vault")]
+    if victim == "broker":
+        host.expect_dead_broker()
+    command = [STRACE, "-o", "/run/test/trace", "-e", "inject=%s:signal=SIGKILL:when=%d" % (name, number)]
+    tracer = subprocess.Popen([*command, "-p", str(process.pid)], stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in tracer.stderr.readline()
+        call = host.start_call("work", "vault", "my.Direct")
+        with contextlib.suppress(BrokenPipeError):
+            call.stdin.write(b"one\ntwo\n")
+            call.stdin.flush()
+        assert process.wait(LIMIT_SEC), "it makes no such call"
+    finally:
+        tracer.kill()
+        tracer.communicate(timeout=LIMIT_SEC)
+    assert call.wait(LIMIT_SEC) == status
+    (start,) = host.wait_audit(event="start", service="my.Direct")
+    (end,) = host.wait_audit(event="end", call_id=start["call_id"])
+    assert end["how"] in how.split()
+    assert len(host.started("my.Direct")) == starts
+    assert host.call("work", "vault", "my.Warm").returncode == 0
+    assert_every_start_has_an_end(host)
+    assert json.loads(host.qair("calls", "--json").stdout)["calls"] == []
 
 
 @pytest.mark.parametrize("service, how, status", [("my.Direct", "signalled", SIGPIPE), ("my.Framed", "exited", 7)])

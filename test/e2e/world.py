@@ -182,11 +182,15 @@ class World:
         """Kill the broker and wait until it is dead. The supervisor starts another; until then callers wait in the
         backlog of the sockets, so a call may follow at once. A TRACER that holds it, a Popen, ends with it."""
         (broker,) = processes.running(BROKER)
-        self._n_killed_brokers += 1
+        self.expect_dead_broker()
         broker.kill(number)
         if tracer:
             tracer.kill()
         assert broker.wait(GONE_TIMEOUT_SEC), "the broker outlived signal %d" % number
+
+    def expect_dead_broker(self):
+        """The broker will die by what a test does to it."""
+        self._n_killed_brokers += 1
 
     def close(self, patience=GONE_TIMEOUT_SEC):
         """End everything. It is an error that a process is left after PATIENCE seconds, that the broker died by any
