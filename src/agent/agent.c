@@ -27,6 +27,7 @@ struct Agent {
         Watch link_watch;
         bool link_full;                 /* it takes no more: room is waited for */
         bool link_deaf;                 /* the broker is gone: what it had ordered before is still to be read */
+        bool link_drains;               /* it knows that no more calls are taken */
         bool link_one_way;              /* no more orders are taken from it: there are ends to be told */
         const char *notify;             /* NULL once READY=1 was sent */
         bool draining;                  /* no more calls are taken */
@@ -56,7 +57,7 @@ int agent_new(const ServiceSettings *settings, const char *link_path, uint64_t s
                 return error_origin(-ENOMEM);
         agent->link_watch = (Watch){ WATCH_KIND_LINK };
         agent->notify = notify;
-        agent->draining = agent->link_full = agent->link_deaf = agent->link_one_way = false;
+        agent->draining = agent->link_full = agent->link_deaf = agent->link_drains = agent->link_one_way = false;
         agent->drained_usec = 0;
         agent->stop_usec = stop_usec;
         agent->kill_usec = UINT64_MAX;
@@ -170,6 +171,7 @@ static int agent_connect(Agent *agent) {
         switch (r) {
         case 0:
                 agent->link_full = agent->link_deaf = agent->link_one_way = false;
+                agent->link_drains = agent->draining;
                 r = error_origin(watch_set_add(&agent->runner.watches, agent->link.fd, EPOLLIN, &agent->link_watch));
                 return !r && agent->draining ? agent_flush_ended(agent) : r;
         case LINK_E_LOST:
@@ -335,6 +337,24 @@ static uint64_t agent_give_up_usec(const Agent *agent) {
         return agent->drained_usec + AGENT_TELL_USEC;
 }
 
+/*
+ * Another agent can take the calls to come, and what runs here ends when we do. Without ids: what the broker believes to run here
+ * does.
+ */
+static int agent_say_drain(Agent *agent) {
+        size_t n;
+        int r;
+
+        if (!agent_can_tell(agent) || agent->link_drains)
+                return 0;
+        agent->link_drains = true;
+        r = call_drain_encode(NULL, 0, agent->packet, sizeof(agent->packet), &n);
+        r = r ?: link_send(&agent->link, agent->packet, n);
+        if (r > 0)
+                agent_hear_out(agent);
+        return r < 0 ? r : 0;
+}
+
 /* The last call has ended, and the broker knows, or there is none that could be told. */
 static int agent_check_drained(Agent *agent) {
         uint64_t now = clock_now();
@@ -361,7 +381,9 @@ static int agent_check_drained(Agent *agent) {
                 size_t n_calls = agent->runner.calls.n_calls;
 
                 r = agent_take_last_orders(agent);
-                if (r || agent->runner.calls.n_calls > n_calls)
+                if (!r && agent->runner.calls.n_calls > n_calls)
+                        return error_trace(agent_say_drain(agent));
+                if (r)
                         return error_trace(r);
         }
         agent->runner.stopping = true;
@@ -381,27 +403,16 @@ static int agent_on_signal(Agent *agent) {
         if (agent->link.state == LINK_STATE_UP)
                 r = agent_on_link(agent);
         agent->draining = true;
+        if (agent->stop_usec > 0)
+                agent->kill_usec = clock_now() + agent->stop_usec;
         /* Its HELLO may be there already, and the answer to that would be no list. */
         if (agent->link.state == LINK_STATE_HELLO)
                 agent_lose_link(agent, "told to stop before the broker answered");
         if (r || agent->runner.calls.n_calls == 0)
                 return r;
-        if (agent->stop_usec > 0)
-                agent->kill_usec = clock_now() + agent->stop_usec;
         log_notice("told to stop: %zu calls still run here, and end first; a second signal ends this at once",
                    agent->runner.calls.n_calls);
-        if (agent->link.state == LINK_STATE_UP) {
-                size_t n;
-
-                /* Without ids: what the broker believes to run here does. */
-                r = call_drain_encode(NULL, 0, agent->packet, sizeof(agent->packet), &n);
-                r = r ?: link_send(&agent->link, agent->packet, n);
-                if (r == LINK_E_LOST)
-                        agent_hear_out(agent);
-                else if (r > 0)
-                        agent_lose_link(agent, "the broker takes no messages");
-        }
-        return r < 0 ? r : 0;
+        return error_trace(agent_say_drain(agent));
 }
 
 static int agent_on_deadline(Agent *agent) {

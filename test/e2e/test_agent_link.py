@@ -380,6 +380,27 @@ def test_told_to_stop_as_its_broker_answers(agent):
     assert agent.agent.wait(AT_ONCE) == 0
 
 
+def test_told_to_stop_with_an_order_to_read():
+    """It had nothing to do and has now: others are called elsewhere meanwhile, and it has the time that any call would have."""
+    world = World(["--stop-timeout=1"])
+    try:
+        world.start()
+        world.service("svc", "#!/bin/sh\nexec sleep 1000\n")
+        world.agent.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, world.agent.pid, os.WSTOPPED | os.WNOWAIT)
+        for _ in range(3):  # what it reads first, and is no call
+            world.kill(99)
+        call_id, caller = world.call("svc+")
+        world.agent.send_signal(signal.SIGTERM)
+        world.agent.send_signal(signal.SIGCONT)
+        assert world.link.recv(100) == message(CALL_DRAIN)
+        assert world.ended() == (call_id, KILLED, 128 + signal.SIGTERM)
+        assert caller.outcome()[2] == 128 + signal.SIGTERM
+        assert world.agent.wait(AT_ONCE) == 0
+    finally:
+        world.stop()
+
+
 def test_told_to_stop_while_its_broker_is_restarted(agent):
     """The last end waits for a broker that comes soon."""
     agent.service("svc", "#!/bin/sh\nread line\n")
