@@ -30,6 +30,16 @@ int host_dial_finish(int fd, int *reterr_errno) {
         }
 }
 
+/*
+ * Nobody listens, or too many have dialled at this moment, whoever they are: the first one lasts, the second does not.
+ * Return: VSOCK_E_TAKEN or VSOCK_E_FAILED
+ */
+static int host_dial_on_reset(HostDial *dial, uint64_t now_usec) {
+        if (dial->reset_usec == 0)
+                dial->reset_usec = now_usec + HOST_DIAL_RESET_USEC;
+        return now_usec < dial->reset_usec ? VSOCK_E_TAKEN : VSOCK_E_FAILED;
+}
+
 /* Return: 0, VSOCK_E_…, or a negative error */
 static int host_dial_try(HostDial *dial, int *reterr_errno) {
         int r;
@@ -52,6 +62,8 @@ int host_dial_run(HostDial *dial, uint64_t now_usec, int *reterr_errno, int *ret
         if (dial->fd < 0 && now_usec < host_dial_due(dial))
                 return HOST_DIAL_E_PROGRESS;
         r = host_dial_try(dial, &error);
+        if (r == VSOCK_E_FAILED && error == ECONNRESET)
+                r = host_dial_on_reset(dial, now_usec);
         switch (r) {
         case 0:
                 *ret_fd = fd_steal(&dial->fd);

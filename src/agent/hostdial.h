@@ -2,7 +2,8 @@
 /*
  * Dial the host over vsock, for the data of a call (doc/protocol.md, 5.5). The daemon has given the call a port of ours, and
  * the connection that had it before may be ending yet: here, where it keeps the port, or at the host, where a new one goes
- * to nobody as long as there is the old one. So it is tried again, until its time is over; every other error is the end.
+ * to nobody as long as there is the old one. So it is tried again, until its time is over. So it is, for a moment, where the host resets
+ * the connection: others, who need not be root and not be of this guest, may have filled its queue. Every other error is the end.
  *
  *   PAUSING -- its time comes --> DIALLING -- connected --> the caller's
  *      ^---------- taken ------------'  `---- any other error, or too late --> FAILED
@@ -13,6 +14,8 @@
 
 /** Between two attempts. */
 #define HOST_DIAL_PAUSE_USEC UINT64_C(20000)
+/** From the first reset: what a host at which nobody listens costs a client. */
+#define HOST_DIAL_RESET_USEC UINT64_C(1000000)
 
 enum {
         _HOST_DIAL_E_SUCCESS,
@@ -23,8 +26,9 @@ enum {
 typedef struct HostDial {
         uint32_t source_port, port;
         uint64_t deadline_usec;
-        int fd;             /* DIALLING; -1: PAUSING */
-        uint64_t next_usec; /* PAUSING: when it is tried again */
+        int fd;              /* DIALLING; -1: PAUSING */
+        uint64_t next_usec;  /* PAUSING: when it is tried again */
+        uint64_t reset_usec; /* when a reset is the end; 0: there was none */
 } HostDial;
 
 /** HOST_DIAL_INIT() - not begun; @_deadline_usec is by clock_now(). It tries once at least, and once more when its time is over */
