@@ -45,8 +45,9 @@ typedef enum ClientState {
 typedef struct Client {
         ClientState state;
         Messages messages;
-        uint32_t type;     /* from RUNNING on: of its command */
-        ExecParams params; /* from RUNNING on: what it was given; port 0: nothing */
+        uint32_t type;          /* from RUNNING on: of its command */
+        ExecParams params;      /* from RUNNING on: what it was given; port 0: nothing */
+        uint64_t deadline_usec; /* WAITING: how long */
         struct Client *previous, *next;
 } Client;
 

@@ -583,7 +583,9 @@ static int daemon_watch_all(Daemon *daemon) {
 static int daemon_timeout(const Daemon *daemon) {
         uint64_t now_usec = clock_now();
 
-        if (daemon->state != DAEMON_STATE_DIALLING || daemon->settings->vsock)
+        if (daemon->settings->vsock)
+                return clock_timeout(guest_deadline(&daemon->guest), now_usec);
+        if (daemon->state != DAEMON_STATE_DIALLING)
                 return -1;
         return daemon->retry_at_usec <= now_usec ? 0 : (int)((daemon->retry_at_usec - now_usec) / USEC_PER_MSEC + 1);
 }
@@ -598,6 +600,7 @@ static int daemon_turn(Daemon *daemon) {
                 r = daemon_watch_all(daemon);
         if (r)
                 return r;
+        guest_on_deadline(&daemon->guest, clock_now());
         n = epoll_wait(daemon->epoll_fd, &event, 1, daemon_timeout(daemon));
         if (n < 0 && errno != EINTR)
                 return error_origin(-errno);

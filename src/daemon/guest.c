@@ -100,6 +100,7 @@ int guest_invite(Guest *guest, Client *client, ExecParams *params) {
         }
         client->params = (ExecParams){ VCHAN_DOMAIN_HOST, port };
         client->state = CLIENT_STATE_WAITING;
+        client->deadline_usec = clock_now() + GUEST_DIAL_USEC;
         *params = (ExecParams){ guest->acceptor.data_port, port };
         return 0;
 }
@@ -133,6 +134,25 @@ int guest_terminate(Guest *guest, const ExecParams *params) {
         if (ports_release(guest->ports, VCHAN_DOMAIN_HOST, inside.connect_port) && client)
                 clients_remove(guest->clients, client);
         return 0;
+}
+
+uint64_t guest_deadline(const Guest *guest) {
+        uint64_t deadline_usec = UINT64_MAX;
+
+        for (const Client *client = guest->clients->first; client; client = client->next)
+                if (client->state == CLIENT_STATE_WAITING && client->deadline_usec < deadline_usec)
+                        deadline_usec = client->deadline_usec;
+        return deadline_usec;
+}
+
+void guest_on_deadline(Guest *guest, uint64_t now_usec) {
+        for (Client *client = guest->clients->first, *next; client; client = next) {
+                next = client->next;
+                if (client->state != CLIENT_STATE_WAITING || client->deadline_usec > now_usec)
+                        continue;
+                log_warning("the domain did not dial for a call, from port %u, in time", client->params.connect_port);
+                clients_remove(guest->clients, client);
+        }
 }
 
 void guest_remove_client(Guest *guest, Client *client) {

@@ -13,6 +13,12 @@
 #include "daemon/clients.h"
 #include "daemon/ports.h"
 
+/**
+ * How long the guest may take to dial for a call: it tries for 120 s (doc/protocol.md, 5.5), and a while goes by on the way. Who asks on
+ * behalf of one of its own calls does not wait as long.
+ */
+#define GUEST_DIAL_USEC UINT64_C(130000000)
+
 enum {
         _GUEST_E_SUCCESS,
         GUEST_E_AGAIN,  /* no agent has dialled */
@@ -64,6 +70,12 @@ int guest_invite(Guest *guest, Client *client, ExecParams *params);
  * stays taken as long as the client stays. Return: 0 or a negative error.
  */
 int guest_terminate(Guest *guest, const ExecParams *params);
+
+/** guest_deadline() - when guest_on_deadline() is due; UINT64_MAX: never */
+uint64_t guest_deadline(const Guest *guest);
+
+/** guest_on_deadline() - close the clients for which it did not dial. Their ports are its own until it gives them back */
+void guest_on_deadline(Guest *guest, uint64_t now_usec);
 
 /** guest_remove_client() - a client that is gone, with its port if the guest is done with it */
 void guest_remove_client(Guest *guest, Client *client);

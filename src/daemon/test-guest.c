@@ -3,6 +3,7 @@
 #include "daemon/guest.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/test-client.h"
 
@@ -140,6 +141,38 @@ static void test_the_client_goes_first(void **state) {
         }
 }
 
+/* A guest that says neither that it is there nor that it will not come holds up no client for ever. */
+static void test_it_does_not_dial(void **state) {
+        uint64_t deadline_usec;
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        deadline_usec = fixture.client->deadline_usec;
+        assert_true(deadline_usec > clock_now() + GUEST_DIAL_USEC - USEC_PER_SEC);
+        assert_true(guest_deadline(&fixture.guest) == deadline_usec);
+        guest_on_deadline(&fixture.guest, deadline_usec - 1);
+        assert_false(is_closed(&fixture));
+        guest_on_deadline(&fixture.guest, deadline_usec);
+        assert_true(is_closed(&fixture));
+        assert_true(guest_deadline(&fixture.guest) == UINT64_MAX);
+        /* It may dial yet. */
+        assert_true(is_taken(&fixture));
+        assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+        assert_false(is_taken(&fixture));
+        fixture_deinit(&fixture);
+}
+
+static void test_it_has_dialled(void **state) {
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        assert_int_equal(clients_hand_over(fixture.client, STDIN_FILENO), 0);
+        assert_true(guest_deadline(&fixture.guest) == UINT64_MAX);
+        guest_on_deadline(&fixture.guest, UINT64_MAX);
+        assert_int_equal(fixture.client->state, CLIENT_STATE_CONNECTED);
+        fixture_deinit(&fixture);
+}
+
 /* The agent goes away: nobody will say that a call is over, but its client. */
 static void test_the_agent_goes_away(void **state) {
         Fixture fixture;
@@ -175,6 +208,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_terminated_into_the_guest, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_terminated_out_of_the_guest, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_the_client_goes_first, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_it_does_not_dial, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_it_has_dialled, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_the_agent_goes_away, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_what_was_not_given_out, clients_setup, clients_teardown),
         };
