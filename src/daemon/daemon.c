@@ -227,13 +227,15 @@ static int daemon_on_hello(Daemon *daemon, const uint8_t *untrusted_payload) {
 
 static void daemon_close_agent(Daemon *daemon) {
         clients_close(&daemon->clients);
+        if (daemon->settings->vsock)
+                guest_lose_agent(&daemon->guest, clock_now());
         deputies_dismiss(&daemon->deputies);
         requests_forget(&daemon->requests);
         (void)epoll_ctl(daemon->epoll_fd, EPOLL_CTL_DEL, daemon->agent.fd, NULL);
         messages_close(&daemon->agent);
 }
 
-/* 3.8: ports stay as they are, since nobody will tell the ends of their calls. */
+/* 3.8: over vchan, ports stay as they are, since nobody will tell the ends of their calls. */
 static int daemon_on_lost(Daemon *daemon) {
         log_warning("the agent of domain %s went away", daemon->settings->name);
         daemon_close_agent(daemon);
@@ -535,6 +537,8 @@ static int daemon_on_signal(Daemon *daemon) {
         daemon->stopping = daemon->state == DAEMON_STATE_LEFT || deputies_are_gone(&daemon->deputies);
         if (daemon_has_agent(daemon))
                 daemon_close_agent(daemon);
+        /* A worker that was just forked may hold a copy for a moment: closing alone would not end the events. */
+        (void)epoll_ctl(daemon->epoll_fd, EPOLL_CTL_DEL, daemon->guest.acceptor.epoll_fd, NULL);
         guest_deinit(&daemon->guest);
         daemon->state = DAEMON_STATE_LEFT;
         return 0;

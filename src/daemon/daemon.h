@@ -14,7 +14,7 @@
  *   UP         requests and ends of calls come from the agent, commands from clients (daemon/clients.h)
  *
  * It decides nothing: a worker asks the policy for each request (daemon/worker.h). It blocks on nothing. Ports stay taken
- * until the agent says that their call is over, also across the agent's absence.
+ * until the agent says that their call is over, also across the agent's absence; over vsock see guest_lose_agent().
  */
 #pragma once
 

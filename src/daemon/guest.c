@@ -118,6 +118,14 @@ static int guest_hear_data(Guest *guest) {
         return r == ACCEPTOR_E_AGAIN ? 0 : r;
 }
 
+/* Return: was it taken? */
+static bool guest_release(Guest *guest, uint32_t port) {
+        if (!ports_release(guest->ports, VCHAN_DOMAIN_HOST, port))
+                return false;
+        guest->is_orphan[port - VCHAN_PORT_DATA_MIN] = false;
+        return true;
+}
+
 int guest_terminate(Guest *guest, const ExecParams *params) {
         ExecParams inside = { VCHAN_DOMAIN_HOST, params->connect_port };
         Client *client;
@@ -131,13 +139,30 @@ int guest_terminate(Guest *guest, const ExecParams *params) {
                 client->state = CLIENT_STATE_OVER;
                 return 0;
         }
-        if (ports_release(guest->ports, VCHAN_DOMAIN_HOST, inside.connect_port) && client)
+        if (guest_release(guest, inside.connect_port) && client)
                 clients_remove(guest->clients, client);
         return 0;
 }
 
+void guest_lose_agent(Guest *guest, uint64_t now_usec) {
+        for (uint32_t i = 0; i < PORTS_N; ++i) {
+                ExecParams params = { VCHAN_DOMAIN_HOST, VCHAN_PORT_DATA_MIN + i };
+
+                guest->is_orphan[i] = guest->ports->is_taken[i] && !clients_find(guest->clients, &params);
+                if (guest->is_orphan[i])
+                        guest->orphans_usec = now_usec + GUEST_DIAL_USEC;
+        }
+}
+
+static void guest_release_orphans(Guest *guest) {
+        for (uint32_t i = 0; i < PORTS_N; ++i)
+                if (guest->is_orphan[i])
+                        (void)guest_release(guest, VCHAN_PORT_DATA_MIN + i);
+        guest->orphans_usec = 0;
+}
+
 uint64_t guest_deadline(const Guest *guest) {
-        uint64_t deadline_usec = UINT64_MAX;
+        uint64_t deadline_usec = guest->orphans_usec > 0 ? guest->orphans_usec : UINT64_MAX;
 
         for (const Client *client = guest->clients->first; client; client = client->next)
                 if (client->state == CLIENT_STATE_WAITING && client->deadline_usec < deadline_usec)
@@ -153,6 +178,8 @@ void guest_on_deadline(Guest *guest, uint64_t now_usec) {
                 log_warning("the domain did not dial for a call, from port %u, in time", client->params.connect_port);
                 clients_remove(guest->clients, client);
         }
+        if (guest->orphans_usec > 0 && guest->orphans_usec <= now_usec)
+                guest_release_orphans(guest);
 }
 
 void guest_remove_client(Guest *guest, Client *client) {

@@ -26,11 +26,13 @@ enum {
 };
 
 typedef struct Guest {
-        Acceptor acceptor;   /* its epoll is part of the daemon's own */
-        Ports *ports;        /* not owned; as of a peer that is VCHAN_DOMAIN_HOST */
-        Clients *clients;    /* not owned */
-        uint32_t cid;        /* of the agent that dialled last; 0: none has */
-        Complaint complaint; /* about those who dial in vain */
+        Acceptor acceptor;       /* its epoll is part of the daemon's own */
+        Ports *ports;            /* not owned; as of a peer that is VCHAN_DOMAIN_HOST */
+        Clients *clients;        /* not owned */
+        uint32_t cid;            /* of the agent that dialled last; 0: none has */
+        Complaint complaint;     /* about those who dial in vain */
+        bool is_orphan[PORTS_N]; /* taken, without a client, and of an agent that has gone: nobody will give it back */
+        uint64_t orphans_usec;   /* when they can be dialled for no more; 0: there are none */
 } Guest;
 
 /**
@@ -71,10 +73,21 @@ int guest_invite(Guest *guest, Client *client, ExecParams *params);
  */
 int guest_terminate(Guest *guest, const ExecParams *params);
 
+/**
+ * guest_lose_agent() - its clients are closed, but those whose connections it has made
+ *
+ * What it was told to dial for it may dial for yet (GUEST_DIAL_USEC): then the ports of these calls are free.
+ */
+void guest_lose_agent(Guest *guest, uint64_t now_usec);
+
 /** guest_deadline() - when guest_on_deadline() is due; UINT64_MAX: never */
 uint64_t guest_deadline(const Guest *guest);
 
-/** guest_on_deadline() - close the clients for which it did not dial. Their ports are its own until it gives them back */
+/**
+ * guest_on_deadline() - close the clients for which it did not dial, release the ports of an agent before
+ *
+ * The ports of these clients stay taken until it gives them back.
+ */
 void guest_on_deadline(Guest *guest, uint64_t now_usec);
 
 /** guest_remove_client() - a client that is gone, with its port if the guest is done with it */

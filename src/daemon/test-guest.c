@@ -186,6 +186,59 @@ static void test_the_agent_goes_away(void **state) {
         fixture_deinit(&fixture);
 }
 
+/* Nobody will say that a call is over for which it did not dial: but it may dial yet, for a time. */
+static void test_the_agent_goes_away_and_has_not_dialled(void **state) {
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        clients_close(*state);
+        assert_true(is_closed(&fixture));
+        guest_lose_agent(&fixture.guest, 1000);
+        assert_true(guest_deadline(&fixture.guest) == 1000 + GUEST_DIAL_USEC);
+        guest_on_deadline(&fixture.guest, 999 + GUEST_DIAL_USEC);
+        assert_true(is_taken(&fixture));
+        /* Another one goes away, and nothing is new. */
+        guest_lose_agent(&fixture.guest, 2000);
+        guest_on_deadline(&fixture.guest, 1000 + GUEST_DIAL_USEC);
+        assert_true(is_taken(&fixture));
+        guest_on_deadline(&fixture.guest, 2000 + GUEST_DIAL_USEC);
+        assert_false(is_taken(&fixture));
+        assert_true(guest_deadline(&fixture.guest) == UINT64_MAX);
+        fixture_deinit(&fixture);
+}
+
+/* A port that has come back in time may be another call's when that is over. */
+static void test_an_orphan_that_comes_back(void **state) {
+        Fixture fixture;
+        uint32_t port;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        clients_close(*state);
+        guest_lose_agent(&fixture.guest, 1000);
+        assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+        assert_false(is_taken(&fixture));
+        fixture.ports.next = fixture.told.connect_port - VCHAN_PORT_DATA_MIN;
+        assert_int_equal(ports_allocate(&fixture.ports, VCHAN_DOMAIN_HOST, &port), 0);
+        assert_int_equal(port, fixture.told.connect_port);
+        guest_on_deadline(&fixture.guest, 1000 + GUEST_DIAL_USEC);
+        assert_true(is_taken(&fixture));
+        fixture_deinit(&fixture);
+}
+
+/* What it has dialled for is its client's, as long as that stays. */
+static void test_the_agent_goes_away_and_has_dialled(void **state) {
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        assert_int_equal(clients_hand_over(fixture.client, STDIN_FILENO), 0);
+        clients_close(*state);
+        guest_lose_agent(&fixture.guest, 1000);
+        assert_true(guest_deadline(&fixture.guest) == UINT64_MAX);
+        guest_on_deadline(&fixture.guest, UINT64_MAX);
+        assert_true(is_taken(&fixture));
+        fixture_deinit(&fixture);
+}
+
 static void test_what_was_not_given_out(void **state) {
         Fixture fixture;
 
@@ -211,6 +264,11 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_it_does_not_dial, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_it_has_dialled, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_the_agent_goes_away, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_the_agent_goes_away_and_has_not_dialled, clients_setup,
+                                                clients_teardown),
+                cmocka_unit_test_setup_teardown(test_an_orphan_that_comes_back, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_the_agent_goes_away_and_has_dialled, clients_setup,
+                                                clients_teardown),
                 cmocka_unit_test_setup_teardown(test_what_was_not_given_out, clients_setup, clients_teardown),
         };
 
