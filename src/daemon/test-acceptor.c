@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "daemon/test-dialled.h"
 
 /* Bounds a failure alone. */
 #define LIMIT_MSEC 30000
@@ -151,6 +152,31 @@ static void test_the_listener(void **state) {
         assert_false(is_readable(fixture->acceptor.epoll_fd, 0));
 }
 
+/* What is there before we are is of an earlier daemon's calls, whose ports may be those of ours. */
+static void test_who_dialled_before(void **state) {
+        int ours[] = { dial(42, 513), dial(42, 514), dial(43, 513) }, late_fd;
+        _cleanup_fd_ int fd = -1;
+        Fixture *fixture = *state;
+        Arrival arrival;
+        uint32_t port;
+
+        fd = listen_data(&port);
+        connects(fixture);
+        give(fixture, "D", fd);
+        nothing_comes(fixture);
+        for (size_t i = 0; i < ARRAY_SIZE(ours); ++i) {
+                assert_true(hangs_up(ours[i]));
+                fd_close(ours[i]);
+        }
+        late_fd = dial(42, 515);
+        assert_int_equal(acceptor_next_data(&fixture->acceptor, &arrival), 0);
+        assert_int_equal(arrival.purpose, VSOCK_PURPOSE_DATA);
+        assert_int_equal(arrival.peer.port, 515);
+        assert_false(hangs_up(late_fd));
+        fd_close(arrival.fd);
+        fd_close(late_fd);
+}
+
 static void test_no_supervisor(void **state) {
         Fixture *fixture = *state;
 
@@ -223,6 +249,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_is_guests),
                 cmocka_unit_test_setup_teardown(test_the_listener, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_who_dialled_before, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_supervisor, setup, teardown),
                 cmocka_unit_test(test_what_is_no_gift),
                 cmocka_unit_test_setup_teardown(test_a_listener_of_anybodys, setup, teardown),

@@ -2,12 +2,16 @@
 /* The rules for ports of a virtual machine's calls; what it takes a real one to test is in test/vsock. */
 #include "daemon/guest.h"
 
+#include <fcntl.h>
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/test-client.h"
+#include "daemon/test-dialled.h"
 
 #define LISTENER 7
+#define CID      42
 
 typedef struct Fixture {
         Ports ports;
@@ -24,6 +28,9 @@ static void fixture_init(Fixture *fixture, Clients *clients, uint32_t type) {
         assert_int_equal(guest_init(&fixture->guest, &over_vsock, &fixture->ports, clients), 0);
         assert_true(fixture->ports.next < PORTS_N);
         fixture->guest.acceptor.data_port = LISTENER;
+        fixture->guest.acceptor.data_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        assert_true(fixture->guest.acceptor.data_fd >= 0);
+        fixture->guest.cid = CID;
         fixture->client = client_with(clients, type, &fixture->fd);
         assert_int_equal(guest_invite(&fixture->guest, fixture->client, &fixture->told), 0);
 }
@@ -81,6 +88,79 @@ static void test_no_port_is_left(void **state) {
         for (int i = 0; i < PORTS_N; ++i)
                 assert_int_equal(guest_invite(&guest, &client, &(ExecParams){ WIRE_DOMAIN_FRAMED, 0 }), 0);
         assert_int_equal(guest_invite(&guest, &client, &(ExecParams){ WIRE_DOMAIN_FRAMED, 0 }), GUEST_E_REFUSE);
+}
+
+/* Is it the client's by now? */
+static bool is_handed_over(const Fixture *fixture, int fd) {
+        char message[WIRE_HEADER_SIZE + EXEC_PARAMS_SIZE];
+        size_t n, n_fds = 0;
+        int got_fd = -1;
+
+        if (socket_receive(fixture->fd, message, sizeof(message), &n, &got_fd, 1, &n_fds) || n_fds != 1)
+                return false;
+        assert_int_equal(n, sizeof(message));
+        assert_int_equal(send(got_fd, "x", 1, MSG_NOSIGNAL), 1);
+        fd_close(got_fd);
+        assert_int_equal(recv(fd, message, sizeof(message), 0), 1);
+        /* And nobody else has it. */
+        assert_true(hangs_up(fd));
+        return true;
+}
+
+/* The guest says that it is done behind what it has dialled: that is heard first. */
+static void test_terminated_and_not_accepted_yet(void **state) {
+        static const uint32_t types[] = { WIRE_TYPE_EXEC_CMDLINE, WIRE_TYPE_JUST_EXEC, WIRE_TYPE_SERVICE_CONNECT };
+
+        for (size_t i = 0; i < ARRAY_SIZE(types); ++i) {
+                bool stays = types[i] == WIRE_TYPE_SERVICE_CONNECT;
+                Fixture fixture;
+                int fd;
+
+                fixture_init(&fixture, *state, types[i]);
+                fd = dial(CID, fixture.told.connect_port);
+                assert_int_equal(guest_terminate(&fixture.guest, &fixture.told), 0);
+                assert_true(is_handed_over(&fixture, fd));
+                assert_int_equal(is_taken(&fixture), stays);
+                assert_int_equal(is_closed(&fixture), !stays);
+                if (stays)
+                        guest_remove_client(&fixture.guest, fixture.client);
+                fd_close(fd);
+                fixture_deinit(&fixture);
+        }
+}
+
+/* Have what was dialled be heard, and nothing else. */
+static void hear(Fixture *fixture) {
+        assert_int_equal(guest_terminate(&fixture->guest, &(ExecParams){ LISTENER + 1, 513 }), 0);
+}
+
+static void test_who_dials(void **state) {
+        static const struct {
+                const char *name;
+                uint32_t cid;
+                int port; /* from the one that was told */
+                bool expect;
+        } cases[] = {
+                { "another guest", CID + 1, 0, false },
+                { "this host, over the loopback", 1, 0, false },
+                { "the host of this one", 2, 0, false },
+                { "from another port", CID, 1, false },
+                { "from a port that is no call's", CID, 1000, false },
+                { "who was told to", CID, 0, true },
+                { "a second time", CID, 0, false },
+        };
+        Fixture fixture;
+
+        fixture_init(&fixture, *state, WIRE_TYPE_EXEC_CMDLINE);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); ++i) {
+                int fd = dial(cases[i].cid, fixture.told.connect_port + (uint32_t)cases[i].port);
+
+                hear(&fixture);
+                if (is_handed_over(&fixture, fd) != cases[i].expect || !hangs_up(fd))
+                        fail_msg("%s", cases[i].name);
+                fd_close(fd);
+        }
+        fixture_deinit(&fixture);
 }
 
 /* Nobody has dialled, and nobody will. */
@@ -257,6 +337,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_invite),
                 cmocka_unit_test(test_no_port_is_left),
+                cmocka_unit_test_setup_teardown(test_terminated_and_not_accepted_yet, clients_setup, clients_teardown),
+                cmocka_unit_test_setup_teardown(test_who_dials, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_terminated_unanswered, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_terminated_into_the_guest, clients_setup, clients_teardown),
                 cmocka_unit_test_setup_teardown(test_terminated_out_of_the_guest, clients_setup, clients_teardown),
