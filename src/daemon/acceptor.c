@@ -104,6 +104,9 @@ static int acceptor_forget_data(Acceptor *acceptor) {
 static int acceptor_lose(Acceptor *acceptor) {
         int r;
 
+        /* A worker that was just forked may hold a copy for a moment: closing alone would not end the events. */
+        if (acceptor->fd >= 0)
+                (void)epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL, acceptor->fd, NULL);
         acceptor->fd = fd_close(acceptor->fd);
         r = acceptor_set_timer(acceptor, acceptor->retry_usec);
         acceptor->retry_usec *= 2;

@@ -186,6 +186,21 @@ static void test_no_supervisor(void **state) {
         nothing_comes(fixture); /* and again */
 }
 
+/* A worker has a copy of everything when it is forked, and for a moment after that. */
+static void test_a_supervisor_that_goes_away(void **state) {
+        Fixture *fixture = *state;
+        int copy_fd;
+
+        connects(fixture);
+        copy_fd = dup(fixture->acceptor.fd);
+        fixture->link_fd = fd_close(fixture->link_fd);
+        nothing_comes(fixture);
+        assert_int_equal(fixture->acceptor.fd, -1);
+        connects(fixture);
+        assert_false(is_readable(fixture->acceptor.epoll_fd, 0));
+        fd_close(copy_fd);
+}
+
 static void test_what_is_no_gift(void **state) {
         static const struct {
                 const char *gift;
@@ -251,6 +266,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_the_listener, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_who_dialled_before, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_supervisor, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_supervisor_that_goes_away, setup, teardown),
                 cmocka_unit_test(test_what_is_no_gift),
                 cmocka_unit_test_setup_teardown(test_a_listener_of_anybodys, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_what_is_no_control_connection, setup, teardown),
