@@ -30,12 +30,16 @@
 #include "wire/reply.h"
 #include "wire/trigger.h"
 
-#define AGENTS_N   6
-#define CALLERS_N  24
-#define BURST      8
-#define PACKET_MAX (WIRE_HEADER_SIZE + WIRE_LINK_PAYLOAD_MAX)
+#define AGENTS_N  6
+#define CALLERS_N 24
+#define BURST     8
+/** Each domain has its own statuses of services, so that an end says who has reported it. */
+#define STATUS_DOMAIN 64
+#define PACKET_MAX    (WIRE_HEADER_SIZE + WIRE_LINK_PAYLOAD_MAX)
 /** Numbers of calls that are remembered: more than a script makes. */
 #define KNOWN_MAX 8192
+/** Calls of one domain that are looked at when its agent lists them. */
+#define RUNNING_MAX 256
 
 enum {
         STEP_CONNECT,
@@ -81,11 +85,13 @@ typedef struct Caller {
         int stream_fd; /* of a call that ends in the broker, or -1 */
 } Caller;
 
-/** A number of a call, and who has said what of it. Domains are bits. */
+/** A number of a call, and who has said what of it. Domains are bits, and so are agents. */
 typedef struct Known {
         uint32_t id;
         unsigned ordered, listed, reported;
+        unsigned holders; /* agents to whom it was ordered, or that have listed it */
         bool is_connected, is_refused;
+        bool is_odd; /* an end was reported with another's status */
         unsigned n_starts, n_ends;
 } Known;
 
@@ -135,6 +141,10 @@ static bool agent_is_live(const World *world, const Agent *agent) {
         return world->live[agent->domain] == agent;
 }
 
+static unsigned world_bit(const World *world, const Agent *agent) {
+        return BIT(agent - world->agents);
+}
+
 static bool fd_is_closed(int fd) {
         struct pollfd poll_fd = { .fd = fd };
 
@@ -152,6 +162,7 @@ static void agent_check_order(World *world, Agent *agent, const uint8_t *data, s
         fuzz_check(known->id > 0 && known->id <= SUPERVISE_IDS_MAX);
         fuzz_check(known->ordered == 0 && !known->is_refused);
         known->ordered = BIT(agent->domain);
+        known->holders |= world_bit(world, agent);
         if (n_fds == 1) {
                 agent->question_fd = fd_close(agent->question_fd);
                 agent->question_fd = fds[0];
@@ -171,7 +182,7 @@ static void agent_check_packet(World *world, Agent *agent, const uint8_t *data, 
         } else if (header.type == WIRE_TYPE_CALL_KILL) {
                 fuzz_check(call_kill_decode(data + WIRE_HEADER_SIZE, header.length, &id) == 0 && n_fds == 0);
                 known = world_know(world, id);
-                fuzz_check((known->ordered | known->listed) & BIT(agent->domain));
+                fuzz_check(known->holders & world_bit(world, agent));
         } else {
                 fuzz_check(header.type == WIRE_TYPE_EXEC_CMDLINE && agent->n_heard > 0);
                 agent_check_order(world, agent, data, n, fds, n_fds);
@@ -205,7 +216,15 @@ static void agent_check_link(World *world, Agent *agent) {
         fuzz_check(fd_is_closed(agent->fd) == (agent->state == AGENT_STATE_CLOSED));
 }
 
+/* A call that runs costs no descriptor. */
+static void check_calls(const CallTable *table) {
+        for (size_t i = 0; i < table->n_buckets; ++i)
+                for (const Call *call = table->buckets[i]; call; call = call->next)
+                        fuzz_check(call->channel.n_fds == 0 || call->state == CALL_STATE_CONNECTING);
+}
+
 static void world_check(World *world) {
+        check_calls(&world->host.broker->calls);
         for (unsigned i = 0; i < AGENTS_N; ++i)
                 agent_check_link(world, &world->agents[i]);
         for (unsigned i = 0; i < HOST_DOMAINS_N; ++i) {
@@ -276,9 +295,12 @@ static void agent_note(World *world, const Agent *agent, const uint8_t *data, si
 
                 if (header.type == WIRE_TYPE_CALL_ENDED) {
                         known->reported |= BIT(agent->domain);
+                        known->is_odd |=
+                                n < WIRE_HEADER_SIZE + CALL_ENDED_SIZE || data[16] / STATUS_DOMAIN != agent->domain;
                         return;
                 }
                 known->listed |= BIT(agent->domain);
+                known->holders |= world_bit(world, agent);
         }
 }
 
@@ -315,18 +337,46 @@ static void agent_connect(World *world, Agent *agent, unsigned domain) {
                           .generation = world->generations[domain],
                           .question_fd = -1 };
         fuzz_check(agent->fd >= 0);
+        for (size_t i = 0; i < world->n_known; ++i)
+                world->known[i].holders &= ~world_bit(world, agent);
         host_turn(&world->host);
 }
 
+/* The calls that the agents of a domain are believed to run, but for those that drain. Return: how many */
+static size_t running_calls(const World *world, unsigned domain, uint32_t *ret_ids) {
+        const CallTable *table = &world->host.broker->calls;
+        const Domain *target = host_domain(&world->host, domain);
+        size_t n = 0;
+
+        for (size_t i = 0; i < table->n_buckets; ++i)
+                for (const Call *call = table->buckets[i]; call; call = call->next)
+                        if (call->target == target && call->state == CALL_STATE_RUNNING && !call->drained_by &&
+                            n < RUNNING_MAX)
+                                ret_ids[n++] = call->id;
+        return n;
+}
+
+/* What it did not list has ended; what ran when it began to drain is its own to end. */
 static void agent_say_ids(World *world, Agent *agent, bool drains) {
         uint8_t message[WIRE_HEADER_SIZE + 16 * sizeof(uint32_t)];
-        uint32_t ids[16];
+        uint32_t ids[16], before[RUNNING_MAX];
         size_t n_ids = script_byte(&world->script) % ARRAY_SIZE(ids), n;
+        bool was_live = agent_is_live(world, agent);
+        size_t n_before = running_calls(world, agent->domain, before);
 
         for (size_t i = 0; i < n_ids; ++i)
                 ids[i] = world_choose_id(world);
         fuzz_check((drains ? call_drain_encode : call_list_encode)(ids, n_ids, message, sizeof(message), &n) == 0);
         agent_say(world, agent, message, n);
+        for (size_t i = 0; i < n_before; ++i) {
+                const Call *call = call_table_find(&world->host.broker->calls, before[i]);
+                bool is_listed = false;
+
+                for (size_t j = 0; j < n_ids; ++j)
+                        is_listed |= ids[j] == before[i];
+                fuzz_check(drains || was_live || !agent_is_live(world, agent) || is_listed == !!call);
+                fuzz_check(!drains || !was_live || agent->state != AGENT_STATE_DRAINING || (call && call->drained_by));
+        }
 }
 
 static void agent_say_ended(World *world, Agent *agent) {
@@ -335,7 +385,7 @@ static void agent_say_ended(World *world, Agent *agent) {
 
         how = script_byte(&world->script);
         ended.how = (CallHow)(how % _CALL_HOW_N);
-        ended.status = how;
+        ended.status = (int32_t)(agent->domain * STATUS_DOMAIN + how % STATUS_DOMAIN);
         call_ended_encode(&ended, message);
         agent_say(world, agent, message, sizeof(message));
 }
@@ -671,9 +721,11 @@ static void check_record(void *userdata, const HostRecord *record) {
                 ++known->n_ends;
                 fuzz_check(known->n_ends == 1 || known->listed);
                 fuzz_check(known->n_starts == 1 || known->listed);
+                fuzz_check(known->ordered == 0 || strcmp(record->how, "not connected") != 0);
                 for (size_t i = 0; i < ARRAY_SIZE(of_agents); ++i)
                         if (strcmp(record->how, of_agents[i]) == 0 && record->target != HOST_DOM0)
-                                fuzz_check(record->target > 0 && known->reported & BIT(record->target));
+                                fuzz_check(record->target > 0 && known->reported & BIT(record->target) &&
+                                           (known->is_odd || record->status / STATUS_DOMAIN == record->target));
                 break;
         case HOST_RECORD_REFUSED:
                 fuzz_check(known->n_starts == 0 && known->n_ends == 0 && known->ordered == 0);
