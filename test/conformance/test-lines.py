@@ -86,6 +86,7 @@ def run(program, table_path, n_cases):
     with open(table_path) as stream:
         table = json.load(stream)
     n = n_failed = warm = 0
+    measured = threading.Event()  # it ends with its input: until then it is there to be looked at
     with subprocess.Popen(
         [program, "--lines", table_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -94,19 +95,23 @@ def run(program, table_path, n_cases):
             with process.stdin as stream:
                 for _, asked, _ in variations(table, n_cases):
                     stream.write(json.dumps(asked) + "\n")
+                stream.flush()
+                measured.wait()
 
         writer = threading.Thread(target=write)
         writer.start()
-        for number, asked, want in variations(table, n_cases):
-            got = json.loads(process.stdout.readline())
-            n += 1
-            if got["id"] != asked["id"] or not same(want, got):
-                n_failed += 1
-                print(f"{asked['id']}: want {want}, got {got}")
-            if number == WARM_UP_ROUNDS and not warm:
-                warm = resident(process)
-            if n == n_cases - 1:
-                growth = resident(process) - warm
+        try:
+            for number, asked, want in variations(table, n_cases):
+                got = json.loads(process.stdout.readline())
+                n += 1
+                if got["id"] != asked["id"] or not same(want, got):
+                    n_failed += 1
+                    print(f"{asked['id']}: want {want}, got {got}")
+                if number == WARM_UP_ROUNDS and not warm:
+                    warm = resident(process)
+            growth = resident(process) - warm
+        finally:
+            measured.set()
         writer.join()
         status = process.wait()
     print(f"{n - n_failed} of {n} lines are as the table says" + (f"; memory grew by {growth} KiB" if warm else ""))
