@@ -342,10 +342,9 @@ class HostWorld(World):
         if not os.path.isdir(folder):
             os.mkdir(folder, mode=0o700)
             os.chown(folder, entry.pw_uid, entry.pw_gid)
-        with self.popen_as(account, command) as process:
-            stdout, stderr = process.communicate(timeout=30)
-        assert process.returncode == 0, stderr
-        return stdout
+        result = self.run_as(account, command)
+        assert result.returncode == 0, result
+        return result.stdout
 
     def write_as(self, account, path, text):
         import pwd

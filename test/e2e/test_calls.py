@@ -77,9 +77,8 @@ def test_an_account_that_is_no_domain_is_refused(two):
     two.add_service("my.Service", "true")
     two.set_policy("* * * * allow")
     two.start()
-    with two.popen_as("stranger", ["/usr/bin/qrexec-client-vm", "vault", "my.Service"]) as client:
-        stdout, stderr = client.communicate(timeout=30)
-    assert (client.returncode, stdout) == (126, b"") and stderr.startswith(b"Request refused\n")
+    result = two.run_as("stranger", ["/usr/bin/qrexec-client-vm", "vault", "my.Service"])
+    assert (result.returncode, result.stdout) == (126, b"") and result.stderr.startswith("Request refused\n")
     two.assert_service_never_started("my.Service")
 
 

@@ -81,9 +81,7 @@ class Desktop:
         wait_for(lambda: os.path.exists(self.runtime + "/qubes/policy-prompts.sock"))
 
     def run(self, *command):
-        with self.host.popen_as("desktop", command, environment=self.environment) as process:
-            stdout, _ = process.communicate(timeout=wire.TIMEOUT_SEC)
-        return stdout.decode(errors="replace")
+        return self.host.run_as("desktop", command, self.environment).stdout.decode(errors="replace")
 
     def windows(self, program=None):
         """Those that are to be seen; only PROGRAM's, if it is given, for a number may be another window's later."""

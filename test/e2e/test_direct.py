@@ -587,9 +587,8 @@ def test_a_framed_call_of_the_host(host):
 
 def test_a_direct_call_of_the_host(host):
     host.add_service("my.Echo", "cat; echo err >&2; exit 5")
-    with host.popen_as("root", ["/usr/bin/qrexec-client", "-d", "vault", "DEFAULT:QUBESRPC my.Echo+ dom0"]) as client:
-        stdout, stderr = client.communicate(b"in", timeout=LIMIT_SEC)
-    assert (client.returncode, stdout, stderr) == (5, b"in", b"err\n")
-    with host.popen_as("root", ["/usr/bin/qrexec-client", "-d", "vault", "-e", "DEFAULT:QUBESRPC my.Echo+ dom0"]) as client:
-        assert client.communicate(timeout=LIMIT_SEC) == (b"", b"")
-    assert client.returncode == 0
+    command = ["/usr/bin/qrexec-client", "-d", "vault", "DEFAULT:QUBESRPC my.Echo+ dom0"]
+    result = host.run_as("root", command, input=b"in")
+    assert (result.returncode, result.stdout, result.stderr) == (5, b"in", "err\n")
+    result = host.run_as("root", [*command[:-1], "-e", command[-1]])
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", "")

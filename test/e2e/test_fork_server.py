@@ -313,9 +313,8 @@ def test_requests_that_are_no_requests(host):
 
 def test_options(host):
     def run(*arguments):
-        with host.popen_as("vault", [SERVER, *arguments], environment={"XDG_RUNTIME_DIR": runtime()}) as server:
-            stdout, stderr = server.communicate(timeout=LIMIT_SEC)
-        return server.returncode, stdout.decode(), stderr.decode()
+        result = host.run_as("vault", [SERVER, *arguments], {"XDG_RUNTIME_DIR": runtime()})
+        return result.returncode, result.stdout.decode(), result.stderr
 
     assert run("--help")[0] == 0 and "Usage:" in run("--help")[1]
     assert run("one", "two")[0] == 1 and run("--no-such")[0] == 1

@@ -40,10 +40,9 @@ def test_who_is_no_domain_is_told_so(host, account):
 def test_a_stranger_is_told_what_to_do(host):
     host.add_account("stranger")
     host.start()
-    with host.popen_as("stranger", ["qrexec-client-vm", "vault", "my.Who"]) as client:
-        _, stderr = client.communicate(timeout=wire.TIMEOUT_SEC)
-    assert client.returncode == 126
-    assert b"not a domain" in stderr and b"qair domain add" in stderr
+    result = host.run_as("stranger", ["qrexec-client-vm", "vault", "my.Who"])
+    assert result.returncode == 126
+    assert "not a domain" in result.stderr and "qair domain add" in result.stderr
 
 
 def test_an_old_client_sees_a_bare_close(host):
@@ -64,9 +63,8 @@ def test_an_account_becomes_a_domain_on_reload(host):
     mark = host.logfile.mark()
     host.reload()
     host.wait_log("serving 4 domains", mark=mark)
-    with host.popen_as("late", ["qrexec-client-vm", "vault", "my.Who"], stdin=subprocess.DEVNULL) as client:
-        stdout, stderr = client.communicate(timeout=wire.TIMEOUT_SEC)
-    assert (client.returncode, stdout) == (0, b"late"), stderr
+    result = host.run_as("late", ["qrexec-client-vm", "vault", "my.Who"])
+    assert (result.returncode, result.stdout) == (0, b"late"), result
 
 
 def test_a_domain_that_is_removed_is_a_stranger_again(host):

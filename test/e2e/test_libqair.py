@@ -70,9 +70,8 @@ def test_the_header_stands_alone(tmp_path, language, standard):
 
 
 def run_as(host, account, *command):
-    with host.popen_as(account, command) as process:
-        stdout, stderr = process.communicate(timeout=30)
-    return process.returncode, stdout.decode(), stderr.decode()
+    result = host.run_as(account, command)
+    return result.returncode, result.stdout.decode(), result.stderr
 
 
 def test_the_example(host):

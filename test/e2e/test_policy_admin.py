@@ -8,17 +8,13 @@ import subprocess
 
 import pytest
 
-from world import Result
-
 POLICY = "/etc/qubes/policy.d"
 RULES = POLICY + "/30-user.policy"
 TEMPORARY = "/run/test/tmp"
 
 
 def run(world, account, program, *arguments, input="", **environment):
-    with world.popen_as(account, ["/usr/bin/" + program, *arguments], environment) as process:
-        stdout, stderr = process.communicate(input.encode(), timeout=30)
-    return Result(process.returncode, stdout, stderr)
+    return world.run_as(account, ["/usr/bin/" + program, *arguments], environment, input.encode())
 
 
 def policy(world, *arguments, account="root", input=""):

@@ -40,9 +40,7 @@ class Terminal:
         self.account = account
 
     def _tmux(self, *arguments):
-        with self.host.popen_as(self.account, ["tmux", "-S", self.server, *arguments]) as process:
-            stdout, _ = process.communicate(timeout=wire.TIMEOUT_SEC)
-        return stdout.decode()
+        return self.host.run_as(self.account, ["tmux", "-S", self.server, *arguments]).stdout.decode()
 
     def screen(self):
         return self._tmux("capture-pane", "-p", "-S", "-")

@@ -24,9 +24,8 @@ def host(world):
 
 
 def tool(world, account, command, *arguments):
-    with world.popen_as(account, ["/usr/bin/qubesdb-" + command, *arguments]) as process:
-        stdout, stderr = process.communicate(timeout=20)
-    return process.returncode, stdout.decode(), stderr.decode()
+    result = world.run_as(account, ["/usr/bin/qubesdb-" + command, *arguments])
+    return result.returncode, result.stdout.decode(), result.stderr
 
 
 def uid_of(account):

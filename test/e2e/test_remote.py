@@ -138,9 +138,8 @@ def statuses(world, n):
 
 def ssh_as_relay(world, *arguments, input=b""):
     command = [SSH, "-o", "BatchMode=yes", "-o", "ControlPath=none", *arguments]
-    with world.popen_as("net-relay", command) as process:
-        stdout, stderr = process.communicate(input, timeout=30)
-    return process.returncode, stdout, stderr.decode()
+    result = world.run_as("net-relay", command, input=input)
+    return result.returncode, result.stdout, result.stderr
 
 
 def open_call(world, target, service):

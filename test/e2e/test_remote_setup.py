@@ -62,9 +62,8 @@ def at_terminal(world, command, answer):
 
 def shell(world, command):
     path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-    with world.popen_as("root", ["/bin/sh", "-c", command], path) as process:
-        stdout, stderr = process.communicate(timeout=30)
-    return process.returncode, stdout.decode() + stderr.decode()
+    result = world.run_as("root", ["/bin/sh", "-c", command], path)
+    return result.returncode, result.stdout.decode() + result.stderr
 
 
 def reload_all(world):

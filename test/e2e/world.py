@@ -240,9 +240,17 @@ class World:
 
     def qair(self, *arguments, account="root"):
         """Run qair, and wait for its end."""
-        with self.popen_as(account, [QAIR, *arguments]) as command:
-            stdout, stderr = command.communicate(timeout=CALL_TIMEOUT_SEC)
-        return Result(command.returncode, stdout, stderr)
+        return self.run_as(account, [QAIR, *arguments])
+
+    def run_as(self, account, command, environment=None, input=b"", timeout=CALL_TIMEOUT_SEC):
+        """Run COMMAND as popen_as() starts it, and wait for its end."""
+        with self.popen_as(account, command, environment) as process:
+            try:
+                stdout, stderr = process.communicate(input, timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return Result(process.returncode, stdout, stderr)
 
     def popen_as(self, account, command, environment=None, **settings):
         """Start COMMAND as ACCOUNT, in its home, with nothing of ours but the three streams."""
