@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 
 static void dialled_call_free(DialledCall *call) {
         fd_close(call->pidfd);
@@ -140,19 +141,14 @@ int dialled_calls_start(DialledCalls *calls, DialledCall *call, const Service *s
 
         if (!r && dialled_calls_hand_over(calls, call, service) == 0)
                 return 0;
-        pid = fork();
+        pid = process_fork(&call->pidfd);
         if (pid == 0)
                 dialled_call_run(calls, call, service, r);
-        if (pid > 0)
-                call->pidfd = pidfd_open(pid, 0);
-        if (pid < 0 || call->pidfd < 0 || epoll_ctl(calls->epoll_fd, EPOLL_CTL_ADD, call->pidfd, &event) < 0) {
+        if (pid < 0 || epoll_ctl(calls->epoll_fd, EPOLL_CTL_ADD, call->pidfd, &event) < 0) {
                 log_warning("call %u: cannot start its handler: %s", call->id, strerror(errno));
-                if (pid > 0) {
-                        /* A handler that we cannot watch must not run. It is ours: its pid is nobody else's yet. */
-                        (void)kill(pid, SIGKILL);
-                        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                                ;
-                }
+                /* A handler that we cannot watch must not run. */
+                if (pid > 0)
+                        process_kill(call->pidfd);
                 return DIALLED_E_FAILED;
         }
         return 0;

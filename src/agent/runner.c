@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/socket.h"
 #include "vchan/endpoint.h"
 #include "wire/data.h"
@@ -253,25 +254,17 @@ __attribute__((noreturn)) static void runner_become_handler(Runner *runner, cons
 /* Return: 0, or -errno (logged) */
 static int runner_fork_handler(Runner *runner, const ServiceSettings *settings, const Order *order,
                                HandlerChannel *channel, const Service *service, Call *call) {
-        int error = 0;
+        int error;
         pid_t pid;
 
-        pid = fork();
+        pid = process_fork(&call->handler_pidfd);
         if (pid == 0)
                 runner_become_handler(runner, settings, order, channel, service);
-        if (pid > 0)
-                call->handler_pidfd = pidfd_open(pid, 0);
-        if (pid < 0 || call->handler_pidfd < 0)
-                error = errno;
-        else
-                error = -watch_set_add(&runner->watches, call->handler_pidfd, EPOLLIN, &call->watch);
+        error = pid < 0 ? errno : -watch_set_add(&runner->watches, call->handler_pidfd, EPOLLIN, &call->watch);
         if (error) {
-                if (pid > 0) {
-                        /* A handler that we cannot watch must not run. It is ours: its pid is nobody else's yet. */
-                        (void)kill(pid, SIGKILL);
-                        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                                ;
-                }
+                /* A handler that we cannot watch must not run. */
+                if (pid > 0)
+                        process_kill(call->handler_pidfd);
                 log_warning("call %u: refused: cannot start its handler: %s", order->call_id, strerror(error));
                 return -error;
         }

@@ -7,8 +7,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/fd.h"
 
 static void interrupt(int number) {
 }
@@ -38,8 +43,67 @@ static void test_wait(void **state) {
         assert_int_equal(process_wait(pid), -ECHILD);
 }
 
+static void test_fork(void **state) {
+        struct pollfd poll_fd = { .events = POLLIN };
+        siginfo_t info = {};
+        pid_t pid;
+
+        pid = process_fork(&poll_fd.fd);
+        if (pid == 0)
+                _exit(7);
+        assert_true(pid > 0);
+        assert_int_equal(poll(&poll_fd, 1, -1), 1);
+        assert_int_equal(waitid(P_PIDFD, (id_t)poll_fd.fd, &info, WEXITED), 0);
+        assert_int_equal(info.si_pid, pid);
+        assert_int_equal(info.si_status, 7);
+        fd_close(poll_fd.fd);
+}
+
+static void test_fork_without_room(void **state) {
+        struct rlimit limit, none;
+        int next_fd, pidfd = 4711;
+        pid_t pid;
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        next_fd = dup(STDIN_FILENO);
+        assert_true(next_fd >= 0);
+        fd_close(next_fd);
+        none = (struct rlimit){ .rlim_cur = (rlim_t)next_fd, .rlim_max = limit.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        pid = process_fork(&pidfd);
+        if (pid == 0)
+                _exit(0);
+        assert_int_equal(pid, -1);
+        assert_int_equal(errno, EMFILE);
+        assert_int_equal(pidfd, 4711);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        /* There never was one. */
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+        assert_int_equal(errno, ECHILD);
+}
+
+static void test_kill(void **state) {
+        int pidfd;
+        pid_t pid;
+
+        pid = process_fork(&pidfd);
+        if (pid == 0)
+                for (;;)
+                        (void)pause();
+        assert_true(pid > 0);
+        process_kill(pidfd);
+        assert_int_equal(process_wait(pid), -ECHILD);
+        process_kill(pidfd);
+        fd_close(pidfd);
+}
+
 int main(void) {
-        static const struct CMUnitTest tests[] = { cmocka_unit_test(test_wait) };
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_wait),
+                cmocka_unit_test(test_fork),
+                cmocka_unit_test(test_fork_without_room),
+                cmocka_unit_test(test_kill),
+        };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

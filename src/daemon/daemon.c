@@ -17,6 +17,7 @@
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "daemon/clients.h"
 #include "daemon/deputy.h"
 #include "daemon/guest.h"
@@ -300,7 +301,7 @@ static int daemon_start_worker(Daemon *daemon, const Trigger *trigger, Request *
                 return r;
         r = daemon_watch(daemon, EPOLL_CTL_ADD, request->pidfd, EPOLLIN, request);
         if (r)
-                worker_kill(request->pidfd);
+                process_kill(request->pidfd);
         return r;
 }
 

@@ -7,14 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "base/process.h"
 #include "daemon/brokercall.h"
 #include "daemon/policyquery.h"
 #include "vchan/peer.h"
@@ -241,34 +240,16 @@ __attribute__((noreturn)) static void worker_become(const DaemonSettings *settin
         _exit(worker_run(settings, trigger));
 }
 
-void worker_kill(int pidfd) {
-        siginfo_t info;
-
-        (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
-        while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
-                ;
-}
-
 int worker_start(const DaemonSettings *settings, const Trigger *trigger, int *ret_pidfd) {
-        int error, pidfd = -1;
+        int error;
         pid_t pid;
 
-        pid = fork();
+        pid = process_fork(ret_pidfd);
         if (pid == 0)
                 worker_become(settings, trigger);
         if (pid > 0)
-                pidfd = pidfd_open(pid, 0);
-        if (pidfd >= 0) {
-                *ret_pidfd = pidfd;
                 return 0;
-        }
         error = errno;
-        if (pid > 0) {
-                /* It is ours, and not waited for: its pid is nobody else's yet. */
-                (void)kill(pid, SIGKILL);
-                while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                        ;
-        }
         log_warning("a request is refused: cannot start its worker: %s", strerror(error));
         return -error;
 }

@@ -24,9 +24,6 @@ enum {
  */
 int worker_start(const DaemonSettings *settings, const Trigger *trigger, int *ret_pidfd);
 
-/** worker_kill() - end one that nobody can wait for, and wait for it */
-void worker_kill(int pidfd);
-
 /**
  * worker_run() - decide, and act
  *
