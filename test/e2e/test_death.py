@@ -221,25 +221,32 @@ def stop_orphans(host):
         process.kill(signal.SIGTERM)
 
 
-# victim, its system call (which of that name since the call began); status of the client, how the call ended, starts
+# victim, its system call (which of that name since the call began), whether it ends the call; status of the client, how the
+# call ended, starts
 MOMENTS = [
-    ("broker", "accept4", 1, 7, "exited", 1),
-    ("broker", "sendmsg", 1, REFUSED, "unknown", 0),  # the order: as far as anybody knows the agent may have it
-    ("broker", "sendmsg", 2, REFUSED, "abandoned signalled exited", 1),  # the answer
-    ("broker", "writev", 1, 7, "exited", 1),  # the record of the start
-    ("broker", "recvmmsg", 1, 7, "unknown", 1),  # what the agent says of its end
-    ("broker", "writev", 2, 7, "exited", 1),  # the record of that
-    ("agent", "recvmsg", 1, 255, "unknown", 0),
-    ("agent", "waitid", 1, 255, "unknown", 1),
-    ("agent", "sendmsg", 1, 255, "unknown", 1),  # the exit code
-    ("agent", "sendmsg", 2, 7, "unknown", 1),  # the end
+    ("broker", "accept4", 1, False, 7, "exited", 1),
+    ("broker", "sendmsg", 1, False, REFUSED, "unknown", 0),  # the order: as far as anybody knows the agent may have it
+    ("broker", "sendmsg", 2, False, REFUSED, "abandoned signalled exited", 1),  # the answer
+    ("broker", "writev", 1, False, 7, "exited", 1),  # the record of the start
+    ("broker", "recvmmsg", 1, True, 7, "unknown", 1),  # what the agent says of its end
+    ("broker", "writev", 2, True, 7, "exited", 1),  # the record of that
+    ("agent", "recvmsg", 1, False, 255, "unknown", 0),
+    ("agent", "waitid", 1, True, 255, "unknown", 1),
+    ("agent", "sendmsg", 1, True, 255, "unknown", 1),  # the exit code
+    ("agent", "sendmsg", 2, True, 7, "unknown", 1),  # the end
 ]
 
 
+def say_all(call):
+    """If it is still there to hear it."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(call.stdin.fileno(), b"one\ntwo\n")
+
+
 @pytest.mark.skipif(not STRACE, reason="strace is not installed")
-@pytest.mark.parametrize("victim, name, number, status, how, starts", MOMENTS,
+@pytest.mark.parametrize("victim, name, number, is_end, status, how, starts", MOMENTS,
                          ids=["%s-%s-%d" % row[:3] for row in MOMENTS])
-def test_death_at_a_system_call(host, victim, name, number, status, how, starts):
+def test_death_at_a_system_call(host, victim, name, number, is_end, status, how, starts):
     """… which is not made any more."""
     assert host.call("work", "vault", "my.Warm").returncode == 0
     host.wait_audit(event="end", service="my.Warm")
@@ -251,13 +258,15 @@ def test_death_at_a_system_call(host, victim, name, number, status, how, starts)
     try:
         assert "attached" in tracer.stderr.readline()
         call = host.start_call("work", "vault", "my.Direct")
-        with contextlib.suppress(BrokenPipeError):
-            call.stdin.write(b"one\ntwo\n")
-            call.stdin.flush()
+        if is_end:
+            host.wait_audit(event="start", service="my.Direct")
+            say_all(call)
         assert process.wait(LIMIT_SEC), "it makes no such call"
     finally:
         tracer.kill()
         tracer.communicate(timeout=LIMIT_SEC)
+    if not is_end:
+        say_all(call)
     assert call.wait(LIMIT_SEC) == status
     (start,) = host.wait_audit(event="start", service="my.Direct")
     (end,) = host.wait_audit(event="end", call_id=start["call_id"])
