@@ -12,8 +12,6 @@
 #include "leftovers.h"
 #include "script.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
