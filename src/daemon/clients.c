@@ -121,6 +121,7 @@ void clients_close(Clients *clients) {
         (void)unlink(names.uuid);
         (void)unlink(names.name);
         (void)unlink(names.socket);
+        (void)epoll_ctl(clients->epoll_fd, EPOLL_CTL_DEL, clients->fd, NULL);
         clients->fd = fd_close(clients->fd);
 }
 
@@ -137,6 +138,7 @@ void clients_remove(Clients *clients, Client *client) {
         /* A worker that was just forked may hold a copy for a moment: closing alone would not end the events. */
         (void)epoll_ctl(clients->epoll_fd, EPOLL_CTL_DEL, client->messages.fd, NULL);
         messages_close(&client->messages);
+        fd_close(client->data_fd);
         free(client);
 }
 
@@ -152,6 +154,7 @@ static int clients_add(Clients *clients, int client_fd) {
         if (!client)
                 return 0;
         client->messages = MESSAGES_INIT;
+        client->data_fd = -1;
         client->next = clients->first;
         if (clients->first)
                 clients->first->previous = client;
@@ -297,6 +300,7 @@ int clients_hand_over(Client *client, int fd) {
         if (r || n_sent != sizeof(message))
                 return CLIENTS_E_GONE;
         client->state = CLIENT_STATE_CONNECTED;
+        client->data_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         return 0;
 }
 

@@ -48,6 +48,7 @@ typedef struct Client {
         uint32_t type;          /* from RUNNING on: of its command */
         ExecParams params;      /* from RUNNING on: what it was given; port 0: nothing */
         uint64_t deadline_usec; /* WAITING: how long */
+        int data_fd;            /* CONNECTED, OVER: a copy of its connection, for guest_probe(); -1: none */
         struct Client *previous, *next;
 } Client;
 
@@ -89,7 +90,7 @@ int clients_answer(Client *client, uint32_t type, const ExecParams *params);
 
 /**
  * clients_hand_over() - answer one that is WAITING: the guest has dialled
- * @fd: the connection; stays the caller's
+ * @fd: the connection; stays the caller's. There is a copy until the client is gone, which ends its call
  *
  * Return: 0 (it is CONNECTED), CLIENTS_E_GONE, or a negative error.
  */

@@ -250,8 +250,10 @@ static int daemon_on_guest(Daemon *daemon) {
         r = guest_next(&daemon->guest, &fd);
         if (r)
                 return r == GUEST_E_AGAIN ? 0 : error_fold(r);
-        if (daemon->state == DAEMON_STATE_DIALLING)
+        if (daemon->state == DAEMON_STATE_DIALLING) {
+                guest_probe(&daemon->guest);
                 return daemon_open_agent(daemon, fd);
+        }
         /* Or is it? If the machine was reset, we hear of it now, and this one dials again. */
         vsock_probe(daemon->agent.fd);
         guest_turn_away(&daemon->guest, fd);
@@ -568,16 +570,19 @@ static int daemon_on_event(Daemon *daemon, void *about) {
         return daemon_on_worker(daemon, about);
 }
 
-/* While the agent does not take what it is told, clients wait; the agent is heard all the same (3.6). */
+/*
+ * While the agent does not take what it is told, clients wait; the agent is heard all the same (3.6). Without an agent there are only those
+ * whose calls go on, and their end.
+ */
 static int daemon_watch_all(Daemon *daemon) {
-        bool flushed = daemon->state == DAEMON_STATE_UP && messages_is_flushed(&daemon->agent);
+        bool watched = daemon->state != DAEMON_STATE_UP || messages_is_flushed(&daemon->agent);
         uint32_t events = messages_is_flushed(&daemon->agent) ? EPOLLIN : EPOLLIN | EPOLLOUT;
         int r = 0;
 
-        if (flushed != daemon->clients_are_watched)
-                r = daemon_watch(daemon, flushed ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, daemon->clients.epoll_fd, EPOLLIN,
+        if (watched != daemon->clients_are_watched)
+                r = daemon_watch(daemon, watched ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, daemon->clients.epoll_fd, EPOLLIN,
                                  &daemon->clients);
-        daemon->clients_are_watched = flushed;
+        daemon->clients_are_watched = watched;
         if (!r && daemon_has_agent(daemon) && events != daemon->agent_events)
                 r = daemon_watch(daemon, EPOLL_CTL_MOD, daemon->agent.fd, events, &daemon->agent);
         daemon->agent_events = events;

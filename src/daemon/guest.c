@@ -154,6 +154,12 @@ void guest_lose_agent(Guest *guest, uint64_t now_usec) {
         }
 }
 
+void guest_probe(const Guest *guest) {
+        for (const Client *client = guest->clients->first; client; client = client->next)
+                if (client->data_fd >= 0)
+                        vsock_probe(client->data_fd);
+}
+
 static void guest_release_orphans(Guest *guest) {
         for (uint32_t i = 0; i < PORTS_N; ++i)
                 if (guest->is_orphan[i])

@@ -80,6 +80,13 @@ int guest_terminate(Guest *guest, const ExecParams *params);
  */
 void guest_lose_agent(Guest *guest, uint64_t now_usec);
 
+/**
+ * guest_probe() - another agent is there: do the calls of the one before go on?
+ *
+ * Where the machine was reset, their connections end now; otherwise they would stand until somebody sends (vsock_probe()).
+ */
+void guest_probe(const Guest *guest);
+
 /** guest_deadline() - when guest_on_deadline() is due; UINT64_MAX: never */
 uint64_t guest_deadline(const Guest *guest);
 
