@@ -142,6 +142,7 @@ int domain_on_link_drains(Domain *domain) {
 
         domain->link = NULL;
         domain_set_state(domain, DOMAIN_STATE_HALTED);
+        grant_on_agent_gone(domain->broker, &domain->name);
         r = call_table_on_link_lost(&domain->broker->calls, domain);
         return r ? error_trace(r) : error_trace(lifecycle_on_link_lost(domain));
 }

@@ -5,13 +5,14 @@ import contextlib
 import json
 import os
 import pwd
+import signal
 import time
 
 import processes
 import pytest
 import wire
 from waiting import wait_for
-from world import AGENT, REFUSED
+from world import AGENT, REFUSED, agent_of
 
 POLICY = """
 my.Echo   *  work   vault  ask
@@ -367,6 +368,18 @@ def kill_agent(name):
             os.kill(process.pid, 9)
 
 
+def end_busy_session(host):
+    """Its agent is told to stop, and a call runs there still."""
+    host.add_service("my.Wait", "echo started; exec cat")
+    call = host.start_call("dom0", "desktop", "my.Wait")
+    assert call.stdout.readline() == b"started\n"
+    agent_of("desktop").kill(signal.SIGTERM)
+    wait_for(lambda: ask(host, "qair.Grants") == {"grants": []})
+    assert call.poll() is None
+    call.communicate(timeout=wire.TIMEOUT_SEC)
+    host.wait_log("domain desktop stopped")
+
+
 @pytest.mark.parametrize("change", [
     lambda host: host.set_policy(POLICY.replace("vault  ask", "vault  ask user=vault")),
     lambda host: host.set_policy(POLICY.replace("*  work   vault", "+ work   vault")),
@@ -383,8 +396,9 @@ def kill_agent(name):
     lambda host: host.qair("grants", "revoke", "all"),
     lambda host: (host.qair("domain", "stop", "desktop"), host.qair("domain", "start", "desktop")),
     lambda host: (kill_agent("desktop"), wait_for(lambda: ask(host, "qair.Grants") == {"grants": []})),
+    end_busy_session,
 ], ids=["rule", "rule's argument", "source", "target", "target gone", "policy broken", "account", "broker", "revoked",
-        "session over", "session died"])
+        "session over", "session died", "session ends"])
 def test_what_ends_a_grant(host, change):
     host.write("/etc/qubes/ask.conf", ASK_CONF)
     host.start()
