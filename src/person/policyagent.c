@@ -157,13 +157,6 @@ enum {
         READ_E_FAILED, /* it said too much, or the connection broke */
 };
 
-/* Return: for poll(2), rounded up; -1: without limit */
-static int policy_agent_poll_msec(uint64_t now_usec, uint64_t deadline_usec) {
-        uint64_t msec = deadline_usec == UINT64_MAX ? INT_MAX : (deadline_usec - now_usec) / USEC_PER_MSEC + 1;
-
-        return msec >= INT_MAX ? -1 : (int)msec;
-}
-
 /* Everything that it says until it hangs up. Return: 0 or READ_E_… */
 static int policy_agent_read(int fd, const PolicyAgentQuestion *question, char ret_text[static ANSWER_MAX],
                              size_t *ret_n) {
@@ -178,7 +171,7 @@ static int policy_agent_read(int fd, const PolicyAgentQuestion *question, char r
                 };
                 ssize_t n;
 
-                if (poll(polled, ARRAY_SIZE(polled), policy_agent_poll_msec(now, deadline)) < 0)
+                if (poll(polled, ARRAY_SIZE(polled), clock_timeout(deadline, now)) < 0)
                         continue;
                 if (polled[1].revents)
                         return READ_E_CALLER;
