@@ -45,6 +45,7 @@ def open_call(host, service="my.Wait", target="vault"):
 def test_status(host):
     host.start()
     assert host.call("work", "vault", "my.Echo").returncode == 0
+    host.wait_audit(event="end")
     answer = ask(host, "qair.Status")
     (broker,) = processes.running(BROKER)
     assert answer["pid"] == broker.pid

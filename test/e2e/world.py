@@ -11,6 +11,7 @@ It drives the installed programs, as installed, in the world that test/world/ent
 state right after installation and must leave no process behind.
 """
 
+import contextlib
 import json
 import os
 import pwd
@@ -201,7 +202,8 @@ class World:
             call.wait()
             for stream in (call.stdin, call.stdout, call.stderr):
                 if stream:
-                    stream.close()
+                    with contextlib.suppress(BrokenPipeError):  # what was not sent to one that is dead
+                        stream.close()
         if self.supervisor:
             try:
                 self.stop()
