@@ -30,6 +30,22 @@
 /* An answer of /proc is short. */
 #define PROC_FILE_MAX 65536
 
+/* It is there when the kernel has what connects virtual machines over vsock: the program that runs one opens it. */
+#define VHOST_VSOCK "/dev/vhost-vsock"
+
+static int check_vsock(Doctor *doctor) {
+        for (size_t i = 0; doctor->inventory && i < doctor->inventory->n_domains; ++i) {
+                const InventoryDomain *domain = &doctor->inventory->domains[i];
+
+                if (domain->link == DOMAIN_LINK_VSOCK && domain_is_local(domain) && access(VHOST_VSOCK, F_OK) < 0)
+                        return report_add(doctor->report, FINDING_WARNING, "kernel",
+                                          report_command("modprobe vhost_vsock"),
+                                          "domain %s is a virtual machine (vsock), and " VHOST_VSOCK " is not there",
+                                          domain->name.text);
+        }
+        return 0;
+}
+
 int doctor_check_kernel(Doctor *doctor) {
         const unsigned action = SECCOMP_RET_KILL_PROCESS;
         _cleanup_fd_ int fd = -1;
@@ -49,7 +65,7 @@ int doctor_check_kernel(Doctor *doctor) {
                 r = report_add(doctor->report, FINDING_NOTE, "kernel", NULL,
                                "this kernel cannot refuse descriptors (SO_PASSRIGHTS, Linux 6.16): the broker does so "
                                "itself, and who sends them can cost it some time");
-        return r;
+        return r ?: check_vsock(doctor);
 }
 
 /* A text file of /proc, whole. Return: true if it could be read; the caller frees it. */

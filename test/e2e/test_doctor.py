@@ -221,6 +221,16 @@ def test_a_text_among_the_services_is_no_broken_service(host):
     assert [finding for finding in findings() if finding["level"] != "note"] == []
 
 
+def test_a_virtual_machine_needs_the_kernels_help(host):
+    host.add_domain("machine", link="vsock:7")
+    report = json.loads(doctor("--json").stdout)
+    found = [finding for finding in report["findings"] if "/dev/vhost-vsock" in finding["text"]]
+    if os.path.exists("/dev/vhost-vsock"):
+        assert not found
+    else:
+        assert [(one["level"], one["check"], one["command"]) for one in found] == [("warning", "kernel", "modprobe vhost_vsock")]
+
+
 def test_a_new_account_is_not_in_force_until_the_reload(host):
     """Files of the inventory are watched; accounts, which may come from anywhere, are not."""
     mark = host.logfile.mark()

@@ -16,7 +16,7 @@ import processes
 import pytest
 import vchan
 import wire
-from vchan import wait_for
+from waiting import wait_for
 
 FOLDER = "/run/qubes/domains/machine"
 SOCKET = FOLDER + "/vsock"
