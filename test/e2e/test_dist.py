@@ -111,6 +111,14 @@ def test_unit_is_sound(world, kind, unit, tmp_path):
 
 
 @needs_systemd
+def test_the_agent_of_a_virtual_machine_is_never_given_up(world):
+    """A host that breaks the protocol again and again ends it each time; systemd would stop after five of them."""
+    with open("/usr/lib/systemd/system/qrexec-agent-vsock.service") as unit:
+        lines = unit.read().splitlines()
+    assert "Restart=always" in lines
+    assert "StartLimitIntervalSec=0" in lines[lines.index("[Unit]"):lines.index("[Service]")]
+
+
 def test_supervisor_and_broker_are_hardly_exposed(world):
     """At most 2.5 of 10. What a domain runs in is a session, and confines nothing."""
     command = ["systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=25"]
