@@ -268,7 +268,7 @@ static void test_give_direct(void **state) {
         assert_int_equal(reply_decode(data, n, &reply), 0);
         assert_int_equal(reply.connect_domain, WIRE_DOMAIN_DIRECT);
         assert_int_equal(reply.connect_port, 514);
-        assert_true(is_closed(fd));
+        assert_int_equal(recv(fd, &byte, 1, 0), 0); /* whoever was forked holds a copy for a moment */
         /* Without the client there is nobody. */
         fd_close_all(fds, 3);
         while (read(ends[1], &byte, 1) > 0)
