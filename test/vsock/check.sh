@@ -58,6 +58,9 @@ make_vm() {
         for program in /usr/bin/qrexec-client-vm /usr/lib/qubes/{qrexec-agent,qrexec-agent-vchan,qrexec-session}; do
                 copy_program "$root" /package "$program" "$vm"
         done
+        # A program that calls through libqair: the manual's example.
+        cc -static -I "$root/package/usr/include" -o "$vm/bin/call" "$root/package/usr/share/doc/qair/examples/call.c" \
+                "$root"/package/usr/lib/*/libqair.a
         rm -r "$root/package"
         for program in /usr/bin/socat /usr/lib/x86_64-linux-gnu/security/pam_permit.so; do
                 copy_program "$root" '' "$program" "$vm"

@@ -102,8 +102,8 @@ class Vm:
         return self.shell(calling(target, service, account="user"), input)
 
 
-def calling(target, service, account="work"):
-    command = "qrexec-client-vm %s %s" % (target, shlex.quote(service))
+def calling(target, service, account="work", program="qrexec-client-vm"):
+    command = "%s %s %s" % (program, target, shlex.quote(service))
     # busybox's su and that of the host agree on this.
     return "su -s /bin/sh -c %s %s" % (shlex.quote(command), account)
 
@@ -177,6 +177,14 @@ def test_into_the_machine(host, vm):
 def test_out_of_the_machine(vm):
     status, stdout, stderr = vm.call("my.Who+y")
     assert (status, stdout) == (0, b"vm42 my.Who+y work host\n"), stderr
+
+
+def test_out_of_the_machine_through_libqair(vm):
+    """Its programs have pipes: a process of theirs makes them of the connection."""
+    assert vm.shell(calling("work", "my.Who+lib", account="user", program="call")) == (0, b"vm42 my.Who+lib work host\n", "")
+    assert vm.shell(calling("work", "my.Exit+7", account="user", program="call"))[0] == 7
+    assert vm.shell(calling("work", "my.Refused", account="user", program="call"))[::2] == (1, "refused\n")
+    assert vm.shell("pidof call qrexec-client-vm")[:2] == (1, b"")
 
 
 def test_root_of_the_machine_is_the_domain_too(vm):
