@@ -21,7 +21,9 @@ from machine import TIMEOUT_SEC, Machine  # noqa: E402 (in the folder above)
 
 PORT = 2222
 # Where the init of a virtual machine listens for its administrator, who is the test.
-ADMIN = "VSOCK-CONNECT:%d:5000,retry=600,interval=0.2"
+ADMIN = "VSOCK-CONNECT:%d:5000,retry=1500,interval=0.2"
+# Of a virtual machine, below one that is emulated.
+BOOT_TIMEOUT_SEC = 300
 CID_ANY = 0xFFFFFFFF
 N_BYTES = 1 << 20
 N_AT_ONCE = 20
@@ -66,8 +68,9 @@ class Host(Machine):
 
     def wait_log(self, expression, since):
         """For the line of Qair's log, also that of the sessions which it opened, after now()."""
-        words = "journalctl --identifier qair-supervisor --output cat --no-tail --follow --since @%s" % since
-        self.do("timeout %d sh -c %s" % (TIMEOUT_SEC, shlex.quote("%s | grep -m 1 -E %s" % (words, shlex.quote(expression)))))
+        words = "journalctl --identifier qair-supervisor --identifier qrexecd --output cat --no-tail --follow"
+        words += " --since @%s | grep -m 1 -E %s" % (since, shlex.quote(expression))
+        self.do("timeout %d sh -c %s" % (TIMEOUT_SEC, shlex.quote(words)))
 
     def now(self):
         """By its clock, in seconds."""
@@ -86,6 +89,18 @@ class Vm:
     def __init__(self, host, cid):
         self.host = host
         self.cid = cid
+        self.has_agent = False
+
+    def boot(self):
+        """Without its agent, which start_agent() starts."""
+        self.has_agent = False
+        self.host.do("systemctl start vm@%d" % self.cid)
+        assert outcome(self.popen("hostname"), timeout=BOOT_TIMEOUT_SEC) == (0, b"vm%d\n" % self.cid, "")
+
+    def start_agent(self):
+        if not self.has_agent:
+            assert self.shell("echo >/go")[0] == 0
+        self.has_agent = True
 
     def popen(self, command):
         process = self.host.popen("socat -t %d - %s" % (TIMEOUT_SEC, ADMIN % self.cid))
@@ -108,10 +123,10 @@ def calling(target, service, account="work", program="qrexec-client-vm"):
     return "su -s /bin/sh -c %s %s" % (shlex.quote(command), account)
 
 
-def outcome(process, input=b""):
-    """Of a command in vm, see one-command."""
+def outcome(process, input=b"", timeout=TIMEOUT_SEC):
+    """Of a command in a virtual machine, see one-command."""
     try:
-        stdout, stderr = process.communicate(input, timeout=TIMEOUT_SEC)
+        stdout, stderr = process.communicate(input, timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -139,17 +154,24 @@ def host():
 
 
 @pytest.fixture(scope="module")
-def vm(host):
-    host.do("systemctl start vm@42")
+def booted(host):
     vm = Vm(host, 42)
-    assert vm.shell("hostname") == (0, b"vm42\n", "")
+    vm.boot()
     return vm
 
 
 @pytest.fixture(scope="module")
+def vm(booted):
+    booted.start_agent()
+    return booted
+
+
+@pytest.fixture(scope="module")
 def other(host):
-    host.do("systemctl start vm@43")
-    return Vm(host, 43)
+    other = Vm(host, 43)
+    other.boot()
+    other.start_agent()
+    return other
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +181,13 @@ def data_port(host):
     return int(re.search(r"the data of context id 42 comes to port (\d+) of vsock", said).group(1))
 
 
-def test_a_call_waits_for_the_machine(host):
-    """It is made before there is one."""
+def test_a_call_waits_for_the_machine(host, booted):
+    """It is made before there is an agent."""
+    since = host.now()
     call = host.start_call("my.Who+early")
-    assert host.shell("systemctl is-active vm@42")[1] == b"inactive\n"
-    host.do("systemctl start vm@42")
+    host.wait_log("my.Who.early: work -> vm42: allowed", since)
+    assert call.poll() is None
+    booted.start_agent()
     stdout, stderr = call.communicate(timeout=TIMEOUT_SEC)
     assert (call.returncode, stdout) == (0, b"work my.Who+early user vm42\n"), stderr
 
@@ -333,8 +357,10 @@ def test_power_fails(host, vm):
     host.do("systemctl kill --signal KILL vm@42")
     into.communicate(timeout=TIMEOUT_SEC)
     assert into.returncode == 255
+    host.do("systemctl reset-failed vm@42")
+    vm.boot()
     again = host.start_call("my.Who+again")
-    host.do("systemctl reset-failed vm@42; systemctl start vm@42")
+    vm.start_agent()
     stdout, stderr = again.communicate(timeout=TIMEOUT_SEC)
     assert (again.returncode, stdout) == (0, b"work my.Who+again user vm42\n"), stderr
     assert vm.call("my.Who+back")[1] == b"vm42 my.Who+back work host\n"
