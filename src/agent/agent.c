@@ -28,6 +28,7 @@ struct Agent {
         bool link_full;                 /* it takes no more: room is waited for */
         bool link_deaf;                 /* the broker is gone: what it had ordered before is still to be read */
         bool link_drains;               /* it knows that no more calls are taken */
+        bool link_orderless;            /* it knew that from its first message */
         bool link_one_way;              /* no more orders are taken from it: there are ends to be told */
         const char *notify;             /* NULL once READY=1 was sent */
         bool draining;                  /* no more calls are taken */
@@ -57,7 +58,8 @@ int agent_new(const ServiceSettings *settings, const char *link_path, uint64_t s
                 return error_origin(-ENOMEM);
         agent->link_watch = (Watch){ WATCH_KIND_LINK };
         agent->notify = notify;
-        agent->draining = agent->link_full = agent->link_deaf = agent->link_drains = agent->link_one_way = false;
+        agent->draining = agent->link_full = agent->link_deaf = agent->link_drains = false;
+        agent->link_orderless = agent->link_one_way = false;
         agent->drained_usec = 0;
         agent->stop_usec = stop_usec;
         agent->kill_usec = UINT64_MAX;
@@ -171,7 +173,7 @@ static int agent_connect(Agent *agent) {
         switch (r) {
         case 0:
                 agent->link_full = agent->link_deaf = agent->link_one_way = false;
-                agent->link_drains = agent->draining;
+                agent->link_drains = agent->link_orderless = agent->draining;
                 r = error_origin(watch_set_add(&agent->runner.watches, agent->link.fd, EPOLLIN, &agent->link_watch));
                 return !r && agent->draining ? agent_flush_ended(agent) : r;
         case LINK_E_LOST:
@@ -258,7 +260,7 @@ static int agent_on_packet(Agent *agent, LinkPacket *packet) {
                         return agent_on_hello(agent);
                 break;
         case ORDER_TYPE_EXEC:
-                if (agent->link.state == LINK_STATE_UP)
+                if (agent->link.state == LINK_STATE_UP && !agent->link_orderless)
                         return agent_on_exec(agent, &order, packet);
                 break;
         case ORDER_TYPE_KILL:
@@ -266,7 +268,7 @@ static int agent_on_packet(Agent *agent, LinkPacket *packet) {
                         return runner_kill(&agent->runner, order.call_id);
                 break;
         }
-        agent_lose_link(agent, "the broker broke the protocol: HELLO comes first, and once");
+        agent_lose_link(agent, "the broker broke the protocol: HELLO comes first, and once, and before orders");
         return 0;
 }
 
