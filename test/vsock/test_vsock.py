@@ -50,10 +50,10 @@ class Host(Machine):
     def popen(self, command):
         return subprocess.Popen(self.ssh + [command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def shell(self, command, input=b""):
+    def shell(self, command, input=b"", timeout=TIMEOUT_SEC):
         with self.popen(command) as process:
             try:
-                stdout, stderr = process.communicate(input, timeout=TIMEOUT_SEC)
+                stdout, stderr = process.communicate(input, timeout=timeout)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
@@ -71,6 +71,12 @@ class Host(Machine):
         words = "journalctl --identifier qair-supervisor --identifier qrexecd --output cat --no-tail --follow"
         words += " --since @%s | grep -m 1 -E %s" % (since, shlex.quote(expression))
         self.do("timeout %d sh -c %s" % (TIMEOUT_SEC, shlex.quote(words)))
+
+    def until(self, command, timeout=TIMEOUT_SEC):
+        """Wait until it succeeds."""
+        loop = "until %s; do sleep 0.2; done >/dev/null" % command
+        status, _, stderr = self.shell("timeout %d sh -c %s" % (timeout, shlex.quote(loop)), timeout=timeout + 10)
+        assert status == 0, (command, stderr)
 
     def now(self):
         """By its clock, in seconds."""
@@ -364,6 +370,24 @@ def test_power_fails(host, vm):
     stdout, stderr = again.communicate(timeout=TIMEOUT_SEC)
     assert (again.returncode, stdout) == (0, b"work my.Who+again user vm42\n"), stderr
     assert vm.call("my.Who+back")[1] == b"vm42 my.Who+back work host\n"
+
+
+def test_it_is_reset(host, vm):
+    """It forgets its connections, and nobody tells the host; calls of both directions end when its next agent is there."""
+    booted = int(host.do("grep -c 'vm: booted' /var/log/vm42.log"))
+    into = wait_in(host)
+    assert vm.shell("mkfifo /never; (%s <>/never >/dev/null 2>&1 &)" % calling("work", "my.Wait", account="user"))[0] == 0
+    host.until("pgrep -u work -x my.Wait")
+    # This connection would be forgotten, too.
+    vm.shell("(sleep 1; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 &")
+    host.until("[ $(grep -c 'vm: booted' /var/log/vm42.log) -gt %d ]" % booted, BOOT_TIMEOUT_SEC)
+    vm.boot()
+    vm.start_agent()
+    into.communicate(timeout=TIMEOUT_SEC)
+    assert into.returncode == 255
+    host.until("! pgrep -u work -x my.Wait")
+    assert host.call("my.Exit+4")[0] == 4
+    assert vm.call("my.Exit+4")[0] == 4
 
 
 # --- another machine
