@@ -198,7 +198,8 @@ void book_forget(Book *book, uint32_t call) {
         for (uint32_t place = 0; place < book->n_begun; ++place) {
                 BookEntry entry;
 
-                if (book_read(book, place, &entry) && entry.call == call)
+                /* A spool may have the ends of thousands: only the place that may be it is read. */
+                if (book->places[place].call == call && book_read(book, place, &entry) && entry.call == call)
                         book_remove(book, place);
         }
 }
