@@ -266,9 +266,8 @@ static int local_client_check_ident(LocalClient *client) {
                 if (client->wants_direct || strcmp(ident.text, IDENT_QAIR) == 0)
                         return 0;
         }
-        log_warning("a local client calls itself \"%s\", which over vsock cannot be served: closed; is VCHAN_DOMAIN "
-                    "set, or is it "
-                    "Qubes' own qrexec-client-vm?",
+        log_warning("a local client calls itself \"%s\", which over vsock cannot be served: closed; "
+                    "is VCHAN_DOMAIN set, or is it Qubes' own qrexec-client-vm?",
                     ident.text);
         return LOCAL_CLIENTS_E_GONE;
 }
